@@ -1,0 +1,63 @@
+# `make serve` and `make test` set up all they need; the rest is for those who change the code.
+.PHONY: help serve test unit lint format pins docs benchmarks clean
+
+help:
+	@echo "make serve       run the server on 127.0.0.1:8000, accounts in ./menshen-data"
+	@echo "make test        all tests, with the coverage they must reach"
+	@echo "make unit        the unit tests alone, in seconds"
+	@echo "make lint        ruff, mypy --strict, the import rules"
+	@echo "make format      let ruff put the code in form"
+	@echo "make benchmarks  the figures, as ratios"
+	@echo "make pins        renew requirements/*.txt after a change in pyproject.toml"
+	@echo "make docs        write docs/settings.md anew"
+
+serve: .venv/serve
+	@exec .venv/bin/menshen serve
+
+test: .venv/dev
+	@.ci/system-packages
+	@rm -f .coverage .coverage.*
+	.venv/bin/coverage run -m pytest
+	@.venv/bin/coverage combine -q
+	@.venv/bin/coverage report --include='domain/*' --fail-under=100
+	@.venv/bin/coverage report --fail-under=95
+
+unit: .venv/dev
+	.venv/bin/pytest -q tests/unit
+
+lint: .venv/dev
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	@rm -rf build .venv/wheel
+	@.venv/bin/pip install -q --disable-pip-version-check --no-deps --no-build-isolation --target .venv/wheel .
+	MYPYPATH=.venv/wheel .venv/bin/mypy tests benchmarks
+	@rm -rf build
+	.venv/bin/lint-imports
+
+format: .venv/dev
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+benchmarks: .venv/dev
+	.venv/bin/python benchmarks/start_and_memory.py
+	.venv/bin/python benchmarks/guard.py
+	.venv/bin/python benchmarks/login.py
+
+docs: .venv/dev
+	.venv/bin/menshen settings --markdown > docs/settings.md
+
+pins: .venv/dev
+	.ci/pins
+
+clean:
+	rm -rf .venv build *.egg-info
+
+# The environment for running, and what developing needs on top of it.
+.venv/serve: requirements/runtime.txt pyproject.toml .ci/venv
+	@.ci/venv requirements/runtime.txt
+	@touch $@
+
+.venv/dev: requirements/dev.txt pyproject.toml .ci/venv
+	@.ci/venv requirements/dev.txt
+	@touch $@ .venv/serve

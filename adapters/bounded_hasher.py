@@ -1,0 +1,54 @@
+"""A limit on how many passwords are judged at a time.
+
+A hash costs 19 MiB and a core for some 20 ms on purpose. A thousand logins at once would take 19 GiB and leave no core
+to anything else (ASVS 15.2.2, 15.4.4).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import BoundedSemaphore
+
+from attrs import field, frozen
+
+from ..domain.errors import HasherBusy
+from ..domain.ports import PasswordHasher, Verdict
+
+MAX_WAIT_SECONDS = 4.0
+
+
+@frozen
+class BoundedPasswordHasher:
+    """PasswordHasher that lets *at_once* calls through to *inner* and *waiting* more wait, 4 seconds at the most."""
+
+    inner: PasswordHasher
+    at_once: int
+    waiting: int
+    max_wait_seconds: float = MAX_WAIT_SECONDS
+    _running: BoundedSemaphore = field(init=False, repr=False)
+    _admitted: BoundedSemaphore = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "_running", BoundedSemaphore(self.at_once))
+        object.__setattr__(self, "_admitted", BoundedSemaphore(self.at_once + self.waiting))
+
+    def hash(self, password: str) -> str:
+        with self._turn():
+            return self.inner.hash(password)
+
+    def verify(self, password: str, password_hash: str | None) -> Verdict:
+        with self._turn():
+            return self.inner.verify(password, password_hash)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._admitted.acquire(blocking=False):
+            raise HasherBusy("too many passwords wait to be judged")
+        try:
+            if not self._running.acquire(timeout=self.max_wait_seconds):
+                raise HasherBusy("a password waited too long to be judged")
+            try:
+                yield
+            finally:
+                self._running.release()
+        finally:
+            self._admitted.release()

@@ -1,0 +1,63 @@
+"""Hashes of other systems: Werkzeug's PBKDF2 and scrypt (the tutorial's), and bcrypt.
+
+They are only verified, never made; the first login replaces them. A form that is not known, or that asks for an absurd
+amount of work, matches nothing.
+"""
+
+import hashlib
+import re
+from hmac import compare_digest
+
+import bcrypt
+
+# Werkzeug itself went up to 1,000,000 rounds and to n = 2**15, r = 8, p = 1 (32 MiB).
+_MAX_PBKDF2_ROUNDS = 10_000_000
+_MAX_SCRYPT_BYTES = 256 * 1024 * 1024
+_MAX_BCRYPT_COST = 16
+
+_PBKDF2 = re.compile(
+    r"pbkdf2:(sha1|sha224|sha256|sha384|sha512)(?::([0-9]{1,8}))?\$([^$]{1,64})\$([0-9a-f]+)", re.ASCII
+)
+_SCRYPT = re.compile(r"scrypt:([0-9]{1,8}):([0-9]{1,4}):([0-9]{1,4})\$([^$]{1,64})\$([0-9a-f]+)", re.ASCII)
+_BCRYPT = re.compile(r"\$2[abxy]\$([0-9]{2})\$[./A-Za-z0-9]{53}", re.ASCII)
+
+# What a hash that names no rounds was made with (Werkzeug up to 0.14).
+_PBKDF2_DEFAULT_ROUNDS = 50_000
+
+
+def legacy_hash_matches(secret: bytes, stored: str) -> bool:
+    """Whether *stored* is a hash of *secret*."""
+    if match := _PBKDF2.fullmatch(stored):
+        return _pbkdf2_matches(secret, *match.groups())
+    if match := _SCRYPT.fullmatch(stored):
+        n, r, p = (int(number) for number in match.groups()[:3])
+        return _scrypt_matches(secret, n, r, p, salt=match[4], digest=match[5])
+    if (match := _BCRYPT.fullmatch(stored)) and 4 <= int(match[1]) <= _MAX_BCRYPT_COST:
+        return _bcrypt_matches(secret, stored)
+    return False
+
+
+def _pbkdf2_matches(secret: bytes, algorithm: str, rounds: str | None, salt: str, digest: str) -> bool:
+    count = _PBKDF2_DEFAULT_ROUNDS if rounds is None else int(rounds)
+    if not 0 < count <= _MAX_PBKDF2_ROUNDS:
+        return False
+    return compare_digest(hashlib.pbkdf2_hmac(algorithm, secret, salt.encode(), count).hex(), digest)
+
+
+def _scrypt_matches(secret: bytes, n: int, r: int, p: int, *, salt: str, digest: str) -> bool:
+    needed = 128 * r * (n + p + 2)
+    if n < 2 or n & (n - 1) or r < 1 or p < 1 or needed > _MAX_SCRYPT_BYTES or p > 16:
+        return False
+    try:
+        computed = hashlib.scrypt(secret, salt=salt.encode(), n=n, r=r, p=p, maxmem=needed + 1024 * 1024)
+    except ValueError:
+        return False
+    return compare_digest(computed.hex(), digest)
+
+
+def _bcrypt_matches(secret: bytes, stored: str) -> bool:
+    # bcrypt itself looks at 72 bytes and the library refuses more; those who made these hashes cut them there.
+    try:
+        return bcrypt.checkpw(secret[:72], stored.encode())
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""The storage ports in memory, and stand-ins for the slow and the random ones."""

@@ -1,0 +1,69 @@
+"""Stand-ins that make tests fast and repeatable. They keep their port's contract, and no secret."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+from attrs import define, field
+
+from ...domain.errors import TokenInvalid
+from ...domain.ports import Verdict
+from ...domain.tokens import AccessTokenClaims
+
+
+@define
+class FakeClock:
+    """A clock that stands until it is moved."""
+
+    time: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.time
+
+    def move(self, by: timedelta) -> None:
+        self.time += by
+
+
+@define
+class FakePasswordHasher:
+    """Writes the password down after a mark. Hashes with the mark ``old:`` match, and count as outdated."""
+
+    judged: int = 0
+
+    def hash(self, password: str) -> str:
+        return f"fake:{password}"
+
+    def verify(self, password: str, password_hash: str | None) -> Verdict:
+        self.judged += 1
+        if password_hash == f"fake:{password}":
+            return Verdict.MATCH
+        if password_hash == f"old:{password}":
+            return Verdict.MATCH_OUTDATED
+        return Verdict.NO_MATCH
+
+
+@define
+class FakeTokenCodec:
+    """Hands out numbered tokens and remembers what each one says."""
+
+    issued: dict[str, AccessTokenClaims] = field(factory=dict)
+
+    def encode(self, claims: AccessTokenClaims) -> str:
+        token = f"fake-token-{len(self.issued) + 1}"
+        self.issued[token] = claims
+        return token
+
+    def decode(self, token: str) -> AccessTokenClaims:
+        try:
+            return self.issued[token]
+        except KeyError:
+            raise TokenInvalid from None
+
+
+@define
+class FakeRandomIds:
+    """Ids that count up."""
+
+    _numbers: count[int] = field(factory=lambda: count(1))
+
+    def new_id(self) -> str:
+        return f"fake-id-{next(self._numbers):032}"

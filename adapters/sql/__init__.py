@@ -1,0 +1,1 @@
+"""The storage ports on a relational database, by SQLAlchemy Core."""

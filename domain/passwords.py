@@ -1,0 +1,63 @@
+"""What a password must be.
+
+A password is judged and hashed exactly as it came: never trimmed, folded or cut (ASVS 6.2.8). No rule says which
+characters it must hold (SP 800-63B-4, 3.1.1.2).
+"""
+
+from collections.abc import Container
+
+from attrs import field, frozen
+
+from .errors import PasswordHoldsIdentifier, PasswordLengthInvalid, PasswordTextInvalid, PasswordTooCommon
+from .users import Phone
+
+
+@frozen(kw_only=True)
+class PasswordPolicy:
+    """The rule a new password must meet. Lengths are in characters (Unicode code points), both ends allowed."""
+
+    minimum: int
+    maximum: int
+    common: Container[str] = field(default=frozenset(), repr=False)
+    refuses_identifiers: bool = False
+    service_name: str = ""
+
+    def check(self, password: str, *, phone: Phone, user_name: str | None) -> None:
+        """Raises PasswordLengthInvalid, PasswordTextInvalid, PasswordTooCommon or PasswordHoldsIdentifier."""
+        if not self.minimum <= len(password) <= self.maximum:
+            raise PasswordLengthInvalid(self.minimum, self.maximum)
+        if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in password):
+            raise PasswordTextInvalid
+        folded = password.casefold()
+        if folded in self.common:
+            raise PasswordTooCommon
+        if self.refuses_identifiers and self._holds_identifier(folded, phone, user_name):
+            raise PasswordHoldsIdentifier
+
+    def _holds_identifier(self, folded: str, phone: Phone, user_name: str | None) -> bool:
+        name = (user_name or "").casefold()
+        # A name of one character would forbid most passwords and give away next to nothing.
+        return phone.digits in folded or (len(name) > 1 and name in folded) or folded == self.service_name.casefold()
+
+
+CONTRACT_MINIMUM, CONTRACT_MAXIMUM = 6, 32
+"""The lengths that the tutorial's clients know."""
+
+STRICT_MINIMUM, STRICT_MAXIMUM = 8, 128
+"""SP 800-63B-4 and ASVS 6.2.1, 6.2.9: at least 8, raised up to 15 by the operator; 64 or more allowed."""
+
+
+def contract_policy() -> PasswordPolicy:
+    """The default: the rule of the HTTP contract."""
+    return PasswordPolicy(minimum=CONTRACT_MINIMUM, maximum=CONTRACT_MAXIMUM)
+
+
+def strict_policy(*, common: Container[str], service_name: str, minimum: int = STRICT_MINIMUM) -> PasswordPolicy:
+    """The rule to run in production. *common* holds the most common passwords, case-folded."""
+    return PasswordPolicy(
+        minimum=minimum,
+        maximum=STRICT_MAXIMUM,
+        common=common,
+        refuses_identifiers=True,
+        service_name=service_name,
+    )

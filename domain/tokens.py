@@ -1,0 +1,34 @@
+"""Access tokens: what one says, and when it holds."""
+
+from datetime import datetime, timedelta
+
+from attrs import frozen
+
+from .errors import TokenExpired, TokenInvalid
+from .sessions import SessionId
+from .users import UserId
+
+CLOCK_LEEWAY = timedelta(seconds=60)
+"""How far the clocks of two nodes may differ before a token from the future is refused."""
+
+
+@frozen(kw_only=True)
+class AccessTokenClaims:
+    """The claims of an access token (RFC 7519, 4.1) but issuer and audience, which the codec adds and checks.
+
+    Times are aware UTC, in whole seconds.
+    """
+
+    subject: UserId
+    session_id: SessionId
+    token_id: str
+    issued_at: datetime
+    expires_at: datetime
+    not_before: datetime | None = None
+
+    def check_time(self, now: datetime) -> None:
+        """Raises TokenExpired at or after ``exp`` (RFC 7519, 4.1.4), TokenInvalid when it is not valid yet."""
+        if now >= self.expires_at:
+            raise TokenExpired
+        if max(self.issued_at, self.not_before or self.issued_at) > now + CLOCK_LEEWAY:
+            raise TokenInvalid

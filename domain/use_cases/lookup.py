@@ -1,0 +1,24 @@
+"""Finding a user, for operators."""
+
+from attrs import frozen
+
+from ..errors import PhoneInvalid
+from ..ports import UserRepository
+from ..users import MAX_USER_ID, Phone, User, UserId
+
+
+@frozen
+class FindUser:
+    """The user whom *identifier*, a phone number in any spelling or an id, names; None if there is none."""
+
+    users: UserRepository
+
+    def __call__(self, identifier: str) -> User | None:
+        try:
+            return self.users.by_phone(Phone.parse(identifier))
+        except PhoneInvalid:
+            pass
+        if not (identifier.isascii() and identifier.isdigit() and len(identifier) <= 10):
+            return None
+        user_id = int(identifier)
+        return self.users.by_id(UserId(user_id)) if 0 < user_id <= MAX_USER_ID else None

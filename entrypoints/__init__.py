@@ -1,0 +1,1 @@
+"""Where adapters are chosen and the domain meets its callers."""

@@ -1,0 +1,54 @@
+"""Menshen inside somebody's own Falcon app."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Self
+
+import falcon
+
+from .http.app import ACCOUNT_PREFIX, create_app, create_guard
+from .http.guard import DefaultDeny, Guard
+from .settings import Settings, read_settings
+from .wiring import Service, open_service
+
+
+class Accounts:
+    """The account routes, and the guard for any other route.
+
+    ``guard`` protects one resource or responder: ``@falcon.before(accounts.guard)``. ``wsgi`` is the whole account API
+    as a WSGI application of its own.
+    """
+
+    def __init__(self, service: Service, settings: Settings) -> None:
+        self.guard: Guard = create_guard(service, settings)
+        self.wsgi = create_app(service, settings)
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:  # noqa: TID251 - the one place, for embedders
+        """Open the accounts that the ``MENSHEN_`` variables name; what is not there yet is made.
+
+        Raises SettingInvalid, StoreUnavailable, or OSError where the data folder cannot be made.
+        """
+        settings = read_settings(environ)
+        return cls(open_service(settings, say=print), settings)
+
+    def default_deny(self, *, exempt: Iterable[str] = ()) -> DefaultDeny:
+        """Falcon middleware that guards everything in the app but the account routes and the *exempt* URI templates."""
+        return DefaultDeny(self.guard, exempt, open_prefixes=[ACCOUNT_PREFIX])
+
+    def mount(self, app: "falcon.App[Any, Any]") -> None:
+        """Answer everything below ``/api/user/`` that *app* itself has no route for.
+
+        The account API runs as it does on its own, with its own error answers; those of *app* stay as they are.
+        """
+        app.add_sink(self._answer, prefix=ACCOUNT_PREFIX)
+
+    def _answer(self, req: falcon.Request, resp: falcon.Response, **_params: str) -> None:
+        def start_response(
+            status: str, headers: list[tuple[str, str]], exc_info: object = None, /
+        ) -> Callable[[bytes], object]:
+            resp.status = status
+            resp.set_headers([(name, value) for name, value in headers if name.lower() != "content-length"])
+            return lambda _body: None
+
+        resp.data = b"".join(self.wsgi(req.env, start_response))

@@ -1,0 +1,67 @@
+"""The one form of every answer."""
+
+from datetime import datetime, tzinfo
+from typing import Any
+
+import falcon
+import msgspec
+from attrs import frozen
+
+from ...domain.errors import Refusal, TokenMissing, Unauthenticated, Unavailable
+from ...domain.ports import Clock
+from .errors import answer_to
+from .languages import Text, preferred_language
+
+_HEADERS = {
+    "Content-Type": "application/json; charset=utf-8",
+    # Answers carry tokens and personal data (ASVS 14.3.2, 3.4.4).
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+}
+
+# Decimal goes out as a number, digit by digit; through a binary float it would not be exact.
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+@frozen
+class Envelopes:
+    """Puts answers into the contract's envelope, in the caller's language and the operator's time zone."""
+
+    clock: Clock
+    zone: tzinfo | None
+    language: str
+
+    def local_text(self, moment: datetime) -> str:
+        """``YYYY-MM-DD HH:MM:SS`` in the configured zone, or in the machine's where none is."""
+        return moment.astimezone(self.zone).strftime("%Y-%m-%d %H:%M:%S")
+
+    def language_of(self, req: falcon.Request) -> str:
+        return preferred_language(req.get_header("Accept-Language"), self.language)
+
+    def write(
+        self, req: falcon.Request, resp: falcon.Response, msg: Text, *, data: Any = "", token: str | None = None
+    ) -> None:
+        """Answer that it is done."""
+        members: dict[str, Any] = {"token": token} if token is not None else {}
+        self._fill(resp, 200, msg.in_language(self.language_of(req)), data, members)
+
+    def refuse(self, req: falcon.Request, resp: falcon.Response, refusal: Refusal) -> None:
+        """Answer that it is refused, and leave the reason for the log in ``req.context.reason``."""
+        code, msg = answer_to(refusal, self.language_of(req))
+        self._fill(resp, code, msg, "", {"reason": refusal.reason})
+        if isinstance(refusal, Unauthenticated):
+            resp.set_header("WWW-Authenticate", _challenge(refusal))
+        if isinstance(refusal, Unavailable):
+            resp.set_header("Retry-After", str(refusal.retry_after))
+        req.context.reason = refusal.reason
+
+    def _fill(self, resp: falcon.Response, code: int, msg: str, data: Any, members: dict[str, Any]) -> None:
+        time = self.local_text(self.clock.now())
+        resp.status = code
+        resp.data = _encode({"code": code, "data": data, "msg": msg, "time": time, **members})
+        resp.set_headers(_HEADERS)
+
+
+def _challenge(refusal: Unauthenticated) -> str:
+    """RFC 6750, section 3: no error code where no token came."""
+    return "Bearer" if isinstance(refusal, TokenMissing) else 'Bearer error="invalid_token"'

@@ -1,0 +1,85 @@
+"""The guard in front of a route: whose request it is, or a refusal."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import falcon
+from attrs import frozen
+from falcon.routing import CompiledRouter
+
+from ...domain.errors import Refusal, TokenInvalid, TokenMissing
+from ...domain.use_cases.authentication import Authenticate
+from .envelope import Envelopes
+
+
+@frozen
+class Guard:
+    """Lets a request through to its responder only with a token that opens it.
+
+    Put it on one resource or responder with ``@falcon.before(guard)``. The responder then finds the user in
+    ``req.context.user`` and the session in ``req.context.session``; all others get the contract's 401.
+    """
+
+    authenticate: Authenticate
+    envelopes: Envelopes
+
+    def __call__(self, req: falcon.Request, resp: falcon.Response, resource: object, params: dict[str, Any]) -> None:
+        self.check(req, resp)
+
+    def check(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Raises falcon.HTTPStatus with the finished refusal, so that no error handler of the app can change it."""
+        try:
+            authenticated = self.authenticate(_token_of(req))
+        except Refusal as refusal:
+            self.envelopes.refuse(req, resp, refusal)
+            raise falcon.HTTPStatus(resp.status, text=(resp.data or b"").decode()) from None
+        req.context.user = authenticated.user
+        req.context.session = authenticated.session
+
+
+class DefaultDeny:
+    """Falcon middleware that guards every path but the exempt ones: routes, sinks, static files, and what is not there.
+
+    *exempt* holds URI templates, spelled as in ``add_route``. Below *open_prefixes* stand sinks with their own guard.
+    """
+
+    def __init__(self, guard: Guard, exempt: Iterable[str] = (), open_prefixes: Iterable[str] = ()) -> None:
+        self._guard = guard
+        self._exempt = frozenset(exempt)
+        self._open_prefixes = tuple(open_prefixes)
+        self._router = CompiledRouter()
+        for template in self._exempt:
+            self._router.add_route(template, _Exempt())
+
+    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        """Guard by the path: the only moment at which Falcon shows sinks, static files and unknown paths."""
+        if not req.path.startswith(self._open_prefixes) and self._router.find(req.path) is None:
+            self._guard.check(req, resp)
+
+    def process_resource(
+        self, req: falcon.Request, resp: falcon.Response, resource: object, params: dict[str, Any]
+    ) -> None:
+        """Guard by the route: the path of one may fit an exempt template, or lie below an open prefix, by chance."""
+        if req.uri_template not in self._exempt and getattr(req.context, "user", None) is None:
+            self._guard.check(req, resp)
+
+
+class _Exempt:
+    """Stands in the router for an exempt template; it is never called."""
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        raise AssertionError("never called")
+
+
+def _token_of(req: falcon.Request) -> str:
+    """The token of the request, from its two places and no other (RFC 9700, 4.3.2). Raises TokenMissing, TokenInvalid."""
+    header = req.get_header("token") or None
+    scheme, _, credentials = (req.get_header("Authorization") or "").partition(" ")
+    bearer = credentials.strip(" ") if scheme.lower() == "bearer" else None
+    # Two different credentials in one request: refused, so that nobody can disagree about which one counts.
+    if header is not None and bearer is not None and header != bearer:
+        raise TokenInvalid
+    token = header if header is not None else bearer
+    if token is None:
+        raise TokenMissing
+    return token

@@ -1,0 +1,32 @@
+"""What a load balancer asks; outside the contract's envelope."""
+
+from collections.abc import Callable
+
+import falcon
+from attrs import frozen
+
+from ...domain.errors import Unavailable
+
+
+class AliveResource:
+    """GET /healthz: the process answers."""
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        resp.media = {"status": "alive"}
+
+
+@frozen
+class ReadyResource:
+    """GET /readyz: the process can reach its database."""
+
+    ping: Callable[[], None]
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        try:
+            self.ping()
+        except Unavailable as unavailable:
+            resp.status = falcon.HTTP_503
+            resp.set_header("Retry-After", str(unavailable.retry_after))
+            resp.media = {"status": "unavailable"}
+        else:
+            resp.media = {"status": "ready"}

@@ -1,0 +1,115 @@
+"""Reading the body of a request: one strict JSON object (RFC 8259), or a refusal."""
+
+import json
+from typing import Any
+
+import falcon
+
+from .errors import (
+    BodyIncomplete,
+    BodyInvalid,
+    BodyTooLarge,
+    LengthRequired,
+    MediaTypeUnsupported,
+    MemberInvalid,
+    MemberMissing,
+)
+
+MAX_BODY_BYTES = 16 * 1024
+MAX_DEPTH = 8
+
+
+def read_object(req: falcon.Request) -> dict[str, Any]:
+    """The JSON object in the body of *req*. Raises one of the refusals about bodies."""
+    _check_media_type(req)
+    text = _read(req)
+    try:
+        found = json.loads(text.decode("utf-8"), object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise BodyInvalid from None
+    if not isinstance(found, dict):
+        raise BodyInvalid
+    _check_value(found, MAX_DEPTH)
+    return found
+
+
+def text_member(body: dict[str, Any], name: str) -> str:
+    """A member that must be there and must be a string. Raises MemberMissing, MemberInvalid."""
+    if name not in body:
+        raise MemberMissing(name)
+    value = body[name]
+    if not isinstance(value, str):
+        raise MemberInvalid(name)
+    return value
+
+
+def optional_text_member(body: dict[str, Any], name: str) -> str | None:
+    """A member that is a string, or null or absent. Raises MemberInvalid."""
+    return None if body.get(name) is None else text_member(body, name)
+
+
+def optional_int_member(body: dict[str, Any], name: str) -> int | None:
+    """A member that is an integer, or null or absent. Raises MemberInvalid."""
+    value = body.get(name)
+    # In Python, true is an int; in JSON it is not.
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        raise MemberInvalid(name)
+    return value
+
+
+def _check_media_type(req: falcon.Request) -> None:
+    if req.get_header("Content-Encoding") is not None:
+        raise MediaTypeUnsupported
+    media_type, _, parameters = (req.content_type or "").lower().partition(";")
+    charset = parameters.replace(" ", "").replace('"', "")
+    if media_type.strip() != "application/json" or charset not in {"", "charset=utf-8", "charset=utf8"}:
+        raise MediaTypeUnsupported
+
+
+def _read(req: falcon.Request) -> bytes:
+    # A chunked body is refused: its end cannot be told from a broken one everywhere, and with a Content-Length
+    # beside it the request is ambiguous (RFC 9112, 6.3).
+    if req.get_header("Transfer-Encoding") is not None:
+        raise LengthRequired
+    length = req.content_length
+    if length is None:
+        raise LengthRequired
+    if length > MAX_BODY_BYTES:
+        raise BodyTooLarge
+    try:
+        # The raw stream of WSGI, not bounded_stream: that one hides how much really came.
+        text: bytes = req.env["wsgi.input"].read(length)
+    except OSError:
+        raise BodyIncomplete from None
+    if len(text) < length:
+        raise BodyIncomplete
+    return text
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise BodyInvalid
+    return members
+
+
+def _refuse_constant(_name: str) -> None:
+    raise BodyInvalid
+
+
+def _check_value(value: object, depth: int) -> None:
+    """Raises BodyInvalid for what JSON can spell and we cannot keep: NUL, lone surrogates, 1e999, a deep nest."""
+    if isinstance(value, str):
+        if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in value):
+            raise BodyInvalid
+    elif isinstance(value, float):
+        if value in (float("inf"), float("-inf")):
+            raise BodyInvalid
+    elif isinstance(value, dict | list):
+        if depth == 0:
+            raise BodyInvalid
+        for part in value:
+            _check_value(part, depth - 1)
+        if isinstance(value, dict):
+            for part in value.values():
+                _check_value(part, depth - 1)

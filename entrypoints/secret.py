@@ -1,0 +1,79 @@
+"""The secret that signs the tokens: where it comes from, and what it must not be."""
+
+import os
+import re
+import secrets
+from pathlib import Path
+
+from .settings import PREFIX, SettingInvalid, Settings
+
+MINIMUM_BYTES = 32
+"""HS256 wants a key as long as its hash (RFC 7518, 3.2)."""
+
+FILE_NAME = "secret.key"
+
+# Secrets that stand in tutorials and templates, as far as they are long enough to pass otherwise.
+_KNOWN = frozenset(
+    {
+        b"09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
+        b"a-string-secret-at-least-256-bits-long",
+        b"your-256-bit-secret-your-256-bit-secret",
+        b"change-me-change-me-change-me-change-me",
+    }
+)
+_PLACEHOLDER = re.compile(
+    rb"(xpay|secret|change|your|this|is|my|super|very|key|jwt|password|example|default|me|[\W_])+", re.IGNORECASE
+)
+_PUBLIC_KEY = re.compile(rb"-----BEGIN|^ssh-|^ecdsa-|^\s*\{.*\"kty\"", re.DOTALL)
+
+
+def find_secret(settings: Settings) -> bytes | None:
+    """The secret that the settings name, or the one made earlier; None where there is none yet. Raises SettingInvalid."""
+    if settings.secret_key is not None:
+        return _checked(settings.secret_key.encode("utf-8", "surrogateescape"), f"{PREFIX}SECRET_KEY")
+    if settings.secret_key_file is not None:
+        return _checked(_read(settings.secret_key_file, f"{PREFIX}SECRET_KEY_FILE"), f"{PREFIX}SECRET_KEY_FILE")
+    made = settings.data_dir / FILE_NAME
+    return _checked(_read(made, str(made)), str(made)) if made.exists() else None
+
+
+def make_secret(settings: Settings) -> tuple[bytes, Path]:
+    """Keep 256 fresh random bits in the data folder, readable by the owner alone.
+
+    Of several processes that do so at once one wins, and all return its secret.
+    """
+    path = settings.data_dir / FILE_NAME
+    draft = path.with_name(f"{FILE_NAME}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secrets.token_urlsafe(32).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        # A link is never half there, and never takes the place of another file.
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return _checked(_read(path, str(path)), str(path)), path
+
+
+def _read(path: Path, name: str) -> bytes:
+    try:
+        return path.read_bytes().rstrip(b"\r\n")
+    except OSError as error:
+        raise SettingInvalid(f"{name}: {path} cannot be read: {error.strerror}") from None
+
+
+def _checked(secret: bytes, name: str) -> bytes:
+    if len(secret) < MINIMUM_BYTES:
+        raise SettingInvalid(
+            f"{name}: the secret has {len(secret)} bytes and must have at least {MINIMUM_BYTES}; "
+            "`openssl rand -hex 32` makes a good one"
+        )
+    if _PUBLIC_KEY.search(secret):
+        raise SettingInvalid(f"{name}: this is a key of another kind, and may be public (RFC 8725, 2.1)")
+    if secret.lower() in _KNOWN or _PLACEHOLDER.fullmatch(secret) or len(set(secret)) < 8:
+        raise SettingInvalid(f"{name}: this secret is known to everybody or easy to guess; make one of your own")
+    return secret

@@ -1,0 +1,182 @@
+"""Serving a WSGI application by granian, so that a slow caller holds nothing but his own connection.
+
+Under granian's WSGI interface a body that is announced and never sent holds a thread for as long as the caller likes.
+Here the event loop collects the whole body first, with a limit in bytes and one in time, and only a complete request
+gets a thread.
+"""
+
+import asyncio
+import io
+import json
+import logging
+import multiprocessing
+import resource
+import sys
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, cast
+
+from attrs import define, field
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.rsgi import Scope
+
+from .http.json_body import MAX_BODY_BYTES
+
+_log = logging.getLogger("menshen.server")
+
+BODY_SECONDS = 10
+"""How long a caller may take to send a body."""
+
+HEADER_SECONDS = 10
+"""How long a caller may take to send the head of a request, or the next request on an idle connection."""
+
+DRAIN_SECONDS = 10
+"""How long running requests may take to finish after SIGTERM."""
+
+WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+Response = tuple[int, list[tuple[str, str]], bytes]
+
+
+class Exchange(Protocol):
+    """What granian gives an RSGI application to read a request and answer it."""
+
+    async def __call__(self) -> bytes:
+        """The whole body. Raises RuntimeError when it cannot come whole."""
+        ...
+
+    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None: ...
+
+
+class _BrokenBody(io.RawIOBase):
+    """Stands for a body that did not come whole."""
+
+    def read(self, size: int = -1) -> bytes:
+        raise OSError("the body did not come whole")
+
+
+@define(eq=False)
+class Front:
+    """An RSGI application in front of a WSGI one.
+
+    *runs_inline* says of a request without a body whether it can be answered on the event loop at once: handing it to a
+    thread and back costs more than reading an embedded database does.
+    """
+
+    app: WsgiApp
+    threads: int
+    runs_inline: Callable[[Scope], bool]
+    at_exit: Callable[[], None] = lambda: None
+    _pool: ThreadPoolExecutor = field(init=False)
+    _loop: AbstractEventLoop = field(init=False)
+
+    def __rsgi_init__(self, loop: AbstractEventLoop) -> None:
+        self._loop = loop
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="menshen")
+
+    def __rsgi_del__(self, loop: AbstractEventLoop) -> None:
+        self._pool.shutdown()
+        self.at_exit()
+
+    async def __rsgi__(self, scope: Scope, protocol: Exchange) -> None:
+        try:
+            environ = _environ(scope)
+            if int(environ.get("CONTENT_LENGTH", 0)) > 0:
+                environ["wsgi.input"] = await _body(int(environ["CONTENT_LENGTH"]), protocol)
+            elif self.runs_inline(scope):
+                protocol.response_bytes(*self._respond(environ))
+                return
+            protocol.response_bytes(*await self._loop.run_in_executor(self._pool, self._respond, environ))
+        except Exception:  # noqa: BLE001 - the last line of defence (ASVS 16.5.4)
+            _log.exception("the server failed to answer")
+            protocol.response_bytes(*_INTERNAL_ERROR)
+
+    def _respond(self, environ: dict[str, Any]) -> Response:
+        head: list[tuple[int, list[tuple[str, str]]]] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> None:
+            head.append((int(status[:3]), [(name.lower(), value) for name, value in headers]))
+
+        body = b"".join(self.app(environ, start_response))
+        status, headers = head[-1]
+        headers.append(("server", "menshen"))
+        return status, headers, body
+
+
+async def _body(length: int, protocol: Exchange) -> io.RawIOBase | io.BytesIO:
+    # More than the limit is refused by the application, by its Content-Length; none of it is read.
+    if length > MAX_BODY_BYTES:
+        return io.BytesIO()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return io.BytesIO(await protocol())
+    except (TimeoutError, RuntimeError):  # granian says RSGIProtocolClosed, a RuntimeError
+        return _BrokenBody()
+
+
+def _environ(scope: Scope) -> dict[str, Any]:
+    """The WSGI environment of a request (PEP 3333)."""
+    environ = _BASE_ENVIRON.copy()
+    host, _, port = scope.server.rpartition(":")
+    environ["REQUEST_METHOD"] = scope.method
+    # PEP 3333: text that carries bytes as latin-1.
+    environ["PATH_INFO"] = scope.path.encode("utf-8", "replace").decode("latin-1")
+    environ["QUERY_STRING"] = scope.query_string
+    environ["SERVER_PROTOCOL"] = f"HTTP/{scope.http_version}"
+    environ["SERVER_NAME"] = host
+    environ["SERVER_PORT"] = port
+    environ["wsgi.url_scheme"] = scope.scheme
+    environ["wsgi.input"] = io.BytesIO()
+    environ["REMOTE_ADDR"] = scope.client.rpartition(":")[0].strip("[]")
+    for name, value in scope.headers.items():
+        # X_Forwarded_For would become the same variable as X-Forwarded-For.
+        if "_" in name:
+            continue
+        variable = name.upper().replace("-", "_")
+        key = variable if variable in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{variable}"
+        environ[key] = f"{environ[key]},{value}" if key.startswith("HTTP_") and key in environ else value
+    return environ
+
+
+_BASE_ENVIRON: dict[str, Any] = {
+    "SCRIPT_NAME": "",
+    "wsgi.version": (1, 0),
+    "wsgi.errors": sys.stderr,
+    "wsgi.multithread": True,
+    "wsgi.multiprocess": True,
+    "wsgi.run_once": False,
+}
+
+# For a fault outside the application, whose own faults are answered in its own words.
+_INTERNAL_ERROR: Response = (
+    500,
+    [("content-type", "application/json; charset=utf-8"), ("cache-control", "no-store"), ("server", "menshen")],
+    json.dumps({"code": 500, "data": "", "msg": "服务器内部错误", "time": "", "reason": "internal_error"}).encode(),
+)
+
+
+def run(front: Callable[[], Front], *, host: str, port: int, workers: int) -> None:
+    """Serve until SIGTERM or SIGINT, in *workers* processes that each call *front* once."""
+    # Connections, not requests: each costs a file handle and little else, so idle ones must not use up the limit.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, 65536) if hard != resource.RLIM_INFINITY else 65536
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    multiprocessing.set_start_method("fork", force=True)
+    Granian(
+        "menshen",
+        address=host,
+        port=port,
+        interface=Interfaces.RSGI,
+        http=HTTPModes.http1,
+        websockets=False,
+        workers=workers,
+        backlog=2048,
+        backpressure=max(16, min(16384, wanted - 512)),
+        http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000, max_buffer_size=64 * 1024),
+        workers_kill_timeout=DRAIN_SECONDS,
+        log_enabled=False,
+        respawn_failed_workers=True,
+    ).serve(target_loader=cast(Callable[..., Any], front), wrap_loader=False)

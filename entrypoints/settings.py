@@ -1,0 +1,256 @@
+"""What an operator may set: one class, read once from a mapping such as the environment."""
+
+import difflib
+from collections.abc import Callable, Mapping
+from datetime import timedelta, tzinfo
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import attrs
+
+from ..domain.passwords import STRICT_MINIMUM
+
+PREFIX = "MENSHEN_"
+
+IpNetwork = IPv4Network | IPv6Network
+
+
+class SettingInvalid(Exception):
+    """A setting has a value that cannot be used. The text is one line that names the setting."""
+
+
+def _text(value: str) -> str:
+    if not value:
+        raise ValueError("it is empty")
+    return value
+
+
+def _whole(minimum: int, maximum: int) -> Callable[[str], int]:
+    def parse(value: str) -> int:
+        if not (value.isascii() and value.isdigit() and minimum <= int(value[:12]) <= maximum):
+            raise ValueError(f"it must be a whole number from {minimum} to {maximum}")
+        return int(value)
+
+    return parse
+
+
+def _switch(value: str) -> bool:
+    if value.lower() not in _SWITCH:
+        raise ValueError("it must be true or false")
+    return _SWITCH[value.lower()]
+
+
+_SWITCH = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
+
+
+def _choice(*choices: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value not in choices:
+            raise ValueError(f"it must be one of {', '.join(choices)}")
+        return value
+
+    return parse
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_MAX_DURATION = timedelta(days=3650)
+
+
+def _duration(value: str) -> timedelta:
+    number, unit = (value[:-1], value[-1:]) if value[-1:] in _UNITS else (value, "s")
+    if not (number.isascii() and number.isdigit() and len(number) <= 12):
+        raise ValueError("it must be a duration such as 900, 15m, 12h or 7d")
+    seconds = int(number) * _UNITS[unit]
+    if not 1 <= seconds <= _MAX_DURATION.total_seconds():
+        raise ValueError("it must be from 1 second to 3650 days")
+    return timedelta(seconds=seconds)
+
+
+def _zone(value: str) -> tzinfo:
+    try:
+        return ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("it must be a time zone such as Asia/Shanghai") from None
+
+
+def _networks(value: str) -> tuple[IpNetwork, ...]:
+    try:
+        return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+    except ValueError:
+        raise ValueError("it must be addresses or networks, such as 127.0.0.1,10.0.0.0/8") from None
+
+
+def _setting(
+    parse: Callable[[str], Any], doc: str, *, default: Any, default_text: str | None = None, secret: bool = False
+) -> Any:
+    """A field that an operator may set. *default_text* is how the default is written down where str() does not do."""
+    return attrs.field(
+        default=default,
+        repr=not secret,
+        metadata={"parse": parse, "doc": doc, "default_text": default_text, "secret": secret},
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """Every setting, with its default."""
+
+    data_dir: Path = _setting(
+        lambda value: Path(_text(value)),
+        "The folder of the embedded database and of the secret that `serve` makes.",
+        default=Path("menshen-data"),
+        default_text="./menshen-data",
+    )
+    database_url: str | None = _setting(
+        _text,
+        "Where the accounts are kept: `sqlite:///PATH`, or `memory://` for a demo that forgets everything.",
+        default=None,
+        default_text="`menshen.sqlite3` in the data folder",
+    )
+    secret_key: str | None = _setting(
+        _text,
+        "The secret that signs the tokens, at least 32 bytes; the same on every machine.",
+        default=None,
+        default_text="made by `serve` in the data folder",
+        secret=True,
+    )
+    secret_key_file: Path | None = _setting(
+        lambda value: Path(_text(value)),
+        "A file that holds the secret instead; a line break at its end does not count.",
+        default=None,
+        default_text="",
+    )
+    host: str = _setting(_text, "The address that `serve` listens on.", default="127.0.0.1")
+    port: int = _setting(_whole(1, 65535), "The port that `serve` listens on.", default=8000)
+    workers: int = _setting(_whole(1, 64), "How many processes serve; one for each core is plenty.", default=1)
+    access_token_ttl: timedelta = _setting(
+        _duration,
+        "How long a token and its session last: seconds, or a number with `m`, `h` or `d`.",
+        default=timedelta(days=7),
+        default_text="7d",
+    )
+    multi_device_login: bool = _setting(
+        _switch,
+        "`true`: logins live side by side. `false`: the newest login of a user ends the others.",
+        default=True,
+        default_text="true",
+    )
+    always_http_200: bool = _setting(
+        _switch,
+        "`true`: every answer of register, login and user_info has HTTP status 200, for clients that know no other.",
+        default=False,
+        default_text="false",
+    )
+    time_zone: tzinfo | None = _setting(
+        _zone,
+        "The zone of `time` and `registration_time`, such as `Asia/Shanghai`.",
+        default=None,
+        default_text="the machine's",
+    )
+    language: str = _setting(
+        _choice("zh", "en"), "The language of `msg` where the client asks for none: `zh` or `en`.", default="zh"
+    )
+    password_policy: str = _setting(
+        _choice("contract", "strict"),
+        "The rule for new passwords. `contract`: 6 to 32 characters. `strict`, for production: 8 to 128, none of the "
+        "3,000 most common, none that holds the phone number or the user name.",
+        default="contract",
+    )
+    password_min_length: int = _setting(
+        _whole(STRICT_MINIMUM, 15), "The least length under `strict`, 8 to 15.", default=STRICT_MINIMUM
+    )
+    argon2_memory_kib: int = _setting(
+        _whole(8 * 1024, 256 * 1024), "Memory of one password hash, in KiB (OWASP: 19 MiB).", default=19 * 1024
+    )
+    argon2_time_cost: int = _setting(_whole(1, 16), "Passes of one password hash (OWASP: 2).", default=2)
+    argon2_parallelism: int = _setting(_whole(1, 16), "Lanes of one password hash (OWASP: 1).", default=1)
+    issuer: str = _setting(_text, "`iss` of the tokens: who gives them out.", default="menshen")
+    audience: str = _setting(_text, "`aud` of the tokens: whom they are for.", default="menshen-users")
+    trusted_proxies: tuple[IpNetwork, ...] = _setting(
+        _networks,
+        "Addresses or networks of your own proxies, separated by commas. Only from these is `X-Forwarded-For` believed.",
+        default=(),
+        default_text="",
+    )
+
+    @property
+    def effective_database_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'menshen.sqlite3'}"
+
+
+def variable(field: "attrs.Attribute[Any]") -> str:
+    """The name under which the environment holds *field*."""
+    return PREFIX + field.name.upper()
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """The settings that *environ* holds, defaults for the rest. Raises SettingInvalid, without any secret in it."""
+    values = {}
+    for field in attrs.fields(Settings):
+        name = variable(field)
+        if name not in environ:
+            continue
+        try:
+            values[field.name] = field.metadata["parse"](environ[name])
+        except ValueError as error:
+            shown = "" if field.metadata["secret"] else f" ({environ[name]!r:.80})"
+            raise SettingInvalid(f"{name}{shown}: {error}") from None
+    if "secret_key" in values and "secret_key_file" in values:
+        raise SettingInvalid(f"{PREFIX}SECRET_KEY and {PREFIX}SECRET_KEY_FILE are both set; set one")
+    return Settings(**values)
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """A line for each variable with our prefix that is no setting: a typo that would silently do nothing."""
+    known = [variable(field) for field in attrs.fields(Settings)]
+    lines = []
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            lines.append(f"{name} is no setting" + (f"; did you mean {close[0]}?" if close else ""))
+    return lines
+
+
+def shown(settings: Settings) -> dict[str, str]:
+    """Every setting under its variable's name, as text; secrets masked."""
+    table = {}
+    for field in attrs.fields(Settings):
+        value = getattr(settings, field.name)
+        if field.metadata["secret"]:
+            table[variable(field)] = "" if value is None else "********"
+        elif value == field.default and field.metadata["default_text"] is not None:
+            table[variable(field)] = field.metadata["default_text"].replace("`", "")
+        else:
+            table[variable(field)] = _written(value)
+    return table
+
+
+def _written(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(str(part) for part in value)
+    if isinstance(value, timedelta):
+        return str(int(value.total_seconds()))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value)
+
+
+def markdown() -> str:
+    """``docs/settings.md``."""
+    lines = [
+        "# Settings",
+        "",
+        "All settings come from the environment. This page is made by `menshen settings --markdown`.",
+        "",
+        "| variable | default | what it is |",
+        "|---|---|---|",
+    ]
+    for field in attrs.fields(Settings):
+        default = field.metadata["default_text"]
+        if default is None:
+            default = _written(field.default)
+        plain = default and "`" not in default and " " not in default
+        lines.append(f"| `{variable(field)}` | {f'`{default}`' if plain else default} | {field.metadata['doc']} |")
+    return "\n".join(lines) + "\n"

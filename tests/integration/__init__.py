@@ -1,0 +1,1 @@
+"""Real databases, real servers, real sockets."""
