@@ -10,6 +10,7 @@ from .legacy_hashes import legacy_hash_matches
 # A stored hash may come from anywhere; one that asks for more than this is not computed (OWASP's strongest advice is
 # 46 MiB, argon2-cffi's 64 MiB).
 _MAX_MEMORY_KIB = 256 * 1024
+_MAX_WORK_KIB = 1024 * 1024
 _MAX_ROUNDS = 16
 _MAX_LANES = 16
 
@@ -44,7 +45,17 @@ class Argon2PasswordHasher:
             return Verdict.MATCH_OUTDATED if legacy_hash_matches(secret, password_hash) else Verdict.NO_MATCH
         if not self._argon2_matches(secret, password_hash):
             return Verdict.NO_MATCH
-        return Verdict.MATCH_OUTDATED if self._argon2.check_needs_rehash(password_hash) else Verdict.MATCH
+        return Verdict.MATCH_OUTDATED if self._is_weaker(argon2.extract_parameters(password_hash)) else Verdict.MATCH
+
+    def _is_weaker(self, made_with: argon2.Parameters) -> bool:
+        """Whether a hash falls short of ours; one that is stronger is left alone."""
+        return (
+            made_with.type is not argon2.Type.ID
+            or made_with.memory_cost < self.memory_kib
+            or made_with.time_cost < self.time_cost
+            or made_with.hash_len < self._argon2.hash_len
+            or made_with.salt_len < self._argon2.salt_len
+        )
 
     def _argon2_matches(self, secret: bytes, password_hash: str) -> bool:
         try:
@@ -52,6 +63,7 @@ class Argon2PasswordHasher:
             if (
                 asked.memory_cost > _MAX_MEMORY_KIB
                 or asked.time_cost > _MAX_ROUNDS
+                or asked.memory_cost * asked.time_cost > max(_MAX_WORK_KIB, self.memory_kib * self.time_cost)
                 or asked.parallelism > _MAX_LANES
                 or asked.hash_len > 64
             ):

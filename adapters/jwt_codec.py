@@ -24,6 +24,7 @@ _HEADER = {"alg": ALGORITHM, "typ": "JWT"}
 _FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
 _MAX_LENGTH = 4096
 _SUBJECT = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
+_ID = re.compile(r"[ -~]{1,64}", re.ASCII)
 _REQUIRED = ("iss", "aud", "sub", "iat", "exp", "jti", "sid")
 
 # Beyond it, datetime has no year for it.
@@ -108,7 +109,7 @@ def _claims_from(payload: dict[str, Any]) -> AccessTokenClaims:
     subject, session_id, token_id = payload["sub"], payload["sid"], payload["jti"]
     if not (isinstance(subject, str) and isinstance(session_id, str) and isinstance(token_id, str)):
         raise TokenInvalid
-    if _SUBJECT.fullmatch(subject) is None or int(subject) > MAX_USER_ID or len(session_id) > 64:
+    if _SUBJECT.fullmatch(subject) is None or int(subject) > MAX_USER_ID or _ID.fullmatch(session_id) is None:
         raise TokenInvalid
     return AccessTokenClaims(
         subject=UserId(int(subject)),

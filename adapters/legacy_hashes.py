@@ -11,14 +11,14 @@ from hmac import compare_digest
 import bcrypt
 
 # Werkzeug itself went up to 1,000,000 rounds and to n = 2**15, r = 8, p = 1 (32 MiB).
-_MAX_PBKDF2_ROUNDS = 10_000_000
-_MAX_SCRYPT_BYTES = 256 * 1024 * 1024
-_MAX_BCRYPT_COST = 16
+_MAX_PBKDF2_ROUNDS = 2_000_000
+_MAX_SCRYPT_BYTES = 128 * 1024 * 1024
+_MAX_BCRYPT_COST = 14
 
 _PBKDF2 = re.compile(
-    r"pbkdf2:(sha1|sha224|sha256|sha384|sha512)(?::([0-9]{1,8}))?\$([^$]{1,64})\$([0-9a-f]+)", re.ASCII
+    r"pbkdf2:(sha1|sha224|sha256|sha384|sha512)(?::([0-9]{1,8}))?\$([^$\ud800-\udfff]{1,64})\$([0-9a-f]+)", re.ASCII
 )
-_SCRYPT = re.compile(r"scrypt:([0-9]{1,8}):([0-9]{1,4}):([0-9]{1,4})\$([^$]{1,64})\$([0-9a-f]+)", re.ASCII)
+_SCRYPT = re.compile(r"scrypt:([0-9]{1,8}):([0-9]{1,4}):([0-9]{1,4})\$([^$\ud800-\udfff]{1,64})\$([0-9a-f]+)", re.ASCII)
 _BCRYPT = re.compile(r"\$2[abxy]\$([0-9]{2})\$[./A-Za-z0-9]{53}", re.ASCII)
 
 # What a hash that names no rounds was made with (Werkzeug up to 0.14).
@@ -46,7 +46,7 @@ def _pbkdf2_matches(secret: bytes, algorithm: str, rounds: str | None, salt: str
 
 def _scrypt_matches(secret: bytes, n: int, r: int, p: int, *, salt: str, digest: str) -> bool:
     needed = 128 * r * (n + p + 2)
-    if n < 2 or n & (n - 1) or r < 1 or p < 1 or needed > _MAX_SCRYPT_BYTES or p > 16:
+    if n < 2 or n & (n - 1) or r < 1 or p < 1 or needed > _MAX_SCRYPT_BYTES or needed * p > 2 * _MAX_SCRYPT_BYTES:
         return False
     try:
         computed = hashlib.scrypt(secret, salt=salt.encode(), n=n, r=r, p=p, maxmem=needed + 1024 * 1024)
@@ -56,6 +56,9 @@ def _scrypt_matches(secret: bytes, n: int, r: int, p: int, *, salt: str, digest:
 
 
 def _bcrypt_matches(secret: bytes, stored: str) -> bool:
+    # bcrypt reads NUL as an end and begins anew behind it.
+    if b"\0" in secret:
+        return False
     # bcrypt itself looks at 72 bytes and the library refuses more; those who made these hashes cut them there.
     try:
         return bcrypt.checkpw(secret[:72], stored.encode())

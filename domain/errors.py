@@ -149,9 +149,7 @@ class UserNotActive(Unauthenticated):
 
 
 class Unavailable(Refusal):
-    """The service cannot do it now; the same request may succeed after *retry_after* seconds."""
-
-    reason = "unavailable"
+    """The service cannot do it now; the same request may succeed after *retry_after* seconds. Never raised itself."""
 
     def __init__(self, what: str, retry_after: int = 1) -> None:
         super().__init__(what)

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import falcon
 
-from .http.app import ACCOUNT_PREFIX, create_app, create_guard
+from .http.app import ACCOUNT_PATHS, ACCOUNT_PREFIX, create_app, create_guard
 from .http.guard import DefaultDeny, Guard
 from .settings import Settings, read_settings
 from .wiring import Service, open_service
@@ -22,6 +22,7 @@ class Accounts:
     def __init__(self, service: Service, settings: Settings) -> None:
         self.guard: Guard = create_guard(service, settings)
         self.wsgi = create_app(service, settings)
+        self._mounted = False
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:  # noqa: TID251 - the one place, for embedders
@@ -34,13 +35,14 @@ class Accounts:
 
     def default_deny(self, *, exempt: Iterable[str] = ()) -> DefaultDeny:
         """Falcon middleware that guards everything in the app but the account routes and the *exempt* URI templates."""
-        return DefaultDeny(self.guard, exempt, open_prefixes=[ACCOUNT_PREFIX])
+        return DefaultDeny(self.guard, exempt, is_open=lambda path: self._mounted and path in ACCOUNT_PATHS)
 
     def mount(self, app: "falcon.App[Any, Any]") -> None:
         """Answer everything below ``/api/user/`` that *app* itself has no route for.
 
         The account API runs as it does on its own, with its own error answers; those of *app* stay as they are.
         """
+        self._mounted = True
         app.add_sink(self._answer, prefix=ACCOUNT_PREFIX)
 
     def _answer(self, req: falcon.Request, resp: falcon.Response, **_params: str) -> None:

@@ -3,6 +3,7 @@
 import argparse
 import getpass
 import json
+import logging
 import os
 import socket
 import sys
@@ -14,7 +15,7 @@ from ..domain.errors import Refusal, StoreUnavailable
 from ..domain.users import User
 from .http.errors import ANSWERS
 from .settings import SettingInvalid, Settings, markdown, read_settings, shown, unknown_variables
-from .wiring import SERVING_THREADS, open_service
+from .wiring import SERVING_THREADS, database_url, open_service
 
 DONE, REFUSED, USAGE = 0, 1, 2
 
@@ -29,6 +30,8 @@ def entry_point() -> None:
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:  # noqa: TID251 - the one place, for the command
     """Run one command. Returns 0 when it is done, 1 when it is refused, 2 for wrong usage or a bad setting."""
     parsed = _parser().parse_args(arguments)
+    # What goes wrong is told below, once; the server has a log of its own.
+    logging.getLogger("menshen").addHandler(logging.NullHandler())
     run: Command = parsed.run
     try:
         settings = read_settings(environ)
@@ -84,7 +87,7 @@ def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
     # Opened once before any worker: what is wrong is said here, in one line, and the schema is made once.
     open_service(settings, say=partial(print, flush=True)).close()
     address = f"[{settings.host}]" if ":" in settings.host else settings.host
-    print(_WELCOME.format(url=f"http://{address}:{settings.port}", store=settings.effective_database_url), flush=True)
+    print(_WELCOME.format(url=f"http://{address}:{settings.port}", store=database_url(settings)), flush=True)
     run(partial(_front, settings), host=settings.host, port=settings.port, workers=settings.workers)
     return DONE
 
@@ -92,21 +95,21 @@ def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
 def _front(settings: Settings) -> Any:
     """What each worker process serves."""
     from .http.app import create_app
-    from .log import start_logging
-    from .server import Front
+    from .log import start_logging, stop_logging
+    from .server import Front, end_with_parent
 
+    end_with_parent()
     log = start_logging()
     service = open_service(settings)
-    embedded = settings.effective_database_url.startswith(("sqlite", "memory"))
 
     def close() -> None:
         service.close()
-        log.stop()
+        stop_logging(log)
 
     return Front(
         create_app(service, settings),
         threads=SERVING_THREADS,
-        runs_inline=lambda scope: embedded and scope.method == "GET",
+        runs_inline=lambda scope: service.is_embedded and scope.method == "GET",
         at_exit=close,
     )
 

@@ -40,7 +40,7 @@ class _LossyQueueHandler(QueueHandler):
 
 
 def start_logging(stream: TextIO = sys.stderr) -> QueueListener:
-    """Write everything of menshen's to *stream*, a JSON object a line. Stop what it returns to write out the rest."""
+    """Write everything of menshen's to *stream*, a JSON object a line. ``stop_logging`` writes out the rest."""
     lines: queue.Queue[logging.LogRecord] = queue.Queue(_MAX_WAITING_LINES)
     writer = logging.StreamHandler(stream)
     writer.setFormatter(_JsonFormatter())
@@ -51,3 +51,12 @@ def start_logging(stream: TextIO = sys.stderr) -> QueueListener:
     root.propagate = False
     listener.start()
     return listener
+
+
+def stop_logging(listener: QueueListener) -> None:
+    """Write out what is waiting, for a second at the most: a sink that takes nothing must not hold up the end."""
+    thread = listener._thread
+    with suppress(queue.Full):
+        listener.enqueue_sentinel()
+        if thread is not None:
+            thread.join(timeout=1)

@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+from itertools import pairwise
 from pathlib import Path
 
 from .settings import PREFIX, SettingInvalid, Settings
@@ -22,9 +23,14 @@ _KNOWN = frozenset(
     }
 )
 _PLACEHOLDER = re.compile(
-    rb"(xpay|secret|change|your|this|is|my|super|very|key|jwt|password|example|default|me|[\W_])+", re.IGNORECASE
+    rb"(xpay|django|flask|insecure|production|please|secret|change|your|this|here|min|chars|in|is|my|super|very|key|jwt"
+    rb"|password|example|default|me|[0-9]|[!-/:-@\[-`{-~ ])+",
+    re.IGNORECASE,
 )
-_PUBLIC_KEY = re.compile(rb"-----BEGIN|^ssh-|^ecdsa-|^\s*\{.*\"kty\"", re.DOTALL)
+# PEM and SSH2, OpenSSH in text and in binary, DER (an ASN.1 SEQUENCE) and its base64, JWK.
+_KEY_OF_ANOTHER_KIND = re.compile(
+    rb"---- ?BEGIN|ssh-|ecdsa-|AAAA[A-Z][23]NzaC1|^\x30[\x2a\x59\x81\x82]|^MI[GI][A-Za-z0-9]|^M[CF][kow]w|kty|u006b"
+)
 
 
 def find_secret(settings: Settings) -> bytes | None:
@@ -56,6 +62,9 @@ def make_secret(settings: Settings) -> tuple[bytes, Path]:
         pass
     finally:
         draft.unlink()
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
     return _checked(_read(path, str(path)), str(path)), path
 
 
@@ -69,11 +78,18 @@ def _read(path: Path, name: str) -> bytes:
 def _checked(secret: bytes, name: str) -> bytes:
     if len(secret) < MINIMUM_BYTES:
         raise SettingInvalid(
-            f"{name}: the secret has {len(secret)} bytes and must have at least {MINIMUM_BYTES}; "
+            f"{name}: the secret has {len(secret)} bytes and must have at least {MINIMUM_BYTES} bytes; "
             "`openssl rand -hex 32` makes a good one"
         )
-    if _PUBLIC_KEY.search(secret):
+    if _KEY_OF_ANOTHER_KIND.search(secret.replace(b"\0", b"")):
         raise SettingInvalid(f"{name}: this is a key of another kind, and may be public (RFC 8725, 2.1)")
-    if secret.lower() in _KNOWN or _PLACEHOLDER.fullmatch(secret) or len(set(secret)) < 8:
+    if secret.lower() in _KNOWN or _PLACEHOLDER.fullmatch(secret) or _is_patterned(secret):
         raise SettingInvalid(f"{name}: this secret is known to everybody or easy to guess; make one of your own")
     return secret
+
+
+def _is_patterned(secret: bytes) -> bool:
+    """Few different signs, one part over and over, or mostly signs in the order of the alphabet."""
+    repeats = secret in (secret + secret)[1:-1]
+    steps = sum(after - before == 1 for before, after in pairwise(secret))
+    return repeats or len(set(secret)) < 8 or steps > len(secret) // 2

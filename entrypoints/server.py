@@ -6,11 +6,13 @@ gets a thread.
 """
 
 import asyncio
+import ctypes
 import io
 import json
 import logging
 import multiprocessing
 import resource
+import signal
 import sys
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterable
@@ -155,6 +157,15 @@ _INTERNAL_ERROR: Response = (
     [("content-type", "application/json; charset=utf-8"), ("cache-control", "no-store"), ("server", "menshen")],
     json.dumps({"code": 500, "data": "", "msg": "服务器内部错误", "time": "", "reason": "internal_error"}).encode(),
 )
+
+
+def end_with_parent() -> None:
+    """Have the kernel send this process SIGTERM when its parent dies, even by SIGKILL: an orphan would hold the port."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+_PR_SET_PDEATHSIG = 1
 
 
 def run(front: Callable[[], Front], *, host: str, port: int, workers: int) -> None:

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Callable, Mapping
 from datetime import timedelta, tzinfo
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -13,6 +13,8 @@ import attrs
 from ..domain.passwords import STRICT_MINIMUM
 
 PREFIX = "MENSHEN_"
+
+MEMORY_URL = "memory://"
 
 IpNetwork = IPv4Network | IPv6Network
 
@@ -29,7 +31,7 @@ def _text(value: str) -> str:
 
 def _whole(minimum: int, maximum: int) -> Callable[[str], int]:
     def parse(value: str) -> int:
-        if not (value.isascii() and value.isdigit() and minimum <= int(value[:12]) <= maximum):
+        if not (value.isascii() and value.isdigit() and len(value) <= 12 and minimum <= int(value) <= maximum):
             raise ValueError(f"it must be a whole number from {minimum} to {maximum}")
         return int(value)
 
@@ -82,6 +84,13 @@ def _networks(value: str) -> tuple[IpNetwork, ...]:
         raise ValueError("it must be addresses or networks, such as 127.0.0.1,10.0.0.0/8") from None
 
 
+def _address(value: str) -> str:
+    try:
+        return str(ip_address("127.0.0.1" if value == "localhost" else value))
+    except ValueError:
+        raise ValueError("it must be an IP address, such as 127.0.0.1 or 0.0.0.0") from None
+
+
 def _setting(
     parse: Callable[[str], Any], doc: str, *, default: Any, default_text: str | None = None, secret: bool = False
 ) -> Any:
@@ -122,7 +131,7 @@ class Settings:
         default=None,
         default_text="",
     )
-    host: str = _setting(_text, "The address that `serve` listens on.", default="127.0.0.1")
+    host: str = _setting(_address, "The address that `serve` listens on.", default="127.0.0.1")
     port: int = _setting(_whole(1, 65535), "The port that `serve` listens on.", default=8000)
     workers: int = _setting(_whole(1, 64), "How many processes serve; one for each core is plenty.", default=1)
     access_token_ttl: timedelta = _setting(
@@ -175,10 +184,6 @@ class Settings:
         default_text="",
     )
 
-    @property
-    def effective_database_url(self) -> str:
-        return self.database_url or f"sqlite:///{self.data_dir / 'menshen.sqlite3'}"
-
 
 def variable(field: "attrs.Attribute[Any]") -> str:
     """The name under which the environment holds *field*."""
@@ -197,6 +202,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         except ValueError as error:
             shown = "" if field.metadata["secret"] else f" ({environ[name]!r:.80})"
             raise SettingInvalid(f"{name}{shown}: {error}") from None
+    if values.get("database_url") == MEMORY_URL and values.get("workers", 1) > 1:
+        raise SettingInvalid(f"{PREFIX}WORKERS: {MEMORY_URL} is the memory of one process; it must be 1")
     if "secret_key" in values and "secret_key_file" in values:
         raise SettingInvalid(f"{PREFIX}SECRET_KEY and {PREFIX}SECRET_KEY_FILE are both set; set one")
     return Settings(**values)
@@ -208,8 +215,10 @@ def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     lines = []
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            lines.append(f"{name} is no setting" + (f"; did you mean {close[0]}?" if close else ""))
+            close = difflib.get_close_matches(
+                name.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in known], n=1
+            )
+            lines.append(f"{name} is no setting" + (f"; did you mean {PREFIX}{close[0]}?" if close else ""))
     return lines
 
 

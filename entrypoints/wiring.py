@@ -14,7 +14,7 @@ from ..adapters.memory.sessions import MemorySessionRepository
 from ..adapters.memory.store import MemoryStore
 from ..adapters.memory.users import MemoryUserRepository
 from ..adapters.random_ids import SystemRandomIds
-from ..adapters.sql.database import open_database
+from ..adapters.sql.database import ForeignSchema, open_database, sqlite_url
 from ..adapters.sql.sessions import SqlSessionRepository
 from ..adapters.sql.users import SqlUserRepository
 from ..adapters.system_clock import SystemClock
@@ -26,7 +26,7 @@ from ..domain.use_cases.login import Login, Logout, OpenSession
 from ..domain.use_cases.lookup import FindUser
 from ..domain.use_cases.registration import RegisterAndLogin, RegisterUser
 from .secret import find_secret, make_secret
-from .settings import SettingInvalid, Settings
+from .settings import MEMORY_URL, SettingInvalid, Settings
 
 SERVICE_NAME = "menshen"
 
@@ -35,6 +35,16 @@ SERVING_THREADS = 64
 
 _WAITING_PASSWORDS = SERVING_THREADS // 2
 """How many of these may wait for the hasher; the others stay free for requests that need no hash."""
+
+
+@frozen(kw_only=True)
+class Store:
+    """One kind of store: its side of the storage ports, and how to ask after it and let go of it."""
+
+    users: UserRepository
+    sessions: SessionRepository
+    ping: Callable[[], None] = lambda: None
+    close: Callable[[], None] = lambda: None
 
 
 @frozen(kw_only=True)
@@ -50,6 +60,8 @@ class Adapters:
     common_passwords: Container[str] = frozenset()
     ping: Callable[[], None] = lambda: None
     close: Callable[[], None] = lambda: None
+    is_embedded: bool = True
+    """Whether the store answers a read in this very process, so that an event loop may wait for it."""
 
 
 @frozen(kw_only=True)
@@ -65,6 +77,7 @@ class Service:
     clock: Clock
     ping: Callable[[], None]
     close: Callable[[], None]
+    is_embedded: bool
 
 
 def wire(settings: Settings, adapters: Adapters) -> Service:
@@ -93,6 +106,7 @@ def wire(settings: Settings, adapters: Adapters) -> Service:
         clock=adapters.clock,
         ping=adapters.ping,
         close=adapters.close,
+        is_embedded=adapters.is_embedded,
     )
 
 
@@ -102,31 +116,32 @@ def open_service(settings: Settings, say: Callable[[str], None] = lambda line: N
     Raises SettingInvalid, StoreUnavailable, or OSError where the data folder cannot be made.
     """
     secret = find_secret(settings)
+    # The store first: where it cannot be opened, nothing shall have been made.
+    store = open_store(settings)
     if secret is None:
         make_data_dir(settings)
         secret, path = make_secret(settings)
         say(f"made a secret for the tokens: {path}")
-    return wire(settings, open_adapters(settings, secret))
+    return wire(settings, open_adapters(settings, secret, store))
 
 
-def open_adapters(settings: Settings, secret: bytes) -> Adapters:
-    """The adapters for production. Raises what open_service raises."""
+def open_adapters(settings: Settings, secret: bytes, store: Store) -> Adapters:
+    """The adapters for production."""
     hasher = Argon2PasswordHasher(
         memory_kib=settings.argon2_memory_kib,
         time_cost=settings.argon2_time_cost,
         parallelism=settings.argon2_parallelism,
     )
-    users, sessions, ping, close = _open_store(settings)
     return Adapters(
-        users=users,
-        sessions=sessions,
+        users=store.users,
+        sessions=store.sessions,
         hasher=BoundedPasswordHasher(hasher, at_once=os.cpu_count() or 1, waiting=_WAITING_PASSWORDS),
         codec=JwtTokenCodec(secret=secret, issuer=settings.issuer, audience=settings.audience),
         clock=SystemClock(),
         ids=SystemRandomIds(),
         common_passwords=common_passwords() if settings.password_policy == "strict" else frozenset(),
-        ping=ping,
-        close=close,
+        ping=store.ping,
+        close=store.close,
     )
 
 
@@ -136,21 +151,30 @@ def make_data_dir(settings: Settings) -> Path:
     return settings.data_dir
 
 
-def _open_store(
-    settings: Settings,
-) -> tuple[UserRepository, SessionRepository, Callable[[], None], Callable[[], None]]:
-    if settings.effective_database_url == "memory://":
-        store = MemoryStore()
-        return MemoryUserRepository(store), MemorySessionRepository(store), lambda: None, lambda: None
+def database_url(settings: Settings) -> str:
+    """Where the accounts are kept: what is set, or a file in the data folder."""
+    return settings.database_url or sqlite_url(settings.data_dir / "menshen.sqlite3")
+
+
+def open_store(settings: Settings) -> Store:
+    """The store that the settings name. Raises SettingInvalid, StoreUnavailable, OSError."""
+    if settings.database_url == MEMORY_URL:
+        rows = MemoryStore()
+        return Store(users=MemoryUserRepository(rows), sessions=MemorySessionRepository(rows))
     if settings.database_url is None:
         make_data_dir(settings)
     try:
         # One more than there are threads: the event loop of the server reads as well.
-        database = open_database(settings.effective_database_url, connections=SERVING_THREADS + 1)
-    except ValueError as error:
+        database = open_database(database_url(settings), connections=SERVING_THREADS + 1)
+        database.prepare()
+    except (ValueError, ForeignSchema) as error:
         raise SettingInvalid(f"MENSHEN_DATABASE_URL: {error}") from None
-    database.prepare()
-    return SqlUserRepository(database), SqlSessionRepository(database), database.ping, database.close
+    return Store(
+        users=SqlUserRepository(database),
+        sessions=SqlSessionRepository(database),
+        ping=database.ping,
+        close=database.close,
+    )
 
 
 def _password_policy(settings: Settings, common: Container[str]) -> PasswordPolicy:

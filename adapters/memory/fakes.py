@@ -63,7 +63,7 @@ class FakeTokenCodec:
 class FakeRandomIds:
     """Ids that count up."""
 
-    _numbers: count[int] = field(factory=lambda: count(1))
+    _numbers: "count[int]" = field(factory=lambda: count(1))
 
     def new_id(self) -> str:
         return f"fake-id-{next(self._numbers):032}"

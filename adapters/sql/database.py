@@ -1,14 +1,16 @@
 """Opening a database, and the two ways to work with it: read, and write in one transaction."""
 
 import logging
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from attrs import field, frozen
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from ...domain.errors import StoreUnavailable
 from .tables import metadata
@@ -75,13 +77,24 @@ class Database:
         self.engine.dispose()
 
 
+def sqlite_url(path: Path) -> str:
+    """The URL of the SQLite file at *path*, whatever signs the path has."""
+    return URL.create("sqlite", database=str(path)).render_as_string()
+
+
 def open_database(url: str, *, connections: int) -> Database:
-    """Open the SQLite database at *url*, with at most *connections* at a time. Raises ValueError for another URL."""
-    parsed = make_url(url)
-    if parsed.get_dialect().name != "sqlite" or not parsed.database or parsed.database == ":memory:":
-        raise ValueError("only a SQLite file can be opened: sqlite:///path")
+    """Open the SQLite database at *url*, with at most *connections* at a time.
+
+    A file that is not there yet is made, for its owner alone. Raises ValueError for any other URL.
+    """
+    path = _file_of(url)
+    # SQLite gives its -wal and -shm files the mode of this one. Where it is there, or cannot be made, SQLite says so.
+    with suppress(OSError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     engine = create_engine(
-        parsed,
+        URL.create("sqlite", database=path),
+        # Parameters are phone numbers and hashes: they do not belong into the text of an error.
+        hide_parameters=True,
         pool_size=connections,
         max_overflow=0,
         pool_timeout=WAIT_SECONDS,
@@ -91,6 +104,19 @@ def open_database(url: str, *, connections: int) -> Database:
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return Database(engine)
+
+
+def _file_of(url: str) -> str:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ValueError("it must be sqlite:///PATH or memory://") from None
+    path = parsed.database
+    if parsed.drivername not in {"sqlite", "sqlite+pysqlite"} or parsed.host or parsed.query:
+        raise ValueError("it must be sqlite:///PATH or memory://")
+    if not path or path == ":memory:" or path.startswith("file:"):
+        raise ValueError("it must name a file: sqlite:///PATH")
+    return path
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
@@ -118,4 +144,4 @@ def _translated() -> Iterator[None]:
     except SQLAlchemyError as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
         _log.error("the store failed: %s: %s", type(cause).__name__, cause)
-        raise StoreUnavailable("the store did not answer") from error
+        raise StoreUnavailable("the store did not answer") from cause

@@ -25,6 +25,8 @@ ACCOUNT_PREFIX = "/api/user/"
 
 _TUTORIAL_PATHS = frozenset({"/api/user/register", "/api/user/login", "/api/user/user_info"})
 
+ACCOUNT_PATHS = _TUTORIAL_PATHS | {"/api/user/logout"}
+
 
 def create_guard(service: Service, settings: Settings) -> Guard:
     """The guard, for this app's routes and for anybody else's."""

@@ -16,8 +16,10 @@ def client_address(req: falcon.Request, trusted_proxies: Iterable[IpNetwork]) ->
     """
     peer: str = req.env.get("REMOTE_ADDR", "")
     address = _parsed(peer)
-    if address is None or not _is_in(address, trusted_proxies):
+    if address is None:
         return peer
+    if not _is_in(address, trusted_proxies):
+        return str(address)
     for text in reversed((req.get_header("X-Forwarded-For") or "").split(",")):
         hop = _parsed(text.strip())
         if hop is None:

@@ -33,7 +33,8 @@ class Envelopes:
 
     def local_text(self, moment: datetime) -> str:
         """``YYYY-MM-DD HH:MM:SS`` in the configured zone, or in the machine's where none is."""
-        return moment.astimezone(self.zone).strftime("%Y-%m-%d %H:%M:%S")
+        local = moment.astimezone(self.zone).replace(tzinfo=None)
+        return local.isoformat(sep=" ", timespec="seconds")
 
     def language_of(self, req: falcon.Request) -> str:
         return preferred_language(req.get_header("Accept-Language"), self.language)

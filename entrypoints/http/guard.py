@@ -1,6 +1,6 @@
 """The guard in front of a route: whose request it is, or a refusal."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import falcon
@@ -40,26 +40,28 @@ class Guard:
 class DefaultDeny:
     """Falcon middleware that guards every path but the exempt ones: routes, sinks, static files, and what is not there.
 
-    *exempt* holds URI templates, spelled as in ``add_route``. Below *open_prefixes* stand sinks with their own guard.
+    *exempt* holds URI templates, spelled as in ``add_route``. *is_open* tells the paths of a sink that has a guard of its own.
     """
 
-    def __init__(self, guard: Guard, exempt: Iterable[str] = (), open_prefixes: Iterable[str] = ()) -> None:
+    def __init__(
+        self, guard: Guard, exempt: Iterable[str] = (), is_open: Callable[[str], bool] = lambda path: False
+    ) -> None:
         self._guard = guard
         self._exempt = frozenset(exempt)
-        self._open_prefixes = tuple(open_prefixes)
+        self._is_open = is_open
         self._router = CompiledRouter()
         for template in self._exempt:
             self._router.add_route(template, _Exempt())
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Guard by the path: the only moment at which Falcon shows sinks, static files and unknown paths."""
-        if not req.path.startswith(self._open_prefixes) and self._router.find(req.path) is None:
+        if not self._is_open(req.path) and self._router.find(req.path) is None:
             self._guard.check(req, resp)
 
     def process_resource(
         self, req: falcon.Request, resp: falcon.Response, resource: object, params: dict[str, Any]
     ) -> None:
-        """Guard by the route: the path of one may fit an exempt template, or lie below an open prefix, by chance."""
+        """Guard by the route: the path of one may fit an exempt template, or be an open path, by chance."""
         if req.uri_template not in self._exempt and getattr(req.context, "user", None) is None:
             self._guard.check(req, resp)
 

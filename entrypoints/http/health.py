@@ -12,7 +12,7 @@ class AliveResource:
     """GET /healthz: the process answers."""
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        resp.media = {"status": "alive"}
+        _write(resp, "alive")
 
 
 @frozen
@@ -27,6 +27,11 @@ class ReadyResource:
         except Unavailable as unavailable:
             resp.status = falcon.HTTP_503
             resp.set_header("Retry-After", str(unavailable.retry_after))
-            resp.media = {"status": "unavailable"}
+            _write(resp, "unavailable")
         else:
-            resp.media = {"status": "ready"}
+            _write(resp, "ready")
+
+
+def _write(resp: falcon.Response, status: str) -> None:
+    resp.media = {"status": status}
+    resp.set_headers({"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})

@@ -1,0 +1,70 @@
+"""A load generator: one process that keeps many connections busy, each with one request at a time.
+
+It reads every answer whole and gives up at the first that is not 200, so that nothing but work done is counted.
+"""
+
+import json
+import selectors
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import cast
+
+_LENGTH = b"content-length: "
+
+
+def requests_per_second(port: int, request: bytes, *, connections: int, seconds: float) -> float:
+    """Send *request* over and over, from a process of its own, and count the answers."""
+    command = [sys.executable, str(Path(__file__)), str(port), str(connections), str(seconds)]
+    done = subprocess.run(command, input=request, stdout=subprocess.PIPE, check=True, timeout=seconds + 20)
+    answers, elapsed = json.loads(done.stdout)
+    return float(answers / elapsed)
+
+
+def http_get(path: str, **headers: str) -> bytes:
+    lines = [f"GET {path} HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def http_post(path: str, body: bytes) -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    return head.encode() + b"\r\n\r\n" + body
+
+
+def _generate(port: int, request: bytes, connections: int, seconds: float) -> tuple[int, float]:
+    """The answers that came, and the time that took."""
+    selector = selectors.DefaultSelector()
+    for _ in range(connections):
+        caller = socket.create_connection(("127.0.0.1", port), timeout=10)
+        caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        selector.register(caller, selectors.EVENT_READ, bytearray())
+        caller.sendall(request)
+    answers, start = 0, time.perf_counter()
+    while (now := time.perf_counter()) < start + seconds:
+        for key, _events in selector.select(timeout=1):
+            caller, received = cast(socket.socket, key.fileobj), key.data
+            part = caller.recv(65536)
+            if not part:
+                raise RuntimeError("the server closed a connection")
+            received += part
+            if _is_whole(received):
+                received.clear()
+                answers += 1
+                caller.sendall(request)
+    return answers, now - start
+
+
+def _is_whole(received: bytearray) -> bool:
+    end = received.find(b"\r\n\r\n")
+    if end < 0:
+        return False
+    if not received.startswith(b"HTTP/1.1 200"):
+        raise RuntimeError(f"not 200: {bytes(received)!r}")
+    length = received.find(_LENGTH) + len(_LENGTH)
+    return len(received) >= end + 4 + int(received[length : received.find(b"\r\n", length)])
+
+
+if __name__ == "__main__":
+    print(json.dumps(_generate(int(sys.argv[1]), sys.stdin.buffer.read(), int(sys.argv[2]), float(sys.argv[3]))))

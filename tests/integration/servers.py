@@ -1,0 +1,336 @@
+"""Real servers for tests: each its own process group, on a free loopback port, with a data folder of its own."""
+
+import http.client
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from attrs import define, field, frozen
+
+COMMAND: tuple[str, ...] = (str(Path(sys.executable).with_name("menshen")),)
+
+QUICK_HASHES = {"MENSHEN_ARGON2_MEMORY_KIB": "8192", "MENSHEN_ARGON2_TIME_COST": "1"}
+
+START_SECONDS = 60.0
+"""How long a server may take to answer; the machine may be busy with other things."""
+
+ANSWER_SECONDS = 60.0
+
+PASSWORD = "correct horse"
+
+ENVELOPE = {"code", "data", "msg", "time"}
+
+
+def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """*settings* and what any program needs; nothing that the caller of the tests has set for menshen."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in {"PATH", "HOME", "LANG", "TZ", "TMPDIR"} or name.startswith("COVERAGE_")
+    }
+    return {**kept, **settings}
+
+
+def free_port() -> int:
+    """A loopback port below those that the system gives to outgoing connections, so that none of these takes it."""
+    for _ in range(200):
+        port = random.randint(20_000, 32_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no loopback port is free")
+
+
+@frozen
+class Answer:
+    """An HTTP answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> dict[str, Any]:
+        found = json.loads(self.body)
+        assert isinstance(found, dict)
+        return found
+
+    @property
+    def reason(self) -> str | None:
+        found: str | None = self.json.get("reason")
+        return found
+
+    @property
+    def token(self) -> str:
+        assert self.status == 200, self.body
+        token = self.json["token"]
+        assert isinstance(token, str)
+        return token
+
+
+@define(eq=False)
+class Client:
+    """A caller that keeps its connection, as apps do."""
+
+    port: int
+    seconds: float = ANSWER_SECONDS
+    _connection: http.client.HTTPConnection | None = field(init=False, default=None)
+
+    def request(
+        self, method: str, path: str, body: Any = None, *, token: str | None = None, headers: Mapping[str, str] = {}
+    ) -> Answer:
+        sent = dict(headers)
+        if token is not None:
+            sent["token"] = token
+        if body is not None:
+            sent.setdefault("Content-Type", "application/json")
+        if self._connection is None:
+            self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.seconds)
+        try:
+            self._connection.request(method, path, None if body is None else json.dumps(body), sent)
+            response = self._connection.getresponse()
+            answer = Answer(
+                response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
+            )
+        except BaseException:
+            self.close()
+            raise
+        return answer
+
+    def register(self, phone: str, password: str = PASSWORD, **members: Any) -> Answer:
+        return self.request("POST", "/api/user/register", {"phone": phone, "password": password, **members})
+
+    def login(self, phone: str, password: str = PASSWORD) -> Answer:
+        return self.request("POST", "/api/user/login", {"phone": phone, "password": password})
+
+    def user_info(self, token: str) -> Answer:
+        return self.request("GET", "/api/user/user_info", token=token)
+
+    def logout(self, token: str) -> Answer:
+        return self.request("POST", "/api/user/logout", token=token)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@define(eq=False)
+class Server:
+    """``menshen serve`` in a process group of its own."""
+
+    folder: Path
+    settings: Mapping[str, str] = field(factory=dict)
+    command: Sequence[str] = COMMAND
+    port: int = 0
+    _process: subprocess.Popen[bytes] | None = field(init=False, default=None)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def data_dir(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def database(self) -> Path:
+        return self.data_dir / "menshen.sqlite3"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        assert self._process is not None
+        return self._process.poll()
+
+    @property
+    def out(self) -> str:
+        """What it has written to stdout, over all its starts."""
+        return (self.folder / "stdout").read_text(errors="replace")
+
+    @property
+    def log(self) -> str:
+        """What it has written to stderr, over all its starts."""
+        return (self.folder / "stderr").read_text(errors="replace")
+
+    @property
+    def workers(self) -> list[int]:
+        """The processes that serve: the children of the one that was started."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        return [int(pid) for pid in children.read_text().split()]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return clean_environment(
+            {
+                "MENSHEN_DATA_DIR": str(self.data_dir),
+                "MENSHEN_PORT": str(self.port),
+                **QUICK_HASHES,
+                **self.settings,
+            }
+        )
+
+    def client(self, seconds: float = ANSWER_SECONDS) -> Client:
+        return Client(self.port, seconds)
+
+    def start(self) -> None:
+        """Start and wait until it is ready. A port that somebody takes meanwhile is not the server's fault."""
+        chosen = self.port
+        for _ in range(5):
+            self.port = chosen or free_port()
+            self._spawn()
+            if self._answers():
+                return
+            if chosen or "cannot listen" not in self.log:
+                break
+        raise AssertionError(f"the server does not answer, exit code {self.returncode}:\n{self.log}")
+
+    def _spawn(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        with (self.folder / "stdout").open("ab") as out, (self.folder / "stderr").open("ab") as err:
+            self._process = subprocess.Popen(
+                [*self.command, "serve"],
+                env=self.environment,
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
+            )
+
+    def _answers(self) -> bool:
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end and self.returncode is None:
+            with suppress(OSError, http.client.HTTPException), Client(self.port, 5) as client:
+                if client.request("GET", "/readyz").status == 200:
+                    return True
+            time.sleep(0.02)
+        return False
+
+    def terminate(self) -> None:
+        """SIGTERM to the process that was started, as a supervisor sends it."""
+        os.kill(self.pid, signal.SIGTERM)
+
+    def wait(self, seconds: float = 30.0) -> int:
+        """Its exit code."""
+        assert self._process is not None
+        return self._process.wait(seconds)
+
+    def kill(self) -> None:
+        """SIGKILL to all its processes at once."""
+        assert self._process is not None
+        # Its group is its own (start_new_session), and lives at least as long as the process is not waited for.
+        if self._process.returncode is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(30)
+        self._until_nobody_listens()
+
+    def stop(self) -> None:
+        """End it, one way or the other; nothing of it is left."""
+        if self._process is None or self._process.returncode is not None:
+            return
+        self.terminate()
+        try:
+            self._process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def _until_nobody_listens(self) -> None:
+        # The kernel reaps orphaned workers a moment after their parent.
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                with suppress(OSError):
+                    probe.bind(("127.0.0.1", self.port))
+                    return
+            time.sleep(0.01)
+
+
+@contextmanager
+def serving(folder: Path, command: Sequence[str] = COMMAND, **settings: str) -> Iterator[Server]:
+    """A running server; *settings* without their prefix: ``WORKERS="2"``."""
+    server = Server(folder, {f"MENSHEN_{name}": value for name, value in settings.items()}, command)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+def menshen(
+    *arguments: str, folder: Path, stdin: str = "", command: Sequence[str] = COMMAND, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """One command, run to its end."""
+    return subprocess.run(
+        [*command, *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=clean_environment({**QUICK_HASHES, **{f"MENSHEN_{name}": value for name, value in settings.items()}}),
+        timeout=60,
+        check=False,
+    )
+
+
+def assert_envelope(answer: Answer) -> None:
+    """The answer is in the contract's one form, and says the same in its status as in its body."""
+    found = answer.json
+    assert found.keys() >= ENVELOPE, found
+    assert found["code"] == answer.status
+    assert answer.headers["content-type"].startswith("application/json")
+
+
+class ConnectionEnded(Exception):
+    """The server closed the connection before a whole answer had come."""
+
+
+def read_answer(connection: socket.socket, *, has_body: bool = True) -> Answer:
+    """The next answer on a raw connection, interim ones (1xx) left out. Raises ConnectionEnded, TimeoutError."""
+    while True:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += _some(connection, 1)
+        first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        status = int(first.split(" ")[1])
+        if status >= 200:
+            break
+    body = b""
+    length = int(headers.get("content-length", "0")) if has_body else 0
+    while len(body) < length:
+        body += _some(connection, length - len(body))
+    return Answer(status, headers, body)
+
+
+def _some(connection: socket.socket, length: int) -> bytes:
+    try:
+        found = connection.recv(length)
+    except ConnectionError:
+        raise ConnectionEnded from None
+    if not found:
+        raise ConnectionEnded
+    return found

@@ -1,0 +1,475 @@
+"""``menshen serve`` and the other commands, as real processes."""
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from http.client import HTTPException
+from pathlib import Path
+
+import pytest
+from attrs import Factory, define
+
+from .servers import PASSWORD, Client, Server, assert_envelope, clean_environment, free_port, menshen, serving
+
+PHONE = "13800138000"
+
+
+class TestTheJourney:
+    def test_register_log_in_look_and_log_out(self, client: Client) -> None:
+        registered = client.register(PHONE, user_name="张三")
+        assert_envelope(registered)
+        assert registered.json["msg"] == "注册成功"
+        info = client.user_info(registered.token)
+        assert_envelope(info)
+        assert info.json["msg"] == "获取信息成功"
+        data = info.json["data"]
+        assert data.keys() == {
+            *("id", "mid", "phone", "user_name", "openid", "registration_time", "account_balance", "state"),
+            "fee_percentage",
+        }
+        assert (data["phone"], data["user_name"], data["state"], data["mid"]) == (PHONE, "张三", "正常", None)
+        assert b'"account_balance":0.0000' in info.body
+        logged_in = client.login("+86 138-0013-8000")
+        assert logged_in.json["msg"] == "登陆成功"
+        assert client.logout(registered.token).status == 200
+        refused = client.user_info(registered.token)
+        assert_envelope(refused)
+        assert (refused.status, refused.reason) == (401, "session_logged_out")
+        assert "Bearer" in refused.headers["www-authenticate"]
+        bearer = client.request("GET", "/api/user/user_info", headers={"Authorization": f"Bearer {logged_in.token}"})
+        assert bearer.json["data"] == data
+
+    def test_english_is_spoken_to_those_who_ask_for_it(self, client: Client) -> None:
+        answer = client.request("GET", "/api/user/user_info", headers={"Accept-Language": "en"})
+        assert answer.json["msg"] == "There is no token."
+
+    def test_a_referrer_is_kept(self, client: Client) -> None:
+        first = client.user_info(client.register("13900139001").token).json["data"]["id"]
+        second = client.register("13900139002", invited_by=first, mid=77, account_balance=1, state="x", id=9).token
+        data = client.user_info(second).json["data"]
+        assert (data["mid"], data["account_balance"], data["state"]) == (first, 0, "正常")
+
+    def test_whether_it_lives_and_whether_it_is_ready(self, client: Client) -> None:
+        assert client.request("GET", "/healthz").json == {"status": "alive"}
+        assert client.request("GET", "/readyz").json == {"status": "ready"}
+
+    def test_it_tells_where_it_listens_where_the_data_is_and_what_to_try(self, server: Server) -> None:
+        assert server.url in server.out
+        assert str(server.database) in server.out
+        assert server.out.count("curl ") == 2
+
+    def test_no_password_and_no_token_is_in_the_log(self, server: Server, client: Client) -> None:
+        token = client.register("13900139003", "a password to look for").token
+        client.login("13900139003", "a wrong password to look for")
+        client.logout(token)
+        assert "13900139003" not in server.out
+        for secret in ("to look for", token, token.split(".")[2]):
+            assert secret not in server.log + server.out
+
+
+class TestTheSecret:
+    def test_it_is_made_once_told_once_and_only_the_owner_reads_it(self, folder: Path) -> None:
+        with serving(folder) as server:
+            made = server.data_dir / "secret.key"
+            secret = made.read_bytes()
+            assert stat.S_IMODE(made.stat().st_mode) == 0o600
+            assert stat.S_IMODE(server.data_dir.stat().st_mode) == 0o700
+            assert len(secret.strip()) >= 43
+            assert server.out.count("made a secret") == 1
+            server.stop()
+            server.start()
+            assert made.read_bytes() == secret
+            assert server.out.count("made a secret") == 1
+            assert secret.strip().decode() not in server.out + server.log
+            assert [path.name for path in server.data_dir.glob("secret*")] == ["secret.key"]
+
+
+@define
+class History:
+    """What clients were told, for comparison with what is there afterwards."""
+
+    registered: dict[str, str] = Factory(dict)
+    logged_out: list[str] = Factory(list)
+    unknown: list[str] = Factory(list)
+
+
+class TestSigkill:
+    ROUNDS = 4
+    THREADS = 4
+    SECONDS_A_ROUND = 1.2
+
+    def test_nothing_acknowledged_is_lost(self, folder: Path) -> None:
+        history = History()
+        with serving(folder, WORKERS="2") as server:
+            for number in range(self.ROUNDS):
+                self._load_until_killed(server, history, number)
+                begin = time.monotonic()
+                server.start()
+                assert time.monotonic() - begin < 30
+            assert len(history.registered) >= self.ROUNDS * self.THREADS
+            assert history.logged_out
+            with server.client() as client:
+                for phone, token in history.registered.items():
+                    info = client.user_info(token)
+                    if token in history.logged_out:
+                        assert (info.status, info.reason) == (401, "session_logged_out")
+                    else:
+                        assert info.json["data"]["phone"] == phone
+                for phone in list(history.registered)[-20:]:
+                    assert client.login(phone).status == 200
+                for phone in history.unknown:
+                    # Its outcome is not known: either it is there, or it can be registered now.
+                    assert 200 in {client.login(phone).status, client.register(phone).status}
+        connection = sqlite3.connect(server.database)
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert connection.execute("SELECT phone FROM x_user GROUP BY phone HAVING count(*) > 1").fetchall() == []
+        connection.close()
+
+    def _load_until_killed(self, server: Server, history: History, number: int) -> None:
+        first = [f"1{3 + thread}{number}" for thread in range(self.THREADS)]
+        stop = threading.Event()
+        threads = [threading.Thread(target=_load, args=(server.port, prefix, history, stop)) for prefix in first]
+        for thread in threads:
+            thread.start()
+        time.sleep(self.SECONDS_A_ROUND)
+        server.kill()
+        stop.set()
+        for thread in threads:
+            thread.join(60)
+            assert not thread.is_alive()
+
+
+def _load(port: int, prefix: str, history: History, stop: threading.Event) -> None:
+    """Register fresh phones one after the other, and log every fifth out again, until the server is gone."""
+    with Client(port, 20) as client:
+        for number in range(2000):
+            if stop.is_set():
+                return
+            phone = f"{prefix}{number:08}"
+            try:
+                token = client.register(phone).token
+            except (OSError, HTTPException):
+                history.unknown.append(phone)
+                return
+            history.registered[phone] = token
+            if number % 5 == 0:
+                try:
+                    assert client.logout(token).status == 200
+                except (OSError, HTTPException):
+                    # Neither acknowledged nor refused: this token may live or not.
+                    del history.registered[phone]
+                    history.unknown.append(phone)
+                    return
+                history.logged_out.append(token)
+
+
+class TestSigterm:
+    # A hash of about a second, so that there is time to stop in the middle of it.
+    SLOW = {"ARGON2_MEMORY_KIB": "262144", "ARGON2_TIME_COST": "5"}  # noqa: RUF012
+
+    @pytest.mark.parametrize("workers", ["1", "2"])
+    def test_running_requests_are_answered_and_nobody_new_is_let_in(self, folder: Path, workers: str) -> None:
+        with serving(folder, WORKERS=workers, **self.SLOW) as server:
+            with server.client() as client:
+                client.register(PHONE)
+            answers: list[int] = []
+            caller = threading.Thread(target=_log_in_slowly, args=(server.port, answers))
+            caller.start()
+            time.sleep(0.4)
+            assert not answers, "the login was over before the server was stopped: this test has shown nothing"
+            begin = time.monotonic()
+            server.terminate()
+            _until_refused(server.port)
+            assert server.returncode is None, "it waits for the login"
+            assert server.wait() == 0
+            assert time.monotonic() - begin < 10
+            caller.join(30)
+            assert answers == [200]
+            assert "Traceback" not in server.log
+
+    def test_idle_connections_do_not_hold_it_up(self, folder: Path) -> None:
+        with serving(folder, WORKERS="2") as server:
+            clients = [server.client() for _ in range(20)]
+            for client in clients:
+                assert client.request("GET", "/healthz").status == 200
+            begin = time.monotonic()
+            server.terminate()
+            assert server.wait() == 0
+            assert time.monotonic() - begin < 5
+            for client in clients:
+                client.close()
+
+    def test_interrupting_it_at_the_terminal_is_as_good(self, folder: Path) -> None:
+        with serving(folder) as server:
+            os.killpg(server.pid, signal.SIGINT)
+            assert server.wait() == 0
+
+    def test_under_load_every_accepted_request_is_answered(self, folder: Path) -> None:
+        with serving(folder) as server:
+            with server.client() as client:
+                token = client.register(PHONE).token
+            broken: list[str] = []
+            answered = [0] * 4
+            threads = [
+                threading.Thread(target=_ask_on, args=(server.port, token, answered, number, broken))
+                for number in range(4)
+            ]
+            for thread in threads:
+                thread.start()
+            time.sleep(0.5)
+            server.terminate()
+            assert server.wait() == 0
+            for thread in threads:
+                thread.join(60)
+            assert min(answered) > 0
+            assert broken == []
+
+
+def _log_in_slowly(port: int, answers: list[int]) -> None:
+    with Client(port) as client:
+        answers.append(client.login(PHONE).status)
+
+
+def _ask_on(port: int, token: str, answered: list[int], number: int, broken: list[str]) -> None:
+    """Ask on fresh connections until none is accepted; what was accepted must be answered whole."""
+    request = f"GET /api/user/user_info HTTP/1.1\r\nHost: x\r\ntoken: {token}\r\nConnection: close\r\n\r\n".encode()
+    for _ in range(20_000):
+        try:
+            connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+        except OSError:
+            return
+        with connection:
+            said = b""
+            try:
+                connection.sendall(request)
+                while more := connection.recv(65536):
+                    said += more
+            except OSError:
+                # A connection in the listener's queue when it closes was never accepted by the server.
+                if said:
+                    broken.append(repr(said))
+                return
+            if not said:
+                return
+            if not (said.startswith(b"HTTP/1.1 200 ") and said.endswith(b"}")):
+                broken.append(repr(said))
+            answered[number] += 1
+
+
+def _until_refused(port: int) -> None:
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        except OSError:
+            return
+        time.sleep(0.01)
+    raise AssertionError("it still listens")
+
+
+class TestTwoWorkers:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def pair(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+        with serving(tmp_path_factory.mktemp("pair"), WORKERS="2") as server:
+            yield server
+
+    def test_they_share_their_state(self, pair: Server) -> None:
+        assert len(pair.workers) == 2
+        with pair.client() as client:
+            token = client.register(PHONE).token
+        seen = set()
+        for _ in range(40):
+            with pair.client() as client:
+                seen.add(client.user_info(token).status)
+        assert seen == {200}
+        with pair.client() as client:
+            assert client.logout(token).status == 200
+        seen = set()
+        for _ in range(40):
+            with pair.client() as client:
+                seen.add(client.user_info(token).status)
+        assert seen == {401}
+
+    def test_one_that_dies_is_replaced(self, pair: Server) -> None:
+        victim = pair.workers[0]
+        os.kill(victim, signal.SIGKILL)
+        end = time.monotonic() + 30
+        while time.monotonic() < end and (victim in pair.workers or len(pair.workers) < 2):
+            time.sleep(0.05)
+        assert len(pair.workers) == 2
+        _eventually_ready(pair)
+        with pair.client() as client:
+            assert client.login(PHONE).status in {200, 403}
+
+
+def _eventually_ready(server: Server) -> None:
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        with suppress(OSError, HTTPException), Client(server.port, 5) as client:
+            if client.request("GET", "/readyz").status == 200:
+                return
+        time.sleep(0.05)
+    raise AssertionError("it is not ready again")
+
+
+class TestRefusingToStart:
+    """One clear line on stderr, nothing on stdout, and an exit code."""
+
+    @pytest.mark.parametrize(
+        ("settings", "said"),
+        [
+            ({"PORT": "many"}, "MENSHEN_PORT"),
+            ({"WORKERS": "0"}, "MENSHEN_WORKERS"),
+            ({"TIME_ZONE": "Moon/Sea"}, "MENSHEN_TIME_ZONE"),
+            ({"ACCESS_TOKEN_TTL": "soon"}, "MENSHEN_ACCESS_TOKEN_TTL"),
+            ({"MULTI_DEVICE_LOGIN": "perhaps"}, "MENSHEN_MULTI_DEVICE_LOGIN"),
+            ({"DATABASE_URL": "mongodb://localhost/x"}, "MENSHEN_DATABASE_URL"),
+            ({"SECRET_KEY": "XPay"}, "at least 32 bytes"),
+            ({"SECRET_KEY": "too short, by one byte to be 32"}, "at least 32 bytes"),
+            ({"SECRET_KEY": "XPay" * 8}, "known"),
+            ({"SECRET_KEY": "a" * 64}, "easy to guess"),
+            ({"SECRET_KEY_FILE": "none-such"}, "MENSHEN_SECRET_KEY_FILE"),
+        ],
+    )
+    def test_a_bad_setting(self, tmp_path: Path, settings: dict[str, str], said: str) -> None:
+        settings = {"PORT": str(free_port()), **settings}
+        done = menshen("serve", folder=tmp_path, **settings)
+        assert done.returncode == 2
+        assert said in _only_line(done.stderr)
+        assert done.stdout == ""
+        secret = settings.get("SECRET_KEY")
+        assert secret is None or secret == "XPay" or secret not in done.stderr
+
+    def test_a_port_in_use(self, tmp_path: Path) -> None:
+        with socket.create_server(("127.0.0.1", free_port())) as other:
+            port = str(other.getsockname()[1])
+            done = menshen("serve", folder=tmp_path, PORT=port)
+        assert done.returncode == 1
+        assert port in _only_line(done.stderr)
+
+    def test_a_port_on_which_another_menshen_listens(self, tmp_path: Path, server: Server) -> None:
+        done = menshen("serve", folder=tmp_path, PORT=str(server.port))
+        assert done.returncode == 1
+        assert str(server.port) in _only_line(done.stderr)
+
+    def test_a_data_folder_that_is_a_file(self, tmp_path: Path) -> None:
+        (tmp_path / "data").write_text("")
+        done = menshen("serve", folder=tmp_path, DATA_DIR=str(tmp_path / "data"), PORT=str(free_port()))
+        assert done.returncode == 1
+        assert "data" in _only_line(done.stderr)
+
+    def test_a_database_that_is_none(self, tmp_path: Path) -> None:
+        (tmp_path / "menshen-data").mkdir()
+        (tmp_path / "menshen-data" / "menshen.sqlite3").write_text("this is a letter to somebody. " * 1000)
+        (tmp_path / "menshen-data" / "secret.key").write_text("7b1f0c5e9a3d48e2b6c4f1a09d8e7c6b5a4f3e2d1c0b")
+        done = menshen("serve", folder=tmp_path, PORT=str(free_port()))
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+        assert "not a database" in _only_line(done.stderr)
+
+    def test_a_wrong_command(self, tmp_path: Path) -> None:
+        done = menshen("sreve", folder=tmp_path)
+        assert done.returncode == 2
+        assert "usage" in done.stderr
+
+
+def _only_line(stderr: str) -> str:
+    [line] = stderr.splitlines()
+    assert line.startswith("menshen: ")
+    return line
+
+
+class TestTheOtherCommands:
+    @pytest.fixture
+    def here(self, tmp_path: Path) -> Path:
+        # A data folder below the current one, as the default is.
+        return tmp_path
+
+    def test_a_user_is_made_and_shown(self, here: Path) -> None:
+        made = menshen(
+            "user", "create", "138-0013-8000", "--name", "张三", "--json", folder=here, stdin="correct horse\n"
+        )
+        assert made.returncode == 0, made.stderr
+        table = json.loads(made.stdout)
+        assert (table["phone"], table["user_name"], table["account_balance"]) == (PHONE, "张三", "0.0000")
+        assert "password" not in made.stdout
+        assert "made a secret" in made.stderr
+        assert (here / "menshen-data" / "menshen.sqlite3").exists()
+        for name in (PHONE, "+8613800138000", str(table["id"])):
+            shown = menshen("user", "show", name, "--json", folder=here)
+            assert shown.returncode == 0
+            assert json.loads(shown.stdout) == table
+        for_people = menshen("user", "show", PHONE, folder=here)
+        assert PHONE in for_people.stdout
+        assert "argon2" not in for_people.stdout
+
+    def test_a_user_made_at_the_command_line_logs_in_over_http(self, server: Server, client: Client) -> None:
+        settings = {"DATA_DIR": str(server.data_dir)}
+        done = menshen("user", "create", "13700137000", folder=server.folder, stdin=f"{PASSWORD}\r\n", **settings)
+        assert done.returncode == 0, done.stderr
+        assert client.login("13700137000").status == 200
+        again = menshen("user", "create", "13700137000", folder=server.folder, stdin="another one\n", **settings)
+        assert again.returncode == 1
+        assert "phone_taken" in _only_line(again.stderr)
+        assert again.stdout == ""
+
+    @pytest.mark.parametrize(
+        ("phone", "password", "reason"),
+        [
+            ("12345", "correct horse", "phone_invalid"),
+            (PHONE, "short", "password_length"),
+            (PHONE, "", "password_length"),
+        ],
+    )
+    def test_a_refusal_is_told_with_its_reason(self, here: Path, phone: str, password: str, reason: str) -> None:
+        settings = {"DATABASE_URL": "memory://", "SECRET_KEY": "7b1f0c5e9a3d48e2b6c4f1a09d8e7c6b5a4f3e2d1c0b"}
+        done = menshen("user", "create", phone, folder=here, stdin=f"{password}\n", **settings)
+        assert done.returncode == 1
+        assert reason in _only_line(done.stderr)
+
+    def test_a_user_who_is_not_there(self, here: Path) -> None:
+        settings = {"DATABASE_URL": "memory://", "SECRET_KEY": "7b1f0c5e9a3d48e2b6c4f1a09d8e7c6b5a4f3e2d1c0b"}
+        done = menshen("user", "show", "999", folder=here, **settings)
+        assert done.returncode == 1
+        assert _only_line(done.stderr) == "menshen: there is no such user"
+
+    def test_the_settings_are_shown_without_the_secret(self, here: Path) -> None:
+        secret = "7b1f0c5e9a3d48e2b6c4f1a09d8e7c6b5a4f3e2d1c0b"
+        done = menshen("settings", "--json", folder=here, SECRET_KEY=secret, PORT="8123")
+        assert done.returncode == 0
+        table = json.loads(done.stdout)
+        assert table["MENSHEN_PORT"] == "8123"
+        assert table["MENSHEN_SECRET_KEY"] == "********"
+        plain = menshen("settings", folder=here, SECRET_KEY=secret)
+        assert plain.returncode == 0
+        assert secret not in plain.stdout + plain.stderr
+        assert len(plain.stdout.splitlines()) == len(table)
+        assert not (here / "menshen-data").exists()
+
+    def test_a_setting_that_is_none_is_warned_of(self, here: Path) -> None:
+        done = menshen("settings", folder=here, PROT="8123")
+        assert done.returncode == 0
+        assert "did you mean MENSHEN_PORT?" in _only_line(done.stderr)
+
+    @pytest.mark.parametrize("arguments", [[], ["user"], ["user", "create"], ["user", "show", "1", "2"], ["--nothing"]])
+    def test_wrong_usage(self, here: Path, arguments: list[str]) -> None:
+        assert menshen(*arguments, folder=here).returncode == 2
+
+    def test_a_bad_setting_stops_every_command(self, here: Path) -> None:
+        for command in (["settings"], ["user", "show", "1"]):
+            done = menshen(*command, folder=here, PORT="0")
+            assert done.returncode == 2
+            assert "MENSHEN_PORT" in _only_line(done.stderr)
+
+
+def test_the_environment_of_the_tests_does_not_reach_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MENSHEN_PORT", "1")
+    assert "MENSHEN_PORT" not in clean_environment({})

@@ -1,0 +1,390 @@
+"""SQLite keeps the contracts of the storage ports, and what the contracts cannot say: locks, damage, exact columns."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event, text
+
+from menshen.adapters.sql.database import WAIT_SECONDS, Database, ForeignSchema, open_database
+from menshen.adapters.sql.sessions import SqlSessionRepository
+from menshen.adapters.sql.users import SqlUserRepository
+from menshen.domain.device_policy import DevicePolicy
+from menshen.domain.errors import PhoneTaken, StoreUnavailable
+from menshen.domain.ports import SessionRepository, UserRepository
+from menshen.domain.sessions import EndReason, Session, SessionEnd, SessionId
+from menshen.domain.users import Phone, UserId
+
+from ..contracts.sessions import SessionRepositoryContract
+from ..contracts.users import UserRepositoryContract, new_user
+from .servers import clean_environment
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def opened(path: Path, connections: int = 4) -> Database:
+    return open_database(f"sqlite:///{path}", connections=connections)
+
+
+def session_of(user_id: UserId, name: str = "a-session") -> Session:
+    return Session(id=SessionId(name), user_id=user_id, started_at=NOW, expires_at=NOW + timedelta(days=7))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "accounts.sqlite3"
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[Database]:
+    database = opened(path)
+    database.prepare()
+    yield database
+    database.close()
+
+
+class TestSqlUserRepository(UserRepositoryContract):
+    @pytest.fixture
+    def users(self, database: Database) -> UserRepository:
+        return SqlUserRepository(database)
+
+
+class TestSqlSessionRepository(SessionRepositoryContract):
+    @pytest.fixture
+    def users(self, database: Database) -> UserRepository:
+        return SqlUserRepository(database)
+
+    @pytest.fixture
+    def sessions(self, database: Database) -> SessionRepository:
+        return SqlSessionRepository(database)
+
+
+class TestTheSchema:
+    def test_several_processes_make_it_at_once(self, path: Path) -> None:
+        makers = [_python(_PREPARE_AND_ADD, str(path), f"1380013800{number}") for number in range(5)]
+        try:
+            for maker in makers:
+                assert _line_from(maker) == "here"
+            for maker in makers:
+                _tell(maker)
+            assert [_line_from(maker) for maker in makers] == ["done"] * 5
+        finally:
+            for maker in makers:
+                maker.communicate(timeout=60)
+        connection = sqlite3.connect(path)
+        assert connection.execute("SELECT count(*) FROM x_user").fetchone() == (5,)
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        connection.close()
+
+    def test_it_is_left_as_it_is_where_it_is_there(self, database: Database) -> None:
+        added = SqlUserRepository(database).add(new_user())
+        database.prepare()
+        assert SqlUserRepository(database).by_id(added.id) == added
+
+    def test_a_tutorials_table_is_not_touched(self, path: Path) -> None:
+        _run(
+            path,
+            "CREATE TABLE x_user (id INTEGER PRIMARY KEY, mid INTEGER, phone VARCHAR(80), user_name VARCHAR(80), "
+            "openid VARCHAR(120), password VARCHAR(120), registration_time DATETIME, token VARCHAR(255), "
+            "account_balance NUMERIC(20, 4), state VARCHAR(120), fee_percentage INTEGER)",
+            "INSERT INTO x_user (phone) VALUES ('13800138000'), ('13800138000')",
+        )
+        before = _schema(path)
+        database = opened(path)
+        with pytest.raises(ForeignSchema, match="x_user"):
+            database.prepare()
+        database.close()
+        assert _schema(path) == before
+
+    def test_a_table_of_our_name_with_other_columns_is_not_touched(self, path: Path) -> None:
+        _run(path, "CREATE TABLE x_session (id INTEGER PRIMARY KEY, cart TEXT)")
+        before = _schema(path)
+        database = opened(path)
+        with pytest.raises(ForeignSchema, match="x_session"):
+            database.prepare()
+        database.close()
+        assert _schema(path) == before
+
+    def test_both_tables_but_an_older_column_set_is_refused(self, database: Database, path: Path) -> None:
+        _run(path, "ALTER TABLE x_session DROP COLUMN end_reason")
+        with pytest.raises(ForeignSchema, match="x_session"):
+            database.prepare()
+
+    def test_somebody_elses_tables_may_stand_beside_ours(self, path: Path) -> None:
+        _run(path, "CREATE TABLE cart (id INTEGER PRIMARY KEY)")
+        database = opened(path)
+        database.prepare()
+        assert SqlUserRepository(database).add(new_user()).id == 1
+        database.close()
+
+    def test_the_phone_is_unique_in_the_database_itself(self, database: Database, path: Path) -> None:
+        SqlUserRepository(database).add(new_user())
+        with pytest.raises(sqlite3.IntegrityError, match=r"UNIQUE constraint failed: x_user\.phone"):
+            _run(path, "INSERT INTO x_user (phone, password, state) VALUES ('13800138000', '', '')")
+
+
+class TestWhatIsInForce:
+    @pytest.mark.parametrize(("pragma", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1)])
+    def test_on_every_connection(self, database: Database, pragma: str, value: object) -> None:
+        held = [database.engine.connect() for _ in range(4)]
+        try:
+            for connection in held:
+                assert connection.execute(text(f"PRAGMA {pragma}")).scalar() == value
+        finally:
+            for connection in held:
+                connection.close()
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "postgresql://localhost/x",
+            "sqlite://",
+            "sqlite:///:memory:",
+            "sqlite+aiosqlite:///x",
+            "nonsense",
+            "sqlite:///file:x?uri=true",
+        ],
+    )
+    def test_nothing_but_a_sqlite_file_is_opened(self, url: str) -> None:
+        with pytest.raises(ValueError, match="sqlite:///PATH"):
+            open_database(url, connections=1)
+
+    def test_a_block_that_fails_leaves_nothing(self, database: Database) -> None:
+        def fail() -> None:
+            with database.writing() as connection:
+                connection.execute(text("INSERT INTO x_user (phone, password, state) VALUES ('1', '', '')"))
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            fail()
+        with database.reading() as connection:
+            assert connection.execute(text("SELECT count(*) FROM x_user")).scalar() == 0
+
+    def test_ids_are_never_used_again(self, database: Database, path: Path) -> None:
+        users = SqlUserRepository(database)
+        first = users.add(new_user())
+        with pytest.raises(PhoneTaken):
+            users.add(new_user())
+        _run(path, "DELETE FROM x_user")
+        assert users.add(new_user()).id > first.id
+
+
+class TestMoney:
+    @pytest.mark.parametrize(
+        "kept",
+        [
+            "'9999999999999999.9999'",
+            "'-9999999999999999.9999'",
+            "'1234567890123456.7891'",
+            "'0.0001'",
+            "'0.1000'",
+            "'0.0000'",
+        ],
+    )
+    def test_every_digit_comes_back(self, database: Database, path: Path, kept: str) -> None:
+        assert _balance(database, path, kept) == kept.strip("'")
+
+    @pytest.mark.parametrize(
+        ("kept", "read"),
+        [("0", "0.0000"), ("7", "7.0000"), ("0.1", "0.1000"), ("19.9", "19.9000"), ("1234567.89", "1234567.8900")],
+    )
+    def test_numbers_that_another_program_wrote_are_read_as_they_look(
+        self, database: Database, path: Path, kept: str, read: str
+    ) -> None:
+        assert _balance(database, path, kept) == read
+
+    def test_a_column_declared_as_a_number_gives_int_and_float(self, path: Path) -> None:
+        database = opened(path)
+        database.prepare()
+        # As a tutorial's table declares it: SQLite then keeps an int or a float, whatever was written.
+        declared = _schema(path)["x_user"].replace("account_balance VARCHAR(22)", "account_balance NUMERIC(20, 4)")
+        assert "NUMERIC" in declared
+        _run(path, "DROP TABLE x_user", declared)
+        assert _balance(database, path, "'12.50'") == "12.5000"
+        connection = sqlite3.connect(path)
+        assert connection.execute("SELECT typeof(account_balance) FROM x_user").fetchone() == ("real",)
+        connection.close()
+        _run(path, "UPDATE x_user SET account_balance = '12.00'")
+        assert _balance_of_first(database) == "12.0000"
+        database.close()
+
+
+class TestALockedDatabase:
+    @pytest.fixture
+    def lock(self, database: Database, path: Path) -> Iterator[None]:
+        """Another process writes, and does not finish."""
+        holder = _python(_HOLD_LOCK, str(path))
+        try:
+            assert _line_from(holder) == "locked"
+            yield
+        finally:
+            holder.communicate("enough\n", timeout=60)
+
+    @pytest.mark.usefixtures("lock")
+    def test_a_write_is_refused_in_time(self, database: Database) -> None:
+        begin = time.monotonic()
+        with pytest.raises(StoreUnavailable) as refused:
+            SqlUserRepository(database).add(new_user())
+        assert time.monotonic() - begin < 2 * WAIT_SECONDS + 1
+        assert refused.value.retry_after >= 1
+
+    def test_reads_go_on_and_writes_too_when_it_is_over(self, path: Path, database: Database) -> None:
+        user = SqlUserRepository(database).add(new_user())
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        assert SqlUserRepository(database).by_id(user.id) == user
+        assert SqlSessionRepository(database).presence(user.id, SessionId("none")) is not None
+        database.ping()
+        with pytest.raises(StoreUnavailable):
+            SqlSessionRepository(database).admit(session_of(user.id), DevicePolicy())
+        other.close()
+        SqlSessionRepository(database).admit(session_of(user.id), DevicePolicy())
+        assert SqlSessionRepository(database).end(SessionId("a-session"), SessionEnd(NOW, EndReason.LOGGED_OUT))
+
+    def test_writes_of_one_process_queue_for_a_bounded_time(self, database: Database) -> None:
+        with database.writing():
+            begin = time.monotonic()
+            with pytest.raises(StoreUnavailable), database.writing():
+                pass
+        assert WAIT_SECONDS * 0.9 < time.monotonic() - begin < WAIT_SECONDS + 2
+
+
+class TestADamagedDatabase:
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write what is read-only; the pragma below stands for it")
+    def test_a_read_only_file_is_told(self, database: Database, path: Path) -> None:
+        user = SqlUserRepository(database).add(new_user())
+        database.close()
+        path.chmod(0o400)
+        with pytest.raises(StoreUnavailable):
+            SqlUserRepository(database).add(new_user("13900139000"))
+        assert SqlUserRepository(database).by_id(user.id) == user
+
+    def test_a_database_that_only_reads_is_told(self, path: Path, database: Database) -> None:
+        user = SqlUserRepository(database).add(new_user())
+        read_only = opened(path)
+        event.listen(read_only.engine, "connect", lambda connection, _: connection.execute("PRAGMA query_only = ON"))
+        with pytest.raises(StoreUnavailable):
+            SqlUserRepository(read_only).add(new_user("13900139000"))
+        assert SqlUserRepository(read_only).by_id(user.id) == user
+        read_only.close()
+
+    def test_a_file_that_is_no_database_is_told(self, path: Path) -> None:
+        path.write_bytes(b"this is no database, and long enough to be looked at as one. " * 100)
+        database = opened(path)
+        with pytest.raises(StoreUnavailable):
+            database.prepare()
+        with pytest.raises(StoreUnavailable):
+            database.ping()
+        database.close()
+
+    def test_broken_pages_are_told(self, path: Path, database: Database) -> None:
+        user = SqlUserRepository(database).add(new_user())
+        database.close()
+        _run(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+        with path.open("r+b") as file:
+            file.seek(4096)
+            file.write(b"\xa5" * (path.stat().st_size - 4096))
+        with pytest.raises(StoreUnavailable):
+            SqlUserRepository(database).by_id(user.id)
+        with pytest.raises(StoreUnavailable):
+            SqlUserRepository(database).add(new_user("13900139000"))
+
+    def test_a_folder_that_is_not_there_is_told(self, tmp_path: Path) -> None:
+        database = opened(tmp_path / "none" / "accounts.sqlite3")
+        with pytest.raises(StoreUnavailable):
+            database.prepare()
+        database.close()
+
+    def test_the_cause_is_kept_for_the_log_and_not_in_the_text(self, tmp_path: Path) -> None:
+        database = opened(tmp_path / "none" / "accounts.sqlite3")
+        with pytest.raises(StoreUnavailable) as refused:
+            database.ping()
+        assert refused.value.__cause__ is not None
+        assert "none" not in str(refused.value)
+        database.close()
+
+
+_PREPARE_AND_ADD = """
+import sys
+from datetime import UTC, datetime
+from menshen.adapters.sql.database import open_database
+from menshen.adapters.sql.users import SqlUserRepository
+from menshen.domain.users import NewUser, Phone
+
+print("here", flush=True)
+sys.stdin.readline()
+database = open_database(f"sqlite:///{sys.argv[1]}", connections=1)
+database.prepare()
+user = NewUser(phone=Phone(sys.argv[2]), password_hash="a hash", registered_at=datetime(2026, 1, 2, tzinfo=UTC))
+SqlUserRepository(database).add(user)
+database.close()
+print("done", flush=True)
+"""
+
+_HOLD_LOCK = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=30)
+connection.execute("BEGIN IMMEDIATE")
+print("locked", flush=True)
+sys.stdin.readline()
+connection.close()
+"""
+
+
+def _python(script: str, *arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *arguments],
+        env=clean_environment({}),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _line_from(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def _tell(process: "subprocess.Popen[str]") -> None:
+    assert process.stdin is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+
+
+def _run(path: Path, *statements: str) -> None:
+    connection = sqlite3.connect(path, isolation_level=None, timeout=30)
+    try:
+        for statement in statements:
+            connection.execute(statement)
+    finally:
+        connection.close()
+
+
+def _schema(path: Path) -> dict[str, str]:
+    connection = sqlite3.connect(path)
+    try:
+        return dict(connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL"))
+    finally:
+        connection.close()
+
+
+def _balance(database: Database, path: Path, kept: str) -> str:
+    """What we read where *kept* stands in the column."""
+    SqlUserRepository(database).add(new_user())
+    _run(path, f"UPDATE x_user SET account_balance = {kept}")
+    return _balance_of_first(database)
+
+
+def _balance_of_first(database: Database) -> str:
+    user = SqlUserRepository(database).by_phone(Phone("13800138000"))
+    assert user is not None
+    assert isinstance(user.account_balance, Decimal)
+    return f"{user.account_balance:f}"

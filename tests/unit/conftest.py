@@ -1,0 +1,18 @@
+"""What the unit tests share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .http_service import HttpService
+
+
+@pytest.fixture
+def http() -> HttpService:
+    """The HTTP API over memory, in Shanghai's time, with the settings' defaults."""
+    from .http_service import serve  # here, so that only tests that ask for it depend on it
+
+    return serve()

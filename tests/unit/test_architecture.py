@@ -1,0 +1,189 @@
+"""Who may import whom, and the other rules of the house, read from the source."""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from attrs import frozen
+
+from menshen.domain import errors
+from menshen.domain.errors import Refusal, Unauthenticated, Unavailable
+from menshen.entrypoints.http.errors import ANSWERS
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("domain", "adapters", "entrypoints")
+MODULES = sorted(path.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+
+DOMAIN_MAY_IMPORT = (sys.stdlib_module_names | {"attrs"}) - {
+    *("asyncio", "builtins", "ctypes", "email", "fcntl", "getpass", "glob", "http", "importlib", "io", "json"),
+    *("locale", "logging", "multiprocessing", "os", "pathlib", "pickle", "queue", "random", "secrets", "shutil"),
+    *("signal", "smtplib", "socket", "sqlite3", "ssl", "subprocess", "sys", "tempfile", "threading", "time"),
+    *("urllib", "zoneinfo"),
+}
+
+# A module that belongs to one adapter and is none itself.
+PART_OF = {"legacy_hashes": "argon2_hasher"}
+
+
+@frozen
+class Import:
+    """One name that a module imports, spelled from the root of the package: ``domain.users``, or ``/attrs``."""
+
+    module: str
+    name: str
+    dots: int
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.line} imports {self.name}"
+
+    @property
+    def is_ours(self) -> bool:
+        return self.dots > 0
+
+    @property
+    def top(self) -> str:
+        return self.name.split(".")[0]
+
+
+def imports_of(path: Path) -> Iterator[Import]:
+    """Everything that the module at *path* imports, wherever in it."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(str(path), alias.name, 0, node.lineno)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield Import(str(path), node.module or "", 0, node.lineno)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level <= len(path.parts), f"{path}:{node.lineno} leaves the package"
+            base = path.parts[: len(path.parts) - node.level]
+            target = ".".join([*base, *((node.module or "").split(".") if node.module else [])])
+            for alias in node.names:
+                yield Import(str(path), f"{target}.{alias.name}" if target else alias.name, node.level, node.lineno)
+
+
+IMPORTS = [found for path in MODULES for found in imports_of(path)]
+
+
+def of_room(room: str) -> list[Import]:
+    return [found for found in IMPORTS if found.module.startswith(f"{room}/")]
+
+
+def adapter_of(name: str) -> str:
+    """The adapter that ``adapters/sql/users.py`` or ``adapters.sql.users.X`` belongs to."""
+    adapter = re.split(r"[./]", name)[1]
+    return PART_OF.get(adapter, adapter)
+
+
+def test_the_rooms_were_read() -> None:
+    assert len(MODULES) > 30
+    assert len(of_room("domain")) > 30
+    assert {found.top for found in IMPORTS if found.is_ours} == set(ROOMS)
+
+
+def test_the_domain_imports_itself_attrs_and_what_of_the_standard_library_touches_nothing_outside() -> None:
+    for found in of_room("domain"):
+        allowed = {"domain"} if found.is_ours else DOMAIN_MAY_IMPORT
+        assert found.top in allowed, found
+
+
+def test_adapters_import_the_domain_and_no_other_adapter() -> None:
+    for found in of_room("adapters"):
+        if not found.is_ours:
+            assert found.top != "menshen", found
+        elif found.top == "adapters":
+            assert adapter_of(found.module) == adapter_of(found.name), found
+        else:
+            assert found.top == "domain", found
+
+
+def test_only_wiring_knows_the_adapters() -> None:
+    knowing = {found.module for found in of_room("entrypoints") if found.is_ours and found.top == "adapters"}
+    assert knowing == {"entrypoints/wiring.py"}
+
+
+def test_http_reaches_no_store_and_no_technology_of_one() -> None:
+    for found in of_room("entrypoints/http"):
+        assert found.top not in {"adapters", "sqlalchemy", "jwt", "argon2", "bcrypt", "sqlite3"}, found
+
+
+def test_nothing_imports_the_entrypoints_but_themselves() -> None:
+    for found in of_room("domain") + of_room("adapters"):
+        assert not (found.is_ours and found.top == "entrypoints"), found
+
+
+def test_an_import_inside_the_house_is_relative_and_has_at_most_three_dots() -> None:
+    for found in IMPORTS:
+        assert found.dots <= 3, found
+        assert found.is_ours or found.top not in {"menshen", *ROOMS, "tests", "benchmarks"}, found
+
+
+def test_no_folder_is_deeper_than_two_under_the_root() -> None:
+    assert max(len(path.parts) for path in MODULES) <= 3
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.name == "__init__.py"], ids=str)
+def test_a_package_begins_with_one_sentence_and_nothing_else(path: Path) -> None:
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    assert len(tree.body) == 1
+    docstring = ast.get_docstring(tree)
+    assert docstring
+    assert len(docstring.splitlines()) == 1
+
+
+@pytest.mark.parametrize("path", MODULES, ids=str)
+def test_a_module_says_what_it_is_for_in_at_most_400_lines(path: Path) -> None:
+    source = (ROOT / path).read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= 400
+    assert ast.get_docstring(ast.parse(source))
+
+
+def all_refusals() -> list[type[Refusal]]:
+    found, waiting = [], [Refusal]
+    while waiting:
+        kind = waiting.pop()
+        found.append(kind)
+        waiting += kind.__subclasses__()
+    return [kind for kind in found if kind.__module__.startswith("menshen.")]
+
+
+REFUSALS = sorted(set(all_refusals()) - {Refusal, Unauthenticated, Unavailable}, key=lambda kind: kind.__name__)
+"""All but those that only group others."""
+
+
+def test_the_refusals_were_found() -> None:
+    assert len(REFUSALS) > 20
+    defined = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Refusal)]
+    assert set(defined) - {Refusal, Unauthenticated, Unavailable} <= set(REFUSALS)
+
+
+def test_every_refusal_has_an_answer_and_every_answer_a_refusal() -> None:
+    assert set(ANSWERS) == set(REFUSALS)
+
+
+@pytest.mark.parametrize("kind", REFUSALS)
+def test_a_reason_is_snake_case(kind: type[Refusal]) -> None:
+    assert re.fullmatch(r"[a-z]+(_[a-z]+)*", kind.reason, re.ASCII)
+
+
+@pytest.mark.parametrize("kind", REFUSALS)
+def test_a_refusal_says_what_happened_in_its_docstring(kind: type[Refusal]) -> None:
+    assert (kind.__doc__ or "").strip().endswith((".", ").", ")"))
+
+
+def test_a_reason_means_one_thing() -> None:
+    reasons = [kind.reason for kind in REFUSALS]
+    shared = {reason for reason in reasons if reasons.count(reason) > 1}
+    # At login and at the guard: the same state of the same user.
+    assert shared == {"user_not_active"}
+    assert [kind.__name__ for kind in REFUSALS if kind.reason in shared] == ["LoginNotAllowed", "UserNotActive"]
+
+
+def test_every_answer_is_in_both_languages() -> None:
+    for kind, answer in ANSWERS.items():
+        assert answer.msg.zh, kind
+        assert answer.msg.en.isascii(), kind
+        assert 400 <= answer.code < 600, kind

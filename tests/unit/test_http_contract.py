@@ -1,0 +1,937 @@
+"""The HTTP contract, row by row, over the memory adapters."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from falcon.testing import Result
+
+from menshen.adapters.jwt_codec import JwtTokenCodec
+from menshen.adapters.memory.fakes import FakeClock, FakePasswordHasher
+from menshen.domain.errors import HasherBusy, StoreUnavailable
+from menshen.domain.users import UserId, UserState
+from menshen.entrypoints.settings import Settings
+
+from .http_service import (
+    LOGIN,
+    LOGOUT,
+    PASSWORD,
+    PHONE,
+    REGISTER,
+    SHANGHAI,
+    USER_INFO,
+    FailingHasher,
+    FailingSessions,
+    FailingUsers,
+    HttpService,
+    call_wsgi,
+    envelope,
+    granted,
+    logged,
+    refused,
+    serve,
+    short,
+    strict_json,
+)
+
+FROZEN = UserState("冻结")
+
+ONE_NUMBER = [
+    "13800138000",
+    "+8613800138000",
+    "+86 138 0013 8000",
+    "+86-138-0013-8000",
+    "008613800138000",
+    "0086 13800138000",
+    "86-13800138000",
+    "138 0013 8000",
+    "138-0013-8000",
+    "1-3-8-0-0-1-3-8-0-0-0",
+    "１３８００１３８０００",
+    "＋８６１３８００１３８０００",
+    "００８６-１３８ ００１３ ８０００",
+]
+NO_NUMBER = [
+    "",
+    " ",
+    "1380013800",
+    "138001380000",
+    "12800138000",
+    "23800138000",
+    "8613800138000",
+    "+8513800138000",
+    "+1 3800138000",
+    "1380013800a",
+    "1380013800०",  # a Devanagari digit
+    "1380013800٣",  # an Arabic one
+    "1380013800²",
+    "13800138000;",
+    "13800138000\n",
+    "13800138000'--",
+    "1%800138000",
+    "+86+8613800138000",
+    "138.0013.8000",
+    "1" * 10_000,
+    "1 " * 5_000,
+]
+
+
+# Register.
+
+
+def test_registering_logs_in(http: HttpService) -> None:
+    result = http.register()
+    body = envelope(result)
+    assert body["msg"] == "注册成功"
+    assert set(body) == {"code", "data", "msg", "time", "token"}
+    assert http.user_info(granted(result)).json["data"]["phone"] == PHONE
+
+
+@pytest.mark.parametrize("phone", NO_NUMBER, ids=short)
+def test_what_is_no_mobile_number_is_not_registered(http: HttpService, phone: str) -> None:
+    refused(http.register(phone), 403, "phone_invalid", "注册失败,请输入11位手机号")
+    assert not http.store.users
+
+
+@pytest.mark.parametrize("phone", ONE_NUMBER, ids=short)
+def test_a_number_has_one_spelling_when_it_registers(http: HttpService, phone: str) -> None:
+    token = http.registered(phone)
+    assert http.user_info(token).json["data"]["phone"] == "13800138000"
+    for again in ONE_NUMBER:
+        refused(http.register(again), 403, "phone_taken", "注册失败,该手机已经注册,请直接登陆或更换手机后注册")
+    assert len(http.store.users) == 1
+
+
+@pytest.mark.parametrize("phone", [f"1{digit}000000000" for digit in "3456789"])
+def test_every_mobile_range_registers(http: HttpService, phone: str) -> None:
+    assert granted(http.register(phone))
+
+
+@pytest.mark.parametrize("password", ["", "12345", "a" * 33, "a" * 5_000, "𠮷" * 5, "𠮷" * 33], ids=short)
+def test_a_password_of_a_wrong_length_is_refused(http: HttpService, password: str) -> None:
+    refused(http.register(password=password), 403, "password_length", "注册失败,密码长度请大于6位,小于32位")
+    assert not http.store.users
+
+
+@pytest.mark.parametrize("password", ["123456", "a" * 32, "𠮷" * 6, "𠮷" * 32, "      ", " 密码 é\t", "13800138000"])
+def test_a_password_is_taken_exactly_as_it_came(http: HttpService, password: str) -> None:
+    http.registered(password=password)
+    assert granted(http.login(password=password))
+    for other in (password.strip() + "!", password + " ", password.swapcase() + "x", password[:-1]):
+        refused(http.login(password=other), 403, "invalid_credentials")
+
+
+def test_e_with_an_accent_is_not_e_and_an_accent(http: HttpService) -> None:
+    http.registered(password="caf\u00e9-bar")
+    refused(http.login(password="cafe\u0301-bar"), 403, "invalid_credentials")
+
+
+@pytest.mark.parametrize("name", [None, "", "张三", "𠮷 😀", "a" * 80, " padded ", "<b>'\"--"])
+def test_a_user_name_is_kept_as_it_came(http: HttpService, name: str | None) -> None:
+    token = http.registered(user_name=name)
+    assert http.user_info(token).json["data"]["user_name"] == name
+
+
+@pytest.mark.parametrize("name", ["a" * 81, "a\nb", "a\x1bb", "\x7f"])
+def test_a_user_name_that_cannot_be_kept_is_refused(http: HttpService, name: str) -> None:
+    refused(http.register(user_name=name), 403, "user_name_invalid")
+    assert not http.store.users
+
+
+STRICT = Settings(time_zone=SHANGHAI, password_policy="strict")
+
+
+@pytest.mark.parametrize("password", ["1234567", "a" * 129])
+def test_the_strict_policy_has_its_own_lengths(password: str) -> None:
+    http = serve(STRICT)
+    refused(http.register(password=password), 403, "password_length", "注册失败,密码长度请大于8位,小于128位")
+    for allowed in ("x7$kQ2pw", "长" * 128):
+        assert granted(http.register(f"1380013800{len(http.store.users)}", allowed))
+
+
+@pytest.mark.parametrize(
+    ("password", "reason"),
+    [
+        ("iloveyou1", "password_common"),
+        ("ILoveYou1", "password_common"),
+        ("13800138000", "password_holds_identifier"),
+        ("my 13800138000!", "password_holds_identifier"),
+        ("I am ZhangSan", "password_holds_identifier"),
+    ],
+)
+def test_the_strict_policy_refuses_what_is_tried_first(password: str, reason: str) -> None:
+    http = serve(STRICT, common_passwords=["iloveyou1"])
+    refused(http.register("+86 138-0013-8000", password, user_name="zhangsan"), 403, reason)
+    assert not http.store.users
+
+
+def test_the_default_policy_takes_common_passwords_as_the_tutorial_did() -> None:
+    http = serve(common_passwords=["iloveyou1"])
+    assert granted(http.register(password="iloveyou1"))
+
+
+@pytest.mark.parametrize("policy", ["contract", "strict"])
+def test_the_strict_policy_binds_no_login(policy: str) -> None:
+    http = serve(Settings(time_zone=SHANGHAI, password_policy=policy), common_passwords=["iloveyou1"])
+    http.registered()
+    http.change_user(password_hash="fake:abc")
+    assert granted(http.login(password="abc"))
+
+
+# The referrer.
+
+
+def test_whoever_invited_becomes_the_referrer(http: HttpService) -> None:
+    http.registered()
+    token = http.registered("13900139000", invited_by=1)
+    assert http.user_info(token).json["data"]["mid"] == 1
+
+
+def test_nobody_need_have_invited(http: HttpService) -> None:
+    assert http.user_info(http.registered(invited_by=None)).json["data"]["mid"] is None
+
+
+@pytest.mark.parametrize("inviter", [2, 99, 0, -1, 2**31 - 1, 2**31, 2**63, 2**70, -(2**70), 10**4000], ids=short)
+def test_an_inviter_nobody_knows_is_refused(http: HttpService, inviter: int) -> None:
+    http.registered()
+    refused(http.register("13900139000", invited_by=inviter), 403, "referrer_unknown")
+    assert len(http.store.users) == 1
+
+
+@pytest.mark.parametrize("inviter", [True, False, "1", "", 1.0, [1], {"id": 1}, {}, []])
+def test_an_inviter_of_a_wrong_type_is_never_coerced(http: HttpService, inviter: object) -> None:
+    http.registered()
+    refused(http.register("13900139000", invited_by=inviter), 400, "member_invalid")
+    assert len(http.store.users) == 1
+
+
+def test_nobody_invites_himself(http: HttpService) -> None:
+    refused(http.register(invited_by=1), 403, "referrer_unknown")
+
+
+def test_no_other_member_of_the_body_reaches_the_account(http: HttpService) -> None:
+    http.registered("13900139000")
+    token = http.registered(
+        id=77,
+        user_id=77,
+        mid=1,
+        referrer_id=1,
+        state="冻结",
+        role="admin",
+        is_admin=True,
+        account_balance=1_000_000,
+        fee_percentage=0,
+        openid="wechat",
+        wechat_openid="wechat",
+        registration_time="2000-01-01 00:00:00",
+        registered_at="2000-01-01 00:00:00",
+        password_hash="fake:another password",
+        token="my token",
+        sid="my session",
+        jti="my token id",
+        __class__="x",
+    )
+    assert token != "my token"
+    assert http.user_info(token).json["data"] == {
+        "id": 2,
+        "mid": None,
+        "phone": PHONE,
+        "user_name": None,
+        "openid": None,
+        "registration_time": "2026-01-01 08:00:00",
+        "account_balance": 0,
+        "state": "正常",
+        "fee_percentage": 4,
+    }
+    refused(http.login(password="another password"), 403, "invalid_credentials")
+
+
+# Log in.
+
+
+def test_logging_in_gives_a_token(http: HttpService) -> None:
+    http.registered()
+    result = http.login()
+    body = envelope(result)
+    assert body["msg"] == "登陆成功"
+    assert set(body) == {"code", "data", "msg", "time", "token"}
+    assert http.user_info(granted(result)).status_code == 200
+
+
+@pytest.mark.parametrize("phone", ONE_NUMBER, ids=short)
+def test_a_number_logs_in_by_any_spelling(http: HttpService, phone: str) -> None:
+    http.registered()
+    assert granted(http.login(phone))
+
+
+@pytest.mark.parametrize("phone", ["13900139000", *NO_NUMBER], ids=short)
+def test_login_does_not_say_which_was_wrong(phone: str) -> None:
+    """An unknown number, what is no number, a wrong password, and that of a frozen user: one answer, to the byte."""
+    http = serve()
+    http.registered()
+    wrong = http.login(password="another password")
+    refused(wrong, 403, "invalid_credentials", "用户账号或密码错误")
+    unknown = http.login(phone)
+    http.change_user(state=FROZEN)
+    frozen = http.login(password="another password")
+    assert wrong.content == unknown.content == frozen.content
+    assert wrong.headers == unknown.headers == frozen.headers
+    assert wrong.status == unknown.status == frozen.status
+
+
+def test_the_answers_differ_in_time_alone(http: HttpService) -> None:
+    http.registered()
+    before = http.login(password="another password")
+    http.clock.move(timedelta(seconds=1))
+    after = http.login("13900139000")
+    assert before.text.replace("08:00:00", "08:00:01") == after.text
+
+
+@pytest.mark.parametrize("phone", [PHONE, "13900139000"])
+@pytest.mark.parametrize("state", [UserState.ACTIVE, FROZEN])
+@pytest.mark.parametrize("password", [PASSWORD, "another password", "", "x" * 16_000], ids=short)
+def test_one_password_is_judged_for_each_number(phone: str, state: UserState, password: str) -> None:
+    hasher = FakePasswordHasher()
+    http = serve(hasher=hasher)
+    http.registered()
+    http.change_user(state=state)
+    http.login(phone, password)
+    assert hasher.judged == 1
+
+
+@pytest.mark.parametrize("state", ["冻结", "", "normal", "正常 ", "正 常"])
+def test_a_user_who_is_not_active_may_not_log_in(http: HttpService, state: str) -> None:
+    http.registered()
+    http.change_user(state=UserState(state))
+    refused(http.login(), 403, "user_not_active", "该用户状态不允许登陆")
+
+
+def test_each_login_opens_a_session_of_its_own(http: HttpService) -> None:
+    tokens = {http.registered(), granted(http.login()), granted(http.login(token="mine", sid="mine", jti="mine"))}
+    assert len(tokens) == 3
+    assert len(http.store.sessions) == 3
+    assert "mine" not in tokens | set(http.store.sessions)
+    assert all(http.user_info(token).status_code == 200 for token in tokens)
+
+
+def test_a_token_that_came_along_is_no_session_for_the_login(http: HttpService) -> None:
+    token = http.registered()
+    again = http.post(LOGIN, {"phone": PHONE, "password": PASSWORD}, token=token)
+    assert granted(again) != token
+
+
+# user_info.
+
+
+def test_user_info_shows_these_members_and_no_other(http: HttpService) -> None:
+    http.registered("13900139000")
+    token = http.registered(user_name="张三", invited_by=1)
+    http.change_user(wechat_openid="o6_bm", fee_percentage=7)
+    body = envelope(http.user_info(token))
+    assert set(body) == {"code", "data", "msg", "time"}
+    assert body["msg"] == "获取信息成功"
+    assert body["data"] == {
+        "id": 2,
+        "mid": 1,
+        "phone": PHONE,
+        "user_name": "张三",
+        "openid": "o6_bm",
+        "registration_time": "2026-01-01 08:00:00",
+        "account_balance": 0,
+        "state": "正常",
+        "fee_percentage": 7,
+    }
+
+
+def test_the_members_have_the_contracts_types(http: HttpService) -> None:
+    data = http.user_info(http.registered()).json["data"]
+    assert {name: type(value) for name, value in data.items()} == {
+        "id": int,
+        "mid": type(None),
+        "phone": str,
+        "user_name": type(None),
+        "openid": type(None),
+        "registration_time": str,
+        "account_balance": float,
+        "state": str,
+        "fee_percentage": int,
+    }
+
+
+@pytest.mark.parametrize(
+    "balance",
+    ["12345678901234567.8901", "9999999999999999.9999", "0.0000", "0.0001", "-5.1000", "100.0000", "0.3000", "0.1"],
+)
+def test_the_balance_is_exact_to_the_last_digit(http: HttpService, balance: str) -> None:
+    token = http.registered()
+    http.change_user(account_balance=Decimal(balance))
+    raw = http.user_info(token).content
+    assert re.search(rb'"account_balance":\s*([^,}\s]+)[,}]', raw).group(1) == balance.encode()  # type: ignore[union-attr]
+
+
+def test_neither_password_nor_hash_nor_token_nor_session_is_shown(http: HttpService) -> None:
+    token = http.registered()
+    shown = http.user_info(token).text
+    (session,) = http.store.sessions.values()
+    for hidden in (PASSWORD, http.user().password_hash, token, session.id):
+        assert hidden not in shown
+
+
+def test_a_user_sees_himself_whatever_id_he_names(http: HttpService) -> None:
+    http.registered("13900139000")
+    token = http.registered()
+    result = http.client.simulate_get(
+        USER_INFO, params={"id": 1, "user_id": 1, "mid": 1, "phone": "13900139000"}, headers={"token": token, "id": "1"}
+    )
+    assert result.json["data"]["id"] == 2
+
+
+def test_a_registration_nobody_wrote_down_has_no_time(http: HttpService) -> None:
+    token = http.registered()
+    http.change_user(registered_at=None)
+    assert http.user_info(token).json["data"]["registration_time"] is None
+
+
+# The time.
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment", "local"),
+    [
+        ("Asia/Shanghai", datetime(2026, 1, 1, tzinfo=UTC), "2026-01-01 08:00:00"),
+        ("Asia/Shanghai", datetime(2026, 12, 31, 15, 59, 59, 999_999, tzinfo=UTC), "2026-12-31 23:59:59"),
+        ("Asia/Shanghai", datetime(2026, 12, 31, 16, 0, 0, tzinfo=UTC), "2027-01-01 00:00:00"),
+        ("Asia/Shanghai", datetime(1988, 7, 1, tzinfo=UTC), "1988-07-01 09:00:00"),  # China had summer time once
+        ("Europe/Berlin", datetime(2026, 1, 1, 11, 5, 6, tzinfo=UTC), "2026-01-01 12:05:06"),
+        ("Europe/Berlin", datetime(2026, 7, 1, 11, 5, 6, tzinfo=UTC), "2026-07-01 13:05:06"),
+        ("Europe/Berlin", datetime(2026, 3, 29, 0, 59, 59, tzinfo=UTC), "2026-03-29 01:59:59"),
+        ("Europe/Berlin", datetime(2026, 3, 29, 1, 0, 0, tzinfo=UTC), "2026-03-29 03:00:00"),
+        ("Europe/Berlin", datetime(2026, 10, 25, 0, 30, 0, tzinfo=UTC), "2026-10-25 02:30:00"),
+        ("Europe/Berlin", datetime(2026, 10, 25, 1, 30, 0, tzinfo=UTC), "2026-10-25 02:30:00"),
+        ("America/New_York", datetime(2026, 7, 4, 3, 0, 0, tzinfo=UTC), "2026-07-03 23:00:00"),
+        ("Asia/Kathmandu", datetime(2026, 1, 1, tzinfo=UTC), "2026-01-01 05:45:00"),
+        ("UTC", datetime(2026, 2, 3, 4, 5, 6, tzinfo=UTC), "2026-02-03 04:05:06"),
+    ],
+)
+def test_times_are_local_in_the_configured_zone(zone: str, moment: datetime, local: str) -> None:
+    http = serve(Settings(time_zone=ZoneInfo(zone)), clock=FakeClock(moment))
+    answer = envelope(http.user_info(http.registered()))
+    assert answer["time"] == answer["data"]["registration_time"] == local
+
+
+def test_the_time_is_that_of_the_answer_and_the_registration_stays(http: HttpService) -> None:
+    token = http.registered()
+    http.clock.move(timedelta(hours=1, seconds=2))
+    answer = envelope(http.user_info(token))
+    assert answer["time"] == "2026-01-01 09:00:02"
+    assert answer["data"]["registration_time"] == "2026-01-01 08:00:00"
+
+
+# The languages.
+
+EN, ZH = "There is no token.", "token不存在"
+
+
+@pytest.mark.parametrize(
+    ("header", "msg"),
+    [
+        (None, ZH),
+        ("", ZH),
+        ("zh-CN", ZH),
+        ("zh-Hans-CN,zh;q=0.9,en;q=0.8", ZH),
+        ("zh,en", ZH),
+        ("fr", ZH),
+        ("*", ZH),
+        ("en;q=0", ZH),
+        ("en;q=0.5,zh;q=0.6", ZH),
+        ("english", ZH),
+        ("end", ZH),
+        ("en", EN),
+        ("EN", EN),
+        ("en-US", EN),
+        ("en-GB,en;q=0.9", EN),
+        ("en, zh", EN),
+        ("fr, en", EN),
+        ("fr;q=1, de;q=0.9, en;q=0.1", EN),
+        ("zh;q=0.3 , en ; q=0.4", EN),
+        ("zh;q=0, en;q=0.001", EN),
+        ("zh;q=0.9,en;q=1.000", EN),
+    ],
+)
+def test_english_is_spoken_where_it_is_asked_for(http: HttpService, header: str | None, msg: str) -> None:
+    headers = {} if header is None else {"Accept-Language": header}
+    refused(http.user_info(**headers), 401, "token_missing", msg)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        ",",
+        ";",
+        ";;;,,,",
+        "q=",
+        ";q=1",
+        "en;q=nan",
+        "en;q=inf",
+        "en;q=-1",
+        "en;q=1e400",
+        "en;q=" + "9" * 8_000,
+        "en;q=0x1",
+        "en;q=²",
+        "en;q=.",
+        "en;q",
+        "en;q=1;q=0",
+        "en-" * 3_000,
+        "zh," * 5_000,
+        "é\xff\x80",
+        "%s%n{0}{member}",
+        "../../en",
+    ],
+    ids=short,
+)
+def test_no_language_header_does_harm(http: HttpService, header: str) -> None:
+    result = call_wsgi(http.client.app, PATH_INFO=USER_INFO, HTTP_ACCEPT_LANGUAGE=header)
+    refused(result, 401, "token_missing")
+    assert envelope(result)["msg"] in {EN, ZH}
+
+
+def test_the_operator_chooses_the_language_where_nobody_asks() -> None:
+    http = serve(Settings(time_zone=SHANGHAI, language="en"))
+    refused(http.user_info(), 401, "token_missing", EN)
+    refused(http.user_info(**{"Accept-Language": "fr"}), 401, "token_missing", EN)
+    refused(http.user_info(**{"Accept-Language": "zh-TW"}), 401, "token_missing", ZH)
+
+
+def test_the_language_changes_the_msg_alone(http: HttpService) -> None:
+    http.registered()
+    for request in _each_kind_of_request(http):
+        chinese, english = request({}), request({"Accept-Language": "en"})
+        assert chinese.json["msg"] != english.json["msg"]
+        assert english.json["msg"].isascii()
+        assert set(chinese.json) == set(english.json)
+        for member in set(chinese.json) - {"msg", "token"}:
+            assert chinese.json[member] == english.json[member]
+        assert chinese.status == english.status
+
+
+def _each_kind_of_request(http: HttpService) -> list[Callable[[dict[str, str]], Result]]:
+    client = http.client
+
+    def post(path: str, body: object) -> Callable[[dict[str, str]], Result]:
+        return lambda headers: client.simulate_post(path, json=body, headers=headers)
+
+    return [
+        post(LOGIN, {"phone": PHONE, "password": PASSWORD}),
+        post(LOGIN, {"phone": PHONE, "password": "wrong"}),
+        post(LOGIN, {"phone": PHONE}),
+        post(LOGIN, {"phone": 1, "password": "wrong"}),
+        post(LOGIN, []),
+        post(LOGIN, {"x": "x" * 20_000}),
+        post(REGISTER, {"phone": "1", "password": PASSWORD}),
+        post(REGISTER, {"phone": PHONE, "password": PASSWORD}),
+        post(REGISTER, {"phone": "13900139000", "password": "1"}),
+        post(REGISTER, {"phone": "13900139000", "password": PASSWORD, "invited_by": 99}),
+        post(REGISTER, {"phone": "13900139000", "password": PASSWORD, "user_name": "\n"}),
+        lambda headers: client.simulate_get(USER_INFO, headers={**headers, "token": "x"}),
+        lambda headers: client.simulate_get(LOGIN, headers=headers),
+        lambda headers: client.simulate_get("/nothing", headers=headers),
+        lambda headers: client.simulate_options(LOGIN, headers=headers),
+    ]
+
+
+# What holds for every answer.
+
+
+def test_every_answer_is_in_the_envelope_with_its_headers(http: HttpService) -> None:
+    http.registered()
+    for request in _each_kind_of_request(http):
+        result = request({})
+        assert envelope(result)["code"] == result.status_code
+
+
+def test_nothing_says_what_the_service_is_made_of(http: HttpService) -> None:
+    for request in _each_kind_of_request(http):
+        result = request({})
+        seen = (result.text + str(dict(result.headers))).lower()
+        for name in ("falcon", "python", "granian", "traceback", "sqlalchemy", "argon2", "werkzeug"):
+            assert name not in seen
+
+
+def test_no_foreign_origin_is_let_in(http: HttpService) -> None:
+    for request in _each_kind_of_request(http):
+        result = request({"Origin": "https://evil.example"})
+        assert not [name for name in result.headers if name.lower().startswith("access-control-")]
+
+
+# 401.
+
+
+def test_without_a_token_the_challenge_names_no_error(http: HttpService) -> None:
+    result = http.user_info()
+    refused(result, 401, "token_missing", "token不存在")
+    assert result.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    "token", ["x", "a.b.c", "null", "undefined", "{}", "\xff", "x" * 8_000, "fake-token-2"], ids=short
+)
+def test_a_token_that_is_none_of_ours_is_invalid(http: HttpService, token: str) -> None:
+    http.registered()
+    result = http.user_info(token)
+    refused(result, 401, "token_invalid", "token无效")
+    assert result.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+
+
+def test_a_token_past_its_end_has_expired(http: HttpService) -> None:
+    token = http.registered()
+    http.clock.move(timedelta(days=7, seconds=-1))
+    assert http.user_info(token).status_code == 200
+    http.clock.move(timedelta(seconds=1))
+    result = http.user_info(token)
+    refused(result, 401, "token_expired", "token过期")
+    assert result.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+
+
+def test_a_newer_login_replaces_the_session_where_one_device_is_allowed() -> None:
+    http = serve(Settings(time_zone=SHANGHAI, multi_device_login=False))
+    first = http.registered()
+    other = http.registered("13900139000")
+    second = granted(http.login())
+    result = http.user_info(first)
+    refused(result, 401, "session_replaced", "token过期")
+    assert result.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+    assert http.user_info(second).status_code == 200
+    assert http.user_info(other).status_code == 200
+    third = granted(http.login())
+    refused(http.user_info(second), 401, "session_replaced")
+    refused(http.user_info(first), 401, "session_replaced")
+    assert http.user_info(third).status_code == 200
+
+
+def test_a_login_that_fails_replaces_nothing() -> None:
+    http = serve(Settings(time_zone=SHANGHAI, multi_device_login=False))
+    token = http.registered()
+    http.login(password="another password")
+    http.register()
+    assert http.user_info(token).status_code == 200
+
+
+def test_a_user_who_is_gone_is_not_found(http: HttpService) -> None:
+    token = http.registered()
+    del http.store.users[UserId(1)]
+    result = http.user_info(token)
+    refused(result, 401, "user_not_found", "用户不存在")
+    assert result.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+
+
+@pytest.mark.parametrize("state", ["冻结", "", "normal"])
+def test_a_user_who_is_not_active_is_refused_at_once(http: HttpService, state: str) -> None:
+    token = http.registered()
+    http.change_user(state=UserState(state))
+    result = http.user_info(token)
+    refused(result, 401, "user_not_active", "该用户状态异常,请联系客服")
+    assert result.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+
+
+def test_a_session_the_store_does_not_know_opens_nothing(http: HttpService) -> None:
+    token = http.registered()
+    http.store.sessions.clear()
+    refused(http.user_info(token), 401, "session_unknown", "token过期")
+
+
+def test_the_tokens_of_production_work_over_http() -> None:
+    http = serve(codec=JwtTokenCodec(secret=b"0123456789abcdef0123456789abcdef", issuer="menshen", audience="users"))
+    token = http.registered()
+    assert len(token.split(".")) == 3
+    assert http.user_info(token).status_code == 200
+    refused(http.user_info(token[:-2] + ("AA" if token[-2:] != "AA" else "BB")), 401, "token_invalid", "token无效")
+    refused(http.user_info(token + "="), 401, "token_invalid")
+
+
+# Log out.
+
+
+def _log_out(http: HttpService, token: str) -> Result:
+    return http.client.simulate_post(LOGOUT, headers={"token": token})
+
+
+def test_logging_out_ends_this_session_and_no_other(http: HttpService) -> None:
+    first, second = http.registered(), granted(http.login())
+    answer = envelope(_log_out(http, first))
+    assert (answer["code"], answer["data"]) == (200, "")
+    assert "token" not in answer
+    result = http.user_info(first)
+    refused(result, 401, "session_logged_out", "token过期")
+    assert result.headers["www-authenticate"] == 'Bearer error="invalid_token"'
+    assert http.user_info(second).status_code == 200
+
+
+def test_logging_out_again_is_refused(http: HttpService) -> None:
+    token = http.registered()
+    _log_out(http, token)
+    refused(_log_out(http, token), 401, "session_logged_out")
+
+
+def test_nobody_logs_out_without_a_token(http: HttpService) -> None:
+    token = http.registered()
+    refused(http.client.simulate_post(LOGOUT), 401, "token_missing")
+    refused(http.client.simulate_post(LOGOUT, json={"token": token}), 401, "token_missing")
+    assert http.user_info(token).status_code == 200
+
+
+def test_after_logging_out_one_can_log_in(http: HttpService) -> None:
+    _log_out(http, http.registered())
+    assert http.user_info(granted(http.login())).status_code == 200
+
+
+# What the tutorial never answered.
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "//",
+        "/api",
+        "/api/user",
+        "/api/user/",
+        "/api/user/nothing",
+        "/api/user/login/",
+        "/api/user/login\n",
+        "/api/user/login/../user_info",
+        "/API/user/login",
+        "/metrics",
+        "/docs",
+        "/openapi.json",
+        "/.git/config",
+        "/\xe9\xff",
+        "/" + "a" * 9_000,
+    ],
+    ids=short,
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "DELETE"])
+def test_there_is_nothing_at_other_paths(http: HttpService, path: str, method: str) -> None:
+    refused(call_wsgi(http.client.app, REQUEST_METHOD=method, PATH_INFO=path), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"), [(REGISTER, "POST"), (LOGIN, "POST"), (LOGOUT, "POST"), (USER_INFO, "GET")]
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT"])
+def test_a_method_the_path_does_not_know_is_told_which_it_does(
+    http: HttpService, path: str, allowed: str, method: str
+) -> None:
+    if method == allowed:
+        return
+    result = call_wsgi(http.client.app, REQUEST_METHOD=method, PATH_INFO=path, HTTP_X_ECHO="echo me")
+    refused(result, 405, "method_not_allowed")
+    assert allowed in result.headers["allow"].split(", ")
+    assert method not in result.headers["allow"].split(", ")
+    assert "echo me" not in result.text
+
+
+def test_options_says_which_methods_there_are(http: HttpService) -> None:
+    result = http.client.simulate_options(LOGIN)
+    assert envelope(result)["code"] == 200
+    assert "POST" in result.headers["allow"]
+
+
+@pytest.mark.parametrize("method", ["BREW", "get", "Post", "X" * 500], ids=short)
+def test_a_method_nobody_knows_is_refused(http: HttpService, method: str) -> None:
+    result = call_wsgi(http.client.app, REQUEST_METHOD=method, PATH_INFO=LOGIN)
+    assert envelope(result)["code"] == result.status_code
+    assert result.status_code in {400, 405, 501}
+
+
+@pytest.mark.parametrize("length", ["-1", "abc", "1.5", "0x10", "9" * 5_000], ids=short)
+def test_a_length_that_is_none_is_refused(http: HttpService, length: str) -> None:
+    result = call_wsgi(
+        http.client.app,
+        REQUEST_METHOD="POST",
+        PATH_INFO=LOGIN,
+        CONTENT_TYPE="application/json",
+        CONTENT_LENGTH=length,
+    )
+    assert envelope(result)["code"] == result.status_code
+    assert result.status_code in {400, 413}
+
+
+def test_no_query_string_does_harm(http: HttpService) -> None:
+    for query in ("%", "%ff%fe", "a=" + "b" * 9_000, "&&&===", "token=%00", "\xff"):
+        result = call_wsgi(http.client.app, PATH_INFO=USER_INFO, QUERY_STRING=query)
+        refused(result, 401, "token_missing")
+
+
+# Faults.
+
+BOOM = RuntimeError("SELECT secret_column FROM x_user; the password is hunter2")
+
+
+def _faulty() -> dict[str, Callable[[], Result]]:
+    request = {"phone": PHONE, "password": "hunter2!"}
+    return {
+        "register": lambda: serve(users=FailingUsers(BOOM)).post(REGISTER, request),
+        "register, at the hash": lambda: serve(hasher=FailingHasher(BOOM)).post(REGISTER, request),
+        "register, at the session": lambda: serve(sessions=FailingSessions(BOOM)).post(REGISTER, request),
+        "login": lambda: serve(users=FailingUsers(BOOM)).post(LOGIN, request),
+        "login, at the hash": lambda: serve(hasher=FailingHasher(BOOM)).post(LOGIN, request),
+        "user_info": lambda: _after_registering(lambda http, token: http.user_info(token)),
+        "logout": lambda: _after_registering(_log_out),
+    }
+
+
+def _after_registering(request: Callable[[HttpService, str], Result]) -> Result:
+    """*request* with a good token, after the sessions have gone up in smoke."""
+    http = serve()
+    token = http.registered()
+
+    class Smoke(dict[Any, Any]):
+        def get(self, key: object, default: object = None) -> Any:
+            raise BOOM
+
+    http.store.sessions = Smoke()
+    return request(http, token)
+
+
+@pytest.mark.parametrize("where", _faulty())
+def test_a_fault_shows_its_incident_id_and_nothing_else(where: str) -> None:
+    with logged("menshen.http") as records:
+        result = _faulty()[where]()
+    refused(result, 500, "internal_error")
+    (record,) = records
+    message = re.fullmatch(r"incident ([0-9a-f]{32}): (GET|POST) /api/user/\w+", record.getMessage())
+    assert message is not None, record.getMessage()
+    assert message[1] in envelope(result)["msg"]
+    assert record.exc_info is not None
+    assert record.exc_info[1] is BOOM
+    answer = result.text + str(dict(result.headers))
+    for hidden in ("hunter2", "SELECT", "RuntimeError", "Traceback", ".py"):
+        assert hidden not in answer
+
+
+def test_each_fault_has_an_id_of_its_own_and_life_goes_on() -> None:
+    http = serve()
+    token = http.registered()
+    sessions = http.store.sessions
+    http.store.sessions = None  # type: ignore[assignment]
+    with logged("menshen.http") as records:
+        messages = {envelope(http.user_info(token))["msg"] for _ in range(3)}
+    assert len(messages) == len(records) == 3
+    http.store.sessions = sessions
+    assert http.user_info(token).status_code == 200
+
+
+def test_a_refusal_is_no_incident(http: HttpService) -> None:
+    with logged("menshen.http") as records:
+        for request in _each_kind_of_request(http):
+            request({})
+    assert not records
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (StoreUnavailable("connection to db.internal refused", retry_after=3), "store_unavailable"),
+        (HasherBusy("47 wait", retry_after=3), "busy"),
+    ],
+)
+def test_what_cannot_be_done_now_may_be_tried_again(error: Exception, reason: str) -> None:
+    refusing = serve(users=FailingUsers(error))
+    waiting = serve(sessions=FailingSessions(error))
+    hashing = serve(hasher=FailingHasher(error))
+    results = [refusing.register(), refusing.login(), waiting.register(), hashing.register(), hashing.login()]
+    for result in results:
+        refused(result, 503, reason, "服务繁忙,请稍后再试")
+        assert result.headers["retry-after"] == "3"
+        assert "www-authenticate" not in result.headers
+        assert "db.internal" not in result.text
+
+
+def test_a_store_that_is_gone_lets_nobody_in() -> None:
+    codec = JwtTokenCodec(secret=b"0123456789abcdef0123456789abcdef", issuer="menshen", audience="users")
+    token = serve(codec=codec).registered()
+    broken = serve(codec=codec, sessions=FailingSessions(StoreUnavailable("gone")))
+    for result in (broken.user_info(token), _log_out(broken, token)):
+        refused(result, 503, "store_unavailable")
+        assert result.headers["retry-after"] == "1"
+
+
+# HTTP 200 always.
+
+ALWAYS = Settings(time_zone=SHANGHAI, always_http_200=True)
+
+
+def test_clients_that_know_only_200_get_it_and_the_same_body() -> None:
+    always, plain = serve(ALWAYS), serve()
+    for http in (always, plain):
+        http.registered()
+    kinds = zip(_each_kind_of_request(always), _each_kind_of_request(plain), strict=True)
+    for ours, theirs in kinds:
+        shown, meant = ours({}), theirs({})
+        assert shown.content == meant.content
+        if meant.status_code != 404:
+            assert shown.status_code == 200
+        assert dict(shown.headers) == dict(meant.headers)
+
+
+@pytest.mark.parametrize("path", [REGISTER, LOGIN, USER_INFO])
+def test_the_three_routes_of_the_tutorial_answer_200_whatever_happens(path: str) -> None:
+    http = serve(ALWAYS)
+    results = {
+        405: http.client.simulate_delete(path),
+        401: http.user_info("x") if path == USER_INFO else None,
+        400: http.post_raw(path, b"{") if path != USER_INFO else None,
+        413: http.post_raw(path, b"x" * 16_385) if path != USER_INFO else None,
+        415: http.post_raw(path, b"{}", content_type="text/plain") if path != USER_INFO else None,
+        403: http.post(path, {"phone": "1", "password": "1"}) if path != USER_INFO else None,
+    }
+    for code, result in results.items():
+        if result is not None:
+            assert result.status_code == 200
+            assert envelope(result)["code"] == code
+    assert results[405] is not None
+    assert results[405].headers["allow"]
+
+
+def test_a_fault_and_an_overload_are_200_as_well() -> None:
+    with logged("menshen.http"):
+        fault = serve(ALWAYS, users=FailingUsers(BOOM)).login()
+    busy = serve(ALWAYS, users=FailingUsers(StoreUnavailable("gone"))).register()
+    assert (fault.status_code, envelope(fault)["code"]) == (200, 500)
+    assert (busy.status_code, envelope(busy)["code"]) == (200, 503)
+    assert busy.headers["retry-after"] == "1"
+
+
+def test_no_other_path_answers_200_always() -> None:
+    def gone() -> None:
+        raise StoreUnavailable("gone")
+
+    http = serve(ALWAYS, ping=gone)
+    refused(http.client.simulate_get("/nothing"), 404, "not_found")
+    refused(http.client.simulate_get("/api/user/login/"), 404, "not_found")
+    refused(http.client.simulate_post(LOGOUT), 401, "token_missing")
+    refused(http.client.simulate_get(LOGOUT), 405, "method_not_allowed")
+    assert http.client.simulate_get("/readyz").status_code == 503
+
+
+# Health, outside the envelope.
+
+
+def test_a_load_balancer_learns_that_the_process_lives(http: HttpService) -> None:
+    result = http.client.simulate_get("/healthz")
+    assert (result.status_code, strict_json(result.text)) == (200, {"status": "alive"})
+
+
+def test_a_load_balancer_learns_whether_the_store_answers() -> None:
+    def gone() -> None:
+        raise StoreUnavailable("the password of db.internal is x", retry_after=2)
+
+    ready, unready = serve().client.simulate_get("/readyz"), serve(ping=gone).client.simulate_get("/readyz")
+    assert (ready.status_code, strict_json(ready.text)) == (200, {"status": "ready"})
+    assert (unready.status_code, strict_json(unready.text)) == (503, {"status": "unavailable"})
+    assert unready.headers["retry-after"] == "2"
+    assert serve(ping=gone).client.simulate_get("/healthz").status_code == 200

@@ -1,0 +1,59 @@
+"""Finding a user, for operators."""
+
+import pytest
+
+from menshen.domain.users import User
+
+from .memory_house import House
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+@pytest.fixture
+def user(house: House) -> User:
+    return house.register()
+
+
+@pytest.mark.parametrize(
+    "identifier", ["13800138000", "+86 138-0013-8000", "１３８００１３８０００", "1", "01", "0000000001"]
+)
+def test_a_user_is_found_by_phone_number_or_id(house: House, user: User, identifier: str) -> None:
+    assert user.id == 1
+    assert house.service.find_user(identifier) == user
+
+
+@pytest.mark.parametrize(
+    "identifier",
+    [
+        "",
+        " ",
+        "0",
+        "-1",
+        "+1",
+        "2",
+        " 1",
+        "1 ",
+        "1\n",
+        "1.0",
+        "1e0",
+        "0x1",
+        "1_0",
+        "１",
+        "²",
+        "①",
+        "2147483647",
+        "2147483648",
+        "4294967297",
+        "00000000001",
+        "13900139000",
+        "张三",
+        "\0",
+        "\ud800",
+        "9" * 100_000,
+    ],
+)
+def test_anything_else_names_nobody(house: House, user: User, identifier: str) -> None:
+    assert house.service.find_user(identifier) is None

@@ -1,0 +1,266 @@
+"""What an operator may set: every setting, its default, what it takes and what it refuses."""
+
+from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import attrs
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from menshen.entrypoints.settings import (
+    SettingInvalid,
+    Settings,
+    markdown,
+    read_settings,
+    shown,
+    unknown_variables,
+    variable,
+)
+from menshen.entrypoints.wiring import database_url
+
+SECRET = "kZ3vQ8mT1xW6rB4nY7cJ2hL5pD9sF0gA"
+
+DEFAULTS: dict[str, object] = {
+    "data_dir": Path("menshen-data"),
+    "database_url": None,
+    "secret_key": None,
+    "secret_key_file": None,
+    "host": "127.0.0.1",
+    "port": 8000,
+    "workers": 1,
+    "access_token_ttl": timedelta(days=7),
+    "multi_device_login": True,
+    "always_http_200": False,
+    "time_zone": None,
+    "language": "zh",
+    "password_policy": "contract",
+    "password_min_length": 8,
+    "argon2_memory_kib": 19 * 1024,
+    "argon2_time_cost": 2,
+    "argon2_parallelism": 1,
+    "issuer": "menshen",
+    "audience": "menshen-users",
+    "trusted_proxies": (),
+}
+
+SWITCHED = {"true": True, "True": True, "1": True, "yes": True, "on": True}
+SWITCHED |= {"false": False, "FALSE": False, "0": False, "no": False, "off": False}
+
+GOOD: dict[str, dict[str, object]] = {
+    "data_dir": {"/var/lib/menshen": Path("/var/lib/menshen"), ".": Path(), "数据": Path("数据")},
+    "database_url": {"memory://": "memory://", "sqlite:////var/lib/a.db": "sqlite:////var/lib/a.db"},
+    "secret_key": {SECRET: SECRET},
+    "secret_key_file": {"/run/secrets/key": Path("/run/secrets/key")},
+    "host": {"0.0.0.0": "0.0.0.0", "::1": "::1", "localhost": "127.0.0.1"},
+    "port": {"1": 1, "8080": 8080, "65535": 65535},
+    "workers": {"1": 1, "64": 64},
+    "access_token_ttl": {
+        "1": timedelta(seconds=1),
+        "900": timedelta(minutes=15),
+        "900s": timedelta(minutes=15),
+        "15m": timedelta(minutes=15),
+        "12h": timedelta(hours=12),
+        "30d": timedelta(days=30),
+        "3650d": timedelta(days=3650),
+    },
+    "multi_device_login": {**SWITCHED},
+    "always_http_200": {**SWITCHED},
+    "time_zone": {"Asia/Shanghai": ZoneInfo("Asia/Shanghai"), "UTC": ZoneInfo("UTC")},
+    "language": {"zh": "zh", "en": "en"},
+    "password_policy": {"contract": "contract", "strict": "strict"},
+    "password_min_length": {"8": 8, "15": 15},
+    "argon2_memory_kib": {"8192": 8192, "47104": 47104, "262144": 262144},
+    "argon2_time_cost": {"1": 1, "16": 16},
+    "argon2_parallelism": {"1": 1, "16": 16},
+    "issuer": {"https://accounts.example": "https://accounts.example"},
+    "audience": {"门神": "门神"},
+    "trusted_proxies": {
+        "": (),
+        "127.0.0.1": (ip_network("127.0.0.1/32"),),
+        "127.0.0.1, 10.0.0.0/8,": (ip_network("127.0.0.1/32"), ip_network("10.0.0.0/8")),
+        "::1,fd00::/8": (ip_network("::1/128"), ip_network("fd00::/8")),
+    },
+}
+
+NO_TEXT = [""]
+NO_NUMBER = [
+    "",
+    " ",
+    "one",
+    "-1",
+    "+1",
+    " 1",
+    "1 ",
+    "1\n",
+    "1.0",
+    "1e1",
+    "0x1",
+    "1_0",
+    "１",
+    "٣",
+    "²",
+    "9" * 20,
+    "9" * 5000,
+]
+NO_SWITCH = ["", " ", "maybe", "2", "-1", "true ", "truefalse", "y", "真"]
+
+BAD: dict[str, list[str]] = {
+    "data_dir": NO_TEXT,
+    "database_url": NO_TEXT,
+    "secret_key": NO_TEXT,
+    "secret_key_file": NO_TEXT,
+    "host": NO_TEXT,
+    "port": [*NO_NUMBER, "0", "65536"],
+    "workers": [*NO_NUMBER, "0", "65"],
+    "access_token_ttl": [
+        *("", "0", "0d", "d", "s", "-1d", "+1d", "1.5h", "1w", "1D", "7 d", "7days", "１d", "٧d"),
+        *("3651d", "315360001", "9" * 12 + "d", "9" * 13, "9" * 5000, "P7D", "7d\n"),
+    ],
+    "multi_device_login": NO_SWITCH,
+    "always_http_200": NO_SWITCH,
+    "time_zone": [
+        *("", "Asia/Nowhere", "+08:00", "../../etc/passwd", "/etc/localtime", "Asia", "Asia/Shanghai\n", "\udcff"),
+        "x" * 5000,
+    ],
+    "language": ["", "fr", "ZH", "zh-CN", "zh,en"],
+    "password_policy": ["", "Strict", "none", "strict "],
+    "password_min_length": [*NO_NUMBER, "7", "16"],
+    "argon2_memory_kib": [*NO_NUMBER, "8191", "262145"],
+    "argon2_time_cost": [*NO_NUMBER, "0", "17"],
+    "argon2_parallelism": [*NO_NUMBER, "0", "17"],
+    "issuer": NO_TEXT,
+    "audience": NO_TEXT,
+    "trusted_proxies": [
+        "localhost",
+        "256.0.0.1",
+        "10.0.0.1/8",
+        "10.0.0.0/33",
+        "10.0.0.0 10.0.0.1",
+        "*",
+        "127.0.0.1;::1",
+    ],
+}
+
+FIELDS: dict[str, "attrs.Attribute[Any]"] = {field.name: field for field in attrs.fields(Settings)}
+
+
+def name_of(setting: str) -> str:
+    return variable(FIELDS[setting])
+
+
+def pairs(table: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(setting, text) for setting, texts in table.items() for text in texts]
+
+
+def test_these_tests_know_every_setting() -> None:
+    assert list(DEFAULTS) == list(GOOD) == list(BAD) == list(FIELDS)
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    assert attrs.asdict(read_settings({}), recurse=False) == DEFAULTS
+    assert read_settings({"PATH": "/bin", "PORT": "1", "menshen_port": "2"}) == Settings()
+
+
+@pytest.mark.parametrize(("setting", "text"), pairs(GOOD))
+def test_a_good_value_is_read(setting: str, text: str) -> None:
+    read = read_settings({name_of(setting): text})
+    assert attrs.asdict(read, recurse=False) == {**DEFAULTS, setting: GOOD[setting][text]}
+
+
+@pytest.mark.parametrize(("setting", "text"), pairs(BAD), ids=lambda text: repr(text[:24]))
+def test_a_bad_value_is_refused_in_one_line_that_names_the_variable(setting: str, text: str) -> None:
+    with pytest.raises(SettingInvalid) as refusal:
+        read_settings({name_of(setting): text})
+    line = str(refusal.value)
+    assert line.startswith(name_of(setting))
+    assert len(line.splitlines()) == 1
+    assert len(line) < 300
+    assert refusal.value.__cause__ is None
+    line.encode()
+
+
+@given(setting=st.sampled_from(sorted(FIELDS)), text=st.text() | st.text("0123456789smhd./,:-+", max_size=12))
+@settings(max_examples=200)
+def test_any_text_is_taken_or_refused_in_one_line(setting: str, text: str) -> None:
+    try:
+        read_settings({name_of(setting): text})
+    except SettingInvalid as refusal:
+        line = str(refusal)
+    else:
+        line = name_of(setting)
+    assert line.startswith(name_of(setting))
+    assert len(line.splitlines()) == 1
+
+
+def test_two_secrets_are_one_too_many() -> None:
+    with pytest.raises(SettingInvalid) as refusal:
+        read_settings({"MENSHEN_SECRET_KEY": SECRET, "MENSHEN_SECRET_KEY_FILE": "/run/secrets/key"})
+    assert "MENSHEN_SECRET_KEY and MENSHEN_SECRET_KEY_FILE" in str(refusal.value)
+    assert SECRET not in str(refusal.value)
+
+
+def test_a_secret_is_never_shown() -> None:
+    held = read_settings({"MENSHEN_SECRET_KEY": SECRET})
+    assert SECRET not in repr(held) + str(held) + repr(shown(held))
+    assert shown(held)["MENSHEN_SECRET_KEY"] == "********"
+    assert shown(Settings())["MENSHEN_SECRET_KEY"] == ""
+
+
+def test_the_secret_is_the_only_setting_that_is_masked() -> None:
+    assert [name for name, field in FIELDS.items() if field.metadata["secret"]] == ["secret_key"]
+
+
+def test_every_setting_is_shown_under_its_variable() -> None:
+    assert list(shown(Settings())) == [name_of(setting) for setting in FIELDS]
+    assert all(name.startswith("MENSHEN_") for name in shown(Settings()))
+    assert shown(Settings())["MENSHEN_PORT"] == "8000"
+    assert shown(Settings())["MENSHEN_ACCESS_TOKEN_TTL"] == "7d"
+    assert shown(Settings())["MENSHEN_DATA_DIR"] == "./menshen-data"
+    assert shown(Settings())["MENSHEN_DATABASE_URL"] == "menshen.sqlite3 in the data folder"
+
+
+@pytest.mark.parametrize(("setting", "text"), [pair for pair in pairs(GOOD) if pair[0] != "secret_key"])
+def test_what_is_shown_reads_back_as_the_same(setting: str, text: str) -> None:
+    held = read_settings({name_of(setting): text})
+    if held != Settings():
+        assert read_settings({name_of(setting): shown(held)[name_of(setting)]}) == held
+
+
+@pytest.mark.parametrize("data_dir", ["menshen-data", "/var/lib/menshen"])
+def test_the_database_is_in_the_data_folder_unless_told_otherwise(data_dir: str) -> None:
+    held = read_settings({"MENSHEN_DATA_DIR": data_dir})
+    assert database_url(held) == f"sqlite:///{data_dir}/menshen.sqlite3"
+    elsewhere = read_settings({"MENSHEN_DATA_DIR": data_dir, "MENSHEN_DATABASE_URL": "memory://"})
+    assert database_url(elsewhere) == "memory://"
+
+
+def test_memory_is_that_of_one_process() -> None:
+    with pytest.raises(SettingInvalid, match="MENSHEN_WORKERS"):
+        read_settings({"MENSHEN_DATABASE_URL": "memory://", "MENSHEN_WORKERS": "2"})
+
+
+def test_a_variable_that_is_no_setting_is_hinted_at() -> None:
+    lines = unknown_variables({"MENSHEN_PROT": "1", "MENSHEN_QQQQQQQQQQQQQQQQ": "2", "MENSHEN_PORT": "3", "PATH": "4"})
+    assert lines == ["MENSHEN_PROT is no setting; did you mean MENSHEN_PORT?", "MENSHEN_QQQQQQQQQQQQQQQQ is no setting"]
+    assert unknown_variables({name_of(setting): "" for setting in FIELDS}) == []
+
+
+def test_a_hint_tells_no_value() -> None:
+    assert SECRET not in "".join(unknown_variables({"MENSHEN_SECRET_KYE": SECRET}))
+
+
+def test_the_page_about_the_settings_is_up_to_date() -> None:
+    page = Path(__file__).parents[2] / "docs" / "settings.md"
+    assert page.read_text(encoding="utf-8") == markdown(), "make docs"
+
+
+@pytest.mark.parametrize("setting", FIELDS)
+def test_the_page_has_a_row_for_every_setting(setting: str) -> None:
+    rows = [line for line in markdown().splitlines() if line.startswith(f"| `{name_of(setting)}` |")]
+    assert len(rows) == 1
+    assert rows[0].count(" | ") == 2
+    assert FIELDS[setting].metadata["doc"] in rows[0]

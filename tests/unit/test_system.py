@@ -1,0 +1,22 @@
+"""The adapters to the machine's clock and random generator keep their contracts."""
+
+import pytest
+
+from menshen.adapters.random_ids import SystemRandomIds
+from menshen.adapters.system_clock import SystemClock
+from menshen.domain.ports import Clock, RandomIds
+
+from ..contracts.clocks import ClockContract
+from ..contracts.ids import RandomIdsContract
+
+
+class TestSystemClock(ClockContract):
+    @pytest.fixture
+    def clock(self) -> Clock:
+        return SystemClock()
+
+
+class TestSystemRandomIds(RandomIdsContract):
+    @pytest.fixture
+    def ids(self) -> RandomIds:
+        return SystemRandomIds()

@@ -1,0 +1,211 @@
+"""Phone numbers have one spelling; user names are kept whole or refused; users show no password hash."""
+
+from datetime import UTC, datetime
+
+import pytest
+from attrs.exceptions import FrozenInstanceError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from menshen.domain.errors import PhoneInvalid, UserNameInvalid
+from menshen.domain.users import NewUser, Phone, User, UserId, UserState, check_user_name
+
+FULL_WIDTH = str.maketrans("0123456789+-", "０１２３４５６７８９＋－")
+
+numbers = st.from_regex(r"1[3-9][0-9]{9}", fullmatch=True).filter(str.isascii)
+prefixes = st.sampled_from(["", "+86", "0086", "86-", "+86 ", "+86-", "0086 ", "0086-", "86- "])
+separators = st.text(" -", max_size=3)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "13800138000",
+        "138 0013 8000",
+        "138-0013-8000",
+        "1 3 8 0 0 1 3 8 0 0 0",
+        "138 - 0013 - 8000",
+        "138  0013--8000",
+        "+8613800138000",
+        "+86 13800138000",
+        "+86-138-0013-8000",
+        "+86 138 0013 8000",
+        "008613800138000",
+        "0086 138 0013 8000",
+        "0086-13800138000",
+        "86-13800138000",
+        "86-138-0013-8000",
+        "１３８００１３８０００",
+        "＋８６１３８００１３８０００",
+        "８６－１３８－００１３－８０００",
+        "138\u30000013\u30008000",
+        "138\N{NO-BREAK SPACE}0013\N{NO-BREAK SPACE}8000",
+        "138\N{NON-BREAKING HYPHEN}0013\N{HYPHEN}8000",
+        "1３8００138０00",
+    ],
+)
+def test_every_spelling_of_a_number_becomes_the_one(text: str) -> None:
+    assert Phone.parse(text) == Phone("13800138000")
+
+
+@pytest.mark.parametrize("second", range(3, 10))
+def test_the_second_digit_goes_from_3_to_9(second: int) -> None:
+    number = f"1{second}800138000"
+    assert Phone.parse(number).digits == number
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        " ",
+        "1380013800",
+        "138001380000",
+        "8613800138000",
+        "86 13800138000",
+        "+8513800138000",
+        "+86+8613800138000",
+        "86-86-13800138000",
+        "+008613800138000",
+        "0 086 13800138000",
+        "+ 8613800138000",
+        "8613800138000-",
+        "10800138000",
+        "11800138000",
+        "12800138000",
+        "03800138000",
+        "23800138000",
+        "13800138000\n",
+        "13800138000\r\n",
+        "\n13800138000",
+        "138\n00138000",
+        "138\t00138000",
+        "13800138000 ",
+        " 13800138000",
+        "-13800138000",
+        "13800138000-",
+        "13800138000\0",
+        "\ufeff13800138000",
+        "138\u200b00138000",
+        "138.0013.8000",
+        "(138)00138000",
+        "138_0013_8000",
+        "+1 415 555 2671",
+        "13800138000;13900139000",
+        "13800138000 OR 1=1",
+        "1380013800O",
+        "1.3800138e10",
+        "0x3367FDEA0",
+        "١٣٨٠٠١٣٨٠٠٠",
+        "१३८००१३८०००",
+        "𝟏𝟑𝟖𝟎𝟎𝟏𝟑𝟖𝟎𝟎𝟎",
+        "①③⑧⓪⓪①③⑧⓪⓪⓪",
+        "一三八〇〇一三八〇〇〇",
+        "1³800138000",
+        "\ud800",
+        "13800138000\ud800",
+        "手机号",
+    ],
+)
+def test_what_is_no_mainland_mobile_number_is_refused(text: str) -> None:
+    with pytest.raises(PhoneInvalid):
+        Phone.parse(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1" * 1_000_000,
+        " " * 1_000_000,
+        "-" * 1_000_000 + "x",
+        "13800138000" + " " * 1_000_000,
+        "138" + " " * 1_000_000 + "00138000",
+        "+86" * 300_000,
+        "138" + " " * 54 + "00138000",
+    ],
+    ids=len,
+)
+def test_very_long_text_is_refused(text: str) -> None:
+    with pytest.raises(PhoneInvalid):
+        Phone.parse(text)
+
+
+def test_up_to_64_characters_may_be_a_number() -> None:
+    assert Phone.parse("138" + " " * 53 + "00138000").digits == "13800138000"
+
+
+@given(number=numbers, prefix=prefixes, gaps=st.lists(separators, min_size=10, max_size=10), wide=st.booleans())
+@settings(max_examples=100)
+def test_a_number_survives_any_prefix_and_any_separators(number: str, prefix: str, gaps: list[str], wide: bool) -> None:
+    text = prefix + "".join(digit + gap for digit, gap in zip(number, [*gaps, ""], strict=True))
+    if wide:
+        text = text.translate(FULL_WIDTH)
+    assert Phone.parse(text) == Phone(number)
+
+
+@given(numbers)
+@settings(max_examples=50)
+def test_the_one_spelling_is_its_own(number: str) -> None:
+    once = Phone.parse(number)
+    assert once.digits == number
+    assert Phone.parse(str(once)) == once
+
+
+@given(st.text(max_size=80) | st.text("0123456789+- ８６１３－＋", max_size=20))
+@settings(max_examples=200)
+def test_any_text_becomes_11_ascii_digits_or_is_refused(text: str) -> None:
+    try:
+        digits = Phone.parse(text).digits
+    except PhoneInvalid:
+        return
+    assert len(digits) == 11
+    assert digits.isascii()
+    assert digits.isdigit()
+    assert digits[0] == "1"
+    assert digits[1] in "3456789"
+
+
+@given(number=numbers, character=st.characters(), place=st.integers(0, 11))
+@settings(max_examples=200)
+def test_one_more_character_gives_the_same_number_or_none(number: str, character: str, place: int) -> None:
+    try:
+        phone = Phone.parse(number[:place] + character + number[place:])
+    except PhoneInvalid:
+        return
+    assert phone.digits == number
+
+
+@pytest.mark.parametrize(
+    "name", [None, "", " ", "张三", " 张 三 ", "𠮷野家 🏮", "O'Brien\"; --", "<b>", "x" * 80, "🔑" * 80, "e\u0301"]
+)
+def test_a_user_name_may_be_anything_that_can_be_shown(name: str | None) -> None:
+    check_user_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x" * 81, "x" * 1_000_000, "a\0b", "\n", "name\r\nforged: line", "\x1b[31m", "\x7f", "\x85", "\ud83d"],
+)
+def test_a_user_name_that_cannot_be_kept_whole_is_refused(name: str) -> None:
+    with pytest.raises(UserNameInvalid):
+        check_user_name(name)
+
+
+def test_only_the_contracts_word_is_active() -> None:
+    assert UserState("正常").is_active
+    assert UserState("正常") == UserState.ACTIVE
+    for text in ("", "正常 ", " 正常", "冻结", "normal", "active"):
+        assert not UserState(text).is_active
+
+
+def test_no_user_shows_the_password_hash() -> None:
+    phone, now = Phone("13800138000"), datetime(2026, 1, 1, tzinfo=UTC)
+    new = NewUser(phone=phone, password_hash="the hash", registered_at=now)
+    user = User(id=UserId(1), phone=phone, password_hash="the hash", registered_at=now)
+    assert "the hash" not in repr(new) + str(new) + repr(user) + str(user)
+
+
+def test_a_user_does_not_change() -> None:
+    user = User(id=UserId(1), phone=Phone("13800138000"), password_hash="", registered_at=None)
+    with pytest.raises(FrozenInstanceError):
+        user.id = UserId(2)  # type: ignore[misc]
