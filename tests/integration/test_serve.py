@@ -132,6 +132,21 @@ class TestSigkill:
         assert connection.execute("SELECT phone FROM x_user GROUP BY phone HAVING count(*) > 1").fetchall() == []
         connection.close()
 
+    def test_no_worker_outlives_the_process_that_was_started(self, folder: Path) -> None:
+        with serving(folder, WORKERS="2") as server:
+            workers = server.workers
+            with server.client() as client:
+                token = client.register(PHONE).token
+            os.kill(server.pid, signal.SIGKILL)
+            server.wait()
+            end = time.monotonic() + 15
+            while time.monotonic() < end and any(map(_runs, workers)):
+                time.sleep(0.02)
+            assert not any(map(_runs, workers))
+            server.start()
+            with server.client() as client:
+                assert client.user_info(token).status == 200
+
     def _load_until_killed(self, server: Server, history: History, number: int) -> None:
         first = [f"1{3 + thread}{number}" for thread in range(self.THREADS)]
         stop = threading.Event()
@@ -144,6 +159,14 @@ class TestSigkill:
         for thread in threads:
             thread.join(60)
             assert not thread.is_alive()
+
+
+def _runs(pid: int) -> bool:
+    """Whether the process is there and has not ended; one that nobody has waited for yet has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _load(port: int, prefix: str, history: History, stop: threading.Event) -> None:
@@ -372,7 +395,6 @@ class TestRefusingToStart:
         (tmp_path / "menshen-data" / "secret.key").write_text("7b1f0c5e9a3d48e2b6c4f1a09d8e7c6b5a4f3e2d1c0b")
         done = menshen("serve", folder=tmp_path, PORT=str(free_port()))
         assert done.returncode == 1
-        assert "Traceback" not in done.stderr
         assert "not a database" in _only_line(done.stderr)
 
     def test_a_wrong_command(self, tmp_path: Path) -> None:

@@ -1,0 +1,125 @@
+"""The wheel, in an environment of its own, beside somebody's own packages called ``domain`` and ``adapters``."""
+
+import json
+import shutil
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+from attrs import frozen
+
+from .servers import clean_environment, menshen, serving
+
+ROOT = Path(__file__).parents[2]
+PARTS = ["domain", "adapters", "entrypoints"]
+FILES = ["pyproject.toml", "README.md", "LICENSE", "__init__.py", "py.typed"]
+
+
+@frozen
+class Installed:
+    """An environment that holds the wheel."""
+
+    python: Path
+    command: tuple[str, ...]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from a copy, since building leaves things behind."""
+    copy, out = tmp_path_factory.mktemp("source") / "menshen", tmp_path_factory.mktemp("wheel")
+    copy.mkdir()
+    for name in PARTS:
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in FILES:
+        shutil.copy(ROOT / name, copy / name)
+    _pip("wheel", "--no-build-isolation", "--wheel-dir", str(out), str(copy))
+    [built] = out.iterdir()
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    home = tmp_path_factory.mktemp("installed") / "venv"
+    venv.create(home, with_pip=False, symlinks=True)
+    python = home / "bin" / "python"
+    _pip("install", str(wheel), python=python)
+    site = Path(
+        subprocess.run(
+            [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=clean_environment({}),
+        ).stdout.strip()
+    )
+    # The dependencies come from the environment of the tests, so that no network is needed. Its own .pth files are not
+    # read from there: menshen is what was installed.
+    (site / "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n{sysconfig.get_path('platlib')}\n")
+    for name in PARTS:
+        (site / name).mkdir()
+        (site / name / "__init__.py").write_text(f"whose = {'somebody else: ' + name!r}\n")
+    return Installed(python, (str(home / "bin" / "menshen"),))
+
+
+def test_the_wheel_holds_menshen_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    tops = {name.partition("/")[0] for name in names}
+    assert "menshen" in tops
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"menshen"}
+    assert len(tops) == 2
+    assert {"menshen/py.typed", "menshen/adapters/common_passwords.txt", "menshen/__init__.py"} <= set(names)
+    assert not [name for name in names if "/tests/" in name or "/benchmarks/" in name]
+    inside = {name.removeprefix("menshen/") for name in names if name.endswith(".py")}
+    assert inside == {
+        *(str(path.relative_to(ROOT)) for part in PARTS for path in (ROOT / part).rglob("*.py")),
+        "__init__.py",
+    }
+
+
+def test_somebodys_own_packages_of_the_same_names_stay_theirs(installed: Installed, tmp_path: Path) -> None:
+    script = (
+        "import domain, adapters, entrypoints, menshen.domain, menshen.adapters, menshen.entrypoints.wiring;"
+        "print(domain.whose, adapters.whose, entrypoints.whose, menshen.__file__, sep='|')"
+    )
+    done = subprocess.run(
+        [installed.python, "-c", script],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=clean_environment({}),
+        check=True,
+    )
+    *others, ours = done.stdout.strip().split("|")
+    assert others == [f"somebody else: {name}" for name in PARTS]
+    assert Path(ours).is_relative_to(installed.python.parents[1])
+
+
+def test_the_settings_are_shown(installed: Installed, tmp_path: Path) -> None:
+    done = menshen("settings", "--json", folder=tmp_path, command=installed.command)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["MENSHEN_PORT"] == "8000"
+
+
+def test_it_serves_with_the_strict_policy_and_its_list(installed: Installed, folder: Path) -> None:
+    with serving(folder, installed.command, PASSWORD_POLICY="strict") as server, server.client() as client:
+        assert client.register("13800138000", "password123").reason == "password_common"
+        token = client.register("13800138000", "a horse with a red hat").token
+        assert client.user_info(token).json["data"]["phone"] == "13800138000"
+
+
+def _pip(verb: str, *arguments: str, python: Path | None = None) -> None:
+    into = [] if python is None else ["--python", str(python)]
+    quiet = ["--quiet", "--disable-pip-version-check", "--no-index", "--no-deps"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", *into, verb, *quiet, *arguments],
+        capture_output=True,
+        text=True,
+        env=clean_environment({}),
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
