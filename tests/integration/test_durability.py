@@ -256,7 +256,7 @@ def _fill(file: Path) -> None:
 
 def _register_until_refused(client: Client) -> set[str]:
     """The phones that were still acknowledged."""
-    kept = set()
+    kept: set[str] = set()
     for number in range(300):
         phone = f"1370013{number:04}"
         if client.register(phone).status != 200:
