@@ -11,16 +11,18 @@ import io
 import json
 import logging
 import multiprocessing
+import os
 import resource
 import signal
 import sys
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVarTuple, cast
 
+import uvloop
 from attrs import define, field
-from granian import Granian
+from granian import Granian, loops
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.rsgi import Scope
@@ -77,6 +79,7 @@ class Front:
     def __rsgi_init__(self, loop: AbstractEventLoop) -> None:
         self._loop = loop
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="menshen")
+        loop.call_soon(_take_stop_signals)
 
     def __rsgi_del__(self, loop: AbstractEventLoop) -> None:
         self._pool.shutdown()
@@ -176,6 +179,7 @@ def run(front: Callable[[], Front], *, host: str, port: int, workers: int) -> No
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     multiprocessing.set_start_method("fork", force=True)
+    _hold_stop_signals_in_new_workers()
     Granian(
         "menshen",
         address=host,
@@ -191,3 +195,49 @@ def run(front: Callable[[], Front], *, host: str, port: int, workers: int) -> No
         log_enabled=False,
         respawn_failed_workers=True,
     ).serve(target_loader=cast(Callable[..., Any], front), wrap_loader=False)
+
+
+_STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+
+
+def _hold_stop_signals_in_new_workers() -> None:
+    """Have a worker begin with the signals that stop it held back, until its event loop can take them.
+
+    It inherits the handlers of the main process, which do nothing in a worker, and its own do nothing before the loop
+    runs. A signal in that time would be lost, and the stop would last until the worker is killed.
+    """
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS), after_in_parent=_take_stop_signals
+    )
+
+
+def _take_stop_signals() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP_SIGNALS)
+
+
+_Arguments = TypeVarTuple("_Arguments")
+
+
+class _OneStopLoop(uvloop.Loop):
+    """The event loop of a worker, which is told only once to stop.
+
+    A supervisor or a terminal signals the whole group, and then the main process signals each worker as well; granian's
+    handler never returns from a second call that comes close to the first.
+    """
+
+    _is_told = False
+
+    def add_signal_handler(self, sig: int, callback: Callable[[*_Arguments], object], *args: *_Arguments) -> None:
+        def once() -> None:
+            if not self._is_told:
+                self._is_told = True
+                callback(*args)
+
+        super().add_signal_handler(sig, once)
+
+
+@loops.register("auto")
+def _one_stop_loop() -> AbstractEventLoop:
+    loop = _OneStopLoop()
+    asyncio.set_event_loop(loop)
+    return loop

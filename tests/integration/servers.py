@@ -200,14 +200,15 @@ class Server:
         chosen = self.port
         for _ in range(5):
             self.port = chosen or free_port()
-            self._spawn()
+            self.spawn()
             if self._answers():
                 return
             if chosen or "cannot listen" not in self.log:
                 break
         raise AssertionError(f"the server does not answer, exit code {self.returncode}:\n{self.log}")
 
-    def _spawn(self) -> None:
+    def spawn(self) -> None:
+        """Start without waiting."""
         self.folder.mkdir(exist_ok=True)
         with (self.folder / "stdout").open("ab") as out, (self.folder / "stderr").open("ab") as err:
             self._process = subprocess.Popen(
@@ -224,10 +225,19 @@ class Server:
         end = time.monotonic() + START_SECONDS
         while time.monotonic() < end and self.returncode is None:
             with suppress(OSError, http.client.HTTPException), Client(self.port, 5) as client:
-                if client.request("GET", "/readyz").status == 200:
+                if client.request("GET", "/readyz").status == 200 and self._listeners() >= self._worker_count:
                     return True
             time.sleep(0.02)
         return False
+
+    @property
+    def _worker_count(self) -> int:
+        return int(self.settings.get("MENSHEN_WORKERS", "1"))
+
+    def _listeners(self) -> int:
+        """How many sockets listen on the port: each worker has one, once it has started."""
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return sum(fields[1].endswith(f":{self.port:04X}") and fields[3] == "0A" for fields in lines)
 
     def terminate(self) -> None:
         """SIGTERM to the process that was started, as a supervisor sends it."""

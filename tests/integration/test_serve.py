@@ -229,6 +229,25 @@ class TestSigterm:
             for client in clients:
                 client.close()
 
+    @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
+    @pytest.mark.parametrize("is_for_all", [False, True], ids=["the main process", "the whole group"])
+    def test_it_ends_at_once_while_its_workers_are_still_starting(
+        self, folder: Path, stop: signal.Signals, *, is_for_all: bool
+    ) -> None:
+        for moment in range(8):
+            server = Server(folder, {"MENSHEN_WORKERS": "3"}, port=free_port())
+            server.spawn()
+            try:
+                while not server.workers:
+                    time.sleep(0.005)
+                time.sleep(moment * 0.05)
+                begin = time.monotonic()
+                (os.killpg if is_for_all else os.kill)(server.pid, stop)
+                assert server.wait() == 0, server.log
+                assert time.monotonic() - begin < 5
+            finally:
+                server.kill()
+
     def test_interrupting_it_at_the_terminal_is_as_good(self, folder: Path) -> None:
         with serving(folder) as server:
             os.killpg(server.pid, signal.SIGINT)
