@@ -29,7 +29,7 @@ _PLACEHOLDER = re.compile(
 )
 # PEM and SSH2, OpenSSH in text and in binary, DER (an ASN.1 SEQUENCE) and its base64, JWK.
 _KEY_OF_ANOTHER_KIND = re.compile(
-    rb"---- ?BEGIN|ssh-|ecdsa-|AAAA[A-Z][23]NzaC1|^\x30[\x2a\x59\x81\x82]|^MI[GI][A-Za-z0-9]|^M[CF][kow]w|kty|u006b"
+    rb"---- ?BEGIN|ssh-|ecdsa-|AAAA[A-Z][23]NzaC1|^\x30[\x2a\x59\x81\x82]|^MI[GI][A-Za-z0-9]|^M[CF][kow]w|\x22kty|u006b"
 )
 
 
@@ -52,7 +52,7 @@ def make_secret(settings: Settings) -> tuple[bytes, Path]:
     draft = path.with_name(f"{FILE_NAME}.{secrets.token_hex(8)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(secrets.token_urlsafe(32).encode() + b"\n")
+        file.write(_fresh() + b"\n")
         file.flush()
         os.fsync(file.fileno())
     try:
@@ -66,6 +66,13 @@ def make_secret(settings: Settings) -> tuple[bytes, Path]:
     os.fsync(folder)
     os.close(folder)
     return _checked(_read(path, str(path)), str(path)), path
+
+
+def _fresh() -> bytes:
+    """256 random bits as text; not the one in many thousands that looks like a key of another kind."""
+    while _KEY_OF_ANOTHER_KIND.search(secret := secrets.token_urlsafe(32).encode()):
+        pass
+    return secret
 
 
 def _read(path: Path, name: str) -> bytes:

@@ -298,3 +298,12 @@ def test_a_secret_that_was_set_makes_no_file(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     open_service(Settings(data_dir=data_dir, database_url="memory://", secret_key=SECRET)).close()
     assert not data_dir.exists()
+
+
+def test_a_made_secret_never_looks_like_a_key_of_another_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter(
+        ["ssh-" + "aBcDeFgHiJ" * 4, "MIIEabcdefghijklmnopqrstuvwxyzABCDEFGHIJKLM", "Q5v8" * 4 + "x7Rk2Lw9" * 4]
+    )
+    monkeypatch.setattr("secrets.token_urlsafe", lambda size: next(drawn))
+    secret, _ = make_secret(Settings(data_dir=tmp_path))
+    assert secret == b"Q5v8" * 4 + b"x7Rk2Lw9" * 4
