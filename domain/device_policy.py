@@ -1,26 +1,92 @@
-"""Which sessions of a user may live side by side."""
+"""How many sessions of which devices may live side by side, and who goes when it is full."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Self
 
 from attrs import frozen
 
-from .sessions import Session, SessionId
+from .devices import Device, DeviceType
+
+_TOTAL = "total"
+_OVERFLOW = "overflow"
+_MAX_LIMIT = 1_000
+
+
+class Overflow(StrEnum):
+    """Who goes when a newcomer makes it too many."""
+
+    EVICT_OLDEST = "evict_oldest"
+    EVICT_IDLE = "evict_idle"
+    REJECT_NEW = "reject_new"
+
+
+@frozen
+class Limit:
+    """At most *most* live sessions on devices of *types*, taken together."""
+
+    types: frozenset[DeviceType]
+    most: int
+
+    def counts(self, device: Device) -> bool:
+        return device.type in self.types
+
+
+class PolicyInvalid(ValueError):
+    """A table is no device policy. The text says why, in one line."""
 
 
 @frozen
 class DevicePolicy:
-    """How many sessions a user may have. The store applies it under the user's lock, so no race can break it."""
+    """Limits that hold at any moment, and what gives way. Without a limit, logins live side by side."""
 
-    multi_device: bool = True
+    limits: tuple[Limit, ...] = ()
+    overflow: Overflow = Overflow.EVICT_OLDEST
 
     @property
-    def reads_live_sessions(self) -> bool:
-        """Whether the decision depends on the live sessions at all; if not, the store need not read them."""
-        return not self.multi_device
+    def is_unlimited(self) -> bool:
+        return not self.limits
+
+    @classmethod
+    def single(cls) -> Self:
+        """One session: the newest login ends the one before."""
+        return cls((Limit(frozenset(DeviceType), 1),))
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> Self:
+        """A policy from a table such as ``{"phone": 1, "tablet+pc": 2, "total": 3, "overflow": "evict_idle"}``.
+
+        A key is a type, several joined by ``+``, or ``total``. Raises PolicyInvalid.
+        """
+        limits: list[Limit] = []
+        for key, most in table.items():
+            if key == _OVERFLOW:
+                continue
+            if not isinstance(most, int) or isinstance(most, bool) or not 0 <= most <= _MAX_LIMIT:
+                raise PolicyInvalid(f"the limit of {key!r:.40} must be a whole number from 0 to {_MAX_LIMIT}")
+            limit = Limit(_types_of(key), most)
+            if limit.types in {other.types for other in limits}:
+                raise PolicyInvalid(f"{key!r:.40} limits what another member limits already")
+            limits.append(limit)
+        overflow = table.get(_OVERFLOW, Overflow.EVICT_OLDEST)
+        if overflow not in list(Overflow):
+            raise PolicyInvalid(f"overflow must be one of {', '.join(Overflow)}")
+        return cls(tuple(limits), Overflow(overflow))
+
+    def to_table(self) -> dict[str, int | str]:
+        """The table that makes this policy."""
+        limits: dict[str, int | str] = {_key_of(limit.types): limit.most for limit in self.limits}
+        return {**limits, _OVERFLOW: self.overflow.value}
 
 
-def decide(policy: DevicePolicy, live: Iterable[Session], newcomer: Session) -> frozenset[SessionId]:
-    """Admit *newcomer* and say which of the *live* sessions of its user end for it. Never names the newcomer."""
-    if policy.multi_device:
-        return frozenset()
-    return frozenset(session.id for session in live) - {newcomer.id}
+def _types_of(key: str) -> frozenset[DeviceType]:
+    if key == _TOTAL:
+        return frozenset(DeviceType)
+    try:
+        return frozenset(DeviceType(part) for part in key.split("+"))
+    except ValueError:
+        raise PolicyInvalid(f"{key!r:.40} names no device type") from None
+
+
+def _key_of(types: frozenset[DeviceType]) -> str:
+    return _TOTAL if types == frozenset(DeviceType) else "+".join(each for each in DeviceType if each in types)

@@ -4,7 +4,12 @@ A refusal is an answer, not a fault: it says what happened and carries a ``reaso
 Reasons are public; one never changes its meaning.
 """
 
-from typing import ClassVar
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from .devices import Device
+    from .sessions import Session
 
 
 class Refusal(Exception):
@@ -69,6 +74,18 @@ class ReferrerUnknown(Refusal):
     reason = "referrer_unknown"
 
 
+class DeviceInvalid(Refusal):
+    """The device has an unknown type, or an id or a name that cannot be kept."""
+
+    reason = "device_invalid"
+
+
+class ReauthenticationFailed(Refusal):
+    """The password that was to prove the user once more is another one."""
+
+    reason = "password_wrong"
+
+
 # Logging in.
 
 
@@ -82,6 +99,22 @@ class LoginNotAllowed(Refusal):
     """The password is right, and the state of the user forbids to log in."""
 
     reason = "user_not_active"
+
+
+class TooManyDevices(Refusal):
+    """The device policy has no place for this login; *sessions* are those that are in."""
+
+    reason = "too_many_devices"
+
+    def __init__(self, sessions: "list[Session]") -> None:
+        super().__init__(f"{len(sessions)} sessions are in")
+        self.sessions = sessions
+
+
+class AdminLoginNotAllowed(Refusal):
+    """The password is right, and the user is no admin."""
+
+    reason = "not_an_admin"
 
 
 # Showing a token.
@@ -115,22 +148,79 @@ class SessionUnknown(Unauthenticated):
     reason = "session_unknown"
 
 
-class SessionExpired(Unauthenticated):
-    """The session is past its end."""
+class SessionOver(Unauthenticated):
+    """The session has ended: when, and by which other device, if one did it. Never raised itself."""
+
+    def __init__(self, *, ended_at: datetime, by: "Device | None" = None) -> None:
+        super().__init__()
+        self.ended_at = ended_at
+        self.by = by
+
+
+class SessionExpired(SessionOver):
+    """The session is past its absolute end."""
 
     reason = "session_expired"
 
 
-class SessionReplaced(Unauthenticated):
+class SessionIdle(SessionOver):
+    """The session was not used for too long."""
+
+    reason = "session_idle"
+
+
+class SessionReplaced(SessionOver):
     """Another login took the place of this session (device policy)."""
 
     reason = "session_replaced"
 
 
-class SessionLoggedOut(Unauthenticated):
+class SessionLoggedOut(SessionOver):
     """The user logged out of this session."""
 
     reason = "session_logged_out"
+
+
+class SessionKicked(SessionOver):
+    """The user, from another device, or an operator ended this session."""
+
+    reason = "session_kicked"
+
+
+class PasswordWasChanged(SessionOver):
+    """The password was changed, which ends all other sessions."""
+
+    reason = "password_changed"
+
+
+class UserWasFrozen(SessionOver):
+    """The user was frozen when this session was live; the freeze may be over by now, the session stays ended."""
+
+    reason = "user_frozen"
+
+
+class UserWasClosed(SessionOver):
+    """The user closed the account when this session was live."""
+
+    reason = "user_closed"
+
+
+class RefreshTokenWasReused(SessionOver):
+    """A refresh token of this session came that had been replaced long before: somebody else may have it."""
+
+    reason = "refresh_token_reused"
+
+
+class RefreshTokenInvalid(Unauthenticated):
+    """The refresh token is none of ours, or not of this kind of session."""
+
+    reason = "refresh_token_invalid"
+
+
+class RefreshTokenExpired(Unauthenticated):
+    """The refresh token was not used in time."""
+
+    reason = "refresh_token_expired"
 
 
 class UserNotFound(Unauthenticated):
@@ -140,9 +230,58 @@ class UserNotFound(Unauthenticated):
 
 
 class UserNotActive(Unauthenticated):
-    """The state of the user is not active."""
+    """The state of the user is not active; *ended_at* is when that ended the session, if it did."""
 
     reason = "user_not_active"
+
+    def __init__(self, ended_at: datetime | None = None) -> None:
+        super().__init__()
+        self.ended_at = ended_at
+
+
+# What operators do.
+
+
+class NotAnAdmin(Unauthenticated):
+    """The user of this admin session is no admin any more."""
+
+    reason = "not_an_admin"
+
+
+class NoSuchUser(Refusal):
+    """There is no user of this id."""
+
+    reason = "no_such_user"
+
+
+class NoSuchSession(Refusal):
+    """The user has no such live session."""
+
+    reason = "no_such_session"
+
+
+class FreezeInvalid(Refusal):
+    """A freeze ends in the future, and within ten years, or not at all."""
+
+    reason = "freeze_invalid"
+
+
+class StateConflict(Refusal):
+    """The state of the user does not allow this change."""
+
+    reason = "state_conflict"
+
+
+class FeeInvalid(Refusal):
+    """A fee percentage is a whole number from 0 to 100."""
+
+    reason = "fee_invalid"
+
+
+class TextInvalid(Refusal):
+    """A text for people is empty, too long, or holds control characters."""
+
+    reason = "text_invalid"
 
 
 # The service itself.

@@ -5,14 +5,30 @@ found is None; a refusal is a domain error. Each method is one atomic step: it h
 has returned is durable. Any method of a repository may raise StoreUnavailable.
 """
 
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from enum import Enum, auto
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from .device_policy import DevicePolicy
-from .sessions import Presence, Session, SessionEnd, SessionId
+from attrs import frozen
+
+from .audit import AuditEntry, AuditEvent, AuditId
+from .refresh_tokens import RefreshToken
+from .sessions import Presence, Refreshing, Session, SessionEnd, SessionId, SessionKind
 from .tokens import AccessTokenClaims
-from .users import NewUser, Phone, User, UserId
+from .users import NewUser, Phone, Standing, User, UserId
+
+T = TypeVar("T")
+
+
+@frozen(kw_only=True)
+class UserFilter:
+    """Which users to find: those that meet all that is given. ``name_prefix`` is compared as it is, sign by sign."""
+
+    user_id: UserId | None = None
+    phone: Phone | None = None
+    name_prefix: str | None = None
+    standing: Standing | None = None
 
 
 class UserRepository(Protocol):
@@ -26,28 +42,108 @@ class UserRepository(Protocol):
 
     def by_phone(self, phone: Phone) -> User | None: ...
 
-    def replace_password_hash(self, user_id: UserId, *, old: str, new: str) -> bool:
-        """Put *new* where *old* still stands; False, and nothing changed, where another hash stands by now."""
+    def locked(self, user_id: UserId) -> User | None:
+        """The user, whom nobody else can lock or change until this transaction ends. Only within a UnitOfWork."""
+        ...
+
+    def save(self, user: User) -> None:
+        """Keep *user* as it is now, but for the balance, which is not ours to change. Raises PhoneTaken.
+
+        Only for one that this transaction has locked.
+        """
+        ...
+
+    def find(self, wanted: UserFilter, *, after: UserId, limit: int, now: datetime) -> Sequence[User]:
+        """The first *limit* users with an id greater than *after*, by id, as they stand *now*."""
+        ...
+
+    def due_to_close(self, now: datetime, limit: int) -> Sequence[UserId]:
+        """At most *limit* users whose closing has come due but who have not been erased yet, by id."""
         ...
 
 
 class SessionRepository(Protocol):
     """The sessions, live and ended."""
 
-    def admit(self, newcomer: Session, policy: DevicePolicy) -> None:
-        """Keep *newcomer*, and end those live sessions of its user that the policy's decision names, as replaced.
+    def add(self, session: Session) -> None: ...
 
-        Decision and writes happen under the user's lock: of any number of logins at once, each sees those before it.
+    def live(self, user_id: UserId, kind: SessionKind, now: datetime) -> Sequence[Session]:
+        """The live sessions of one kind of a user, in the order in which they started."""
+        ...
+
+    def end(self, session_ids: Collection[SessionId], end: SessionEnd) -> int:
+        """End those that have not ended before; the others stay as they are. Returns how many ended.
+
+        Of the device in *end*, type and name are kept.
         """
         ...
 
-    def end(self, session_id: SessionId, end: SessionEnd) -> bool:
-        """End the session; False, and nothing changed, where it had ended before or is not known."""
-        ...
+    def by_id(self, session_id: SessionId) -> Session | None: ...
 
     def presence(self, user_id: UserId, session_id: SessionId) -> Presence | None:
         """The user, and the session if it is this user's, read at one moment; None where there is no such user."""
         ...
+
+    def rotate(self, session_id: SessionId, *, old: bytes, new: Refreshing) -> bool:
+        """Put *new* where the digest *old* still stands and the session has not ended; False otherwise."""
+        ...
+
+    def see(self, seen: Collection[tuple[SessionId, datetime]], now: datetime) -> None:
+        """Write down when sessions were last used.
+
+        Nothing changes by a time before the one that stands, nor for a session that is not live *now*: an end is final,
+        also that of one that was idle too long.
+        """
+        ...
+
+    def erase_of(self, user_id: UserId) -> None:
+        """Forget every session of a user."""
+        ...
+
+    def prune(self, before: datetime, limit: int) -> int:
+        """Forget at most *limit* sessions that ended, or would have ended at the latest, *before*. Returns how many."""
+        ...
+
+
+class AuditLog(Protocol):
+    """What happened, for good: entries are added and, when they are old, pruned, but never changed."""
+
+    def append(self, event: AuditEvent) -> None: ...
+
+    def find(self, *, subject: UserId | None, before: AuditId | None, limit: int) -> Sequence[AuditEntry]:
+        """The newest *limit* entries older than *before*, newest first; about *subject*, or about anybody."""
+        ...
+
+    def prune(self, before: datetime, limit: int) -> int:
+        """Forget at most *limit* entries from *before*, the oldest first. Returns how many."""
+        ...
+
+
+class Transaction(Protocol):
+    """The repositories, within one transaction."""
+
+    @property
+    def users(self) -> UserRepository: ...
+
+    @property
+    def sessions(self) -> SessionRepository: ...
+
+    @property
+    def audit(self) -> AuditLog: ...
+
+
+class UnitOfWork(Protocol):
+    """Several steps as one."""
+
+    def transact(self, work: Callable[[Transaction], T]) -> T:
+        """Carry out *work* whole, durably, or not at all where it raises. It may be called more than once."""
+        ...
+
+
+class LastSeen(Protocol):
+    """Takes note that a session was used, and lets nobody wait for it."""
+
+    def note(self, session_id: SessionId, at: datetime) -> None: ...
 
 
 class Verdict(Enum):
@@ -73,12 +169,34 @@ class PasswordHasher(Protocol):
 
 
 class TokenCodec(Protocol):
-    """Turns the claims of an access token into signed text, and back."""
+    """Turns the claims of an access token into signed text, and back, for one audience."""
 
     def encode(self, claims: AccessTokenClaims) -> str: ...
 
     def decode(self, token: str) -> AccessTokenClaims:
         """Check form, signature, issuer and audience, but not the times. Raises TokenInvalid."""
+        ...
+
+
+class RefreshTokenCodec(Protocol):
+    """Makes refresh tokens and their successors, and turns them into text and back."""
+
+    def new(self, session_id: SessionId) -> RefreshToken:
+        """A token of 256 fresh random bits (ASVS 7.2.3)."""
+        ...
+
+    def successor(self, token: RefreshToken) -> RefreshToken:
+        """The one token that follows *token*; nobody but the service can compute it."""
+        ...
+
+    def digest(self, token: RefreshToken) -> bytes:
+        """What may be stored of a token (RFC 9700): 32 bytes that do not lead back to it."""
+        ...
+
+    def encode(self, token: RefreshToken) -> str: ...
+
+    def decode(self, text: str) -> RefreshToken | None:
+        """The token that *text* spells; None where it spells none."""
         ...
 
 

@@ -1,30 +1,78 @@
 """Sessions: from a login until its end, on one device."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 
-from attrs import frozen
+from attrs import field, frozen
 
-from .errors import SessionExpired, SessionLoggedOut, SessionReplaced, Unauthenticated
+from .actors import Actor
+from .devices import Device
+from .errors import (
+    PasswordWasChanged,
+    RefreshTokenWasReused,
+    SessionExpired,
+    SessionIdle,
+    SessionKicked,
+    SessionLoggedOut,
+    SessionOver,
+    SessionReplaced,
+    UserWasClosed,
+    UserWasFrozen,
+)
 from .users import User, UserId
 
 SessionId = NewType("SessionId", str)
+
+LAST_SEEN_STEP = timedelta(minutes=1)
+"""How exactly a session's last use is known; more would write on every request."""
+
+
+class SessionKind(StrEnum):
+    """What a session is for. One kind opens nothing of the other."""
+
+    USER = "user"
+    ADMIN = "admin"
 
 
 class EndReason(StrEnum):
     """How a session ends before its time. An end is final: the first one stays."""
 
-    REPLACED = "replaced"
     LOGGED_OUT = "logged_out"
+    REPLACED = "replaced"
+    KICKED = "kicked"
+    PASSWORD_CHANGED = "password_changed"
+    USER_FROZEN = "user_frozen"
+    USER_CLOSED = "user_closed"
+    REFRESH_REUSED = "refresh_reused"
 
 
 @frozen
 class SessionEnd:
-    """That a session has ended, when (aware UTC) and how."""
+    """That a session has ended: when (aware UTC), how, by which other device, if one did it, and by whom."""
 
     at: datetime
     reason: EndReason
+    by: Device | None = None
+    actor: Actor | None = None
+
+
+@frozen(kw_only=True)
+class Lifetimes:
+    """How long a session lives at all, and how long without being used."""
+
+    absolute: timedelta
+    idle: timedelta
+
+
+@frozen(kw_only=True)
+class Refreshing:
+    """Where a session stands in its chain of refresh tokens: only the digest of the current one is known."""
+
+    digest: bytes = field(repr=False)
+    rotations: int
+    rotated_at: datetime
+    expires_at: datetime
 
 
 @frozen(kw_only=True)
@@ -33,19 +81,37 @@ class Session:
 
     id: SessionId
     user_id: UserId
+    kind: SessionKind = SessionKind.USER
+    device: Device
     started_at: datetime
+    last_seen_at: datetime
     expires_at: datetime
+    idle_ttl: timedelta
+    refreshing: Refreshing
+    address: str | None = None
+    user_agent: str | None = None
     end: SessionEnd | None = None
 
+    @property
+    def idle_at(self) -> datetime:
+        """When it will have been idle too long, unless it is used before."""
+        return self.last_seen_at + self.idle_ttl
+
     def is_live(self, now: datetime) -> bool:
-        return self.end is None and now < self.expires_at
+        return self.end is None and now < self.expires_at and now < self.idle_at
 
     def check_live(self, now: datetime) -> None:
         """Raises the refusal that tells how this session ended, if it has."""
         if self.end is not None:
-            raise _REFUSAL_AFTER[self.end.reason]
+            raise _REFUSAL_AFTER[self.end.reason](ended_at=self.end.at, by=self.end.by)
         if now >= self.expires_at:
-            raise SessionExpired
+            raise SessionExpired(ended_at=self.expires_at)
+        if now >= self.idle_at:
+            raise SessionIdle(ended_at=self.idle_at)
+
+    def is_due_to_be_seen(self, now: datetime) -> bool:
+        """Whether its last use was long enough ago to be written down anew."""
+        return now - self.last_seen_at >= LAST_SEEN_STEP
 
 
 @frozen
@@ -56,7 +122,12 @@ class Presence:
     session: Session | None
 
 
-_REFUSAL_AFTER: dict[EndReason, type[Unauthenticated]] = {
-    EndReason.REPLACED: SessionReplaced,
+_REFUSAL_AFTER: dict[EndReason, type[SessionOver]] = {
     EndReason.LOGGED_OUT: SessionLoggedOut,
+    EndReason.REPLACED: SessionReplaced,
+    EndReason.KICKED: SessionKicked,
+    EndReason.PASSWORD_CHANGED: PasswordWasChanged,
+    EndReason.USER_FROZEN: UserWasFrozen,
+    EndReason.USER_CLOSED: UserWasClosed,
+    EndReason.REFRESH_REUSED: RefreshTokenWasReused,
 }

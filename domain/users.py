@@ -3,12 +3,14 @@
 import re
 from datetime import datetime
 from decimal import Decimal
-from typing import ClassVar, NewType, Self
-from unicodedata import category
+from enum import StrEnum
+from typing import NewType, Self
 
 from attrs import field, frozen
 
-from .errors import PhoneInvalid, UserNameInvalid
+from .device_policy import DevicePolicy
+from .errors import FeeInvalid, PhoneInvalid, TextInvalid, UserNameInvalid
+from .texts import is_plain
 
 UserId = NewType("UserId", int)
 
@@ -16,6 +18,7 @@ MAX_USER_ID = 2**31 - 1
 """The id is an INTEGER of the contract's table; no user has a greater one."""
 
 MAX_USER_NAME_LENGTH = 80
+MAX_FREEZE_REASON_LENGTH = 200
 
 DEFAULT_FEE_PERCENTAGE = 4
 
@@ -44,20 +47,72 @@ class Phone:
         return self.digits
 
 
+class Standing(StrEnum):
+    """What a user's state comes to at a moment, under its public name."""
+
+    ACTIVE = "active"
+    FROZEN = "frozen"
+    CLOSING = "closing"
+    CLOSED = "closed"
+    UNKNOWN = "unknown"
+    """The table holds a text that we do not know; such a user is not active."""
+
+
+_TEXTS = {
+    Standing.ACTIVE: "正常",
+    Standing.FROZEN: "冻结",
+    Standing.CLOSING: "注销中",
+    Standing.CLOSED: "已注销",
+}
+_STANDINGS = {text: standing for standing, text in _TEXTS.items()}
+
+
 @frozen
 class UserState:
-    """Whether a user may act, as the text that the contract's table holds; a text we do not know is not active."""
+    """Whether a user may act: the text that the contract's table holds, and until when it holds, if it ends by itself.
 
-    text: str
+    ``until`` (aware UTC) is the end of a timed freeze, or the moment at which a closing account is closed.
+    """
 
-    ACTIVE: ClassVar["UserState"]
+    text: str = _TEXTS[Standing.ACTIVE]
+    until: datetime | None = None
+    reason: str | None = None
 
-    @property
-    def is_active(self) -> bool:
-        return self == UserState.ACTIVE
+    @classmethod
+    def active(cls) -> Self:
+        return cls()
 
+    @classmethod
+    def frozen(cls, *, until: datetime | None, reason: str) -> Self:
+        """Frozen until that moment, or for good. Raises TextInvalid for a reason that says nothing or cannot be shown."""
+        if not reason.strip() or not is_plain(reason, MAX_FREEZE_REASON_LENGTH):
+            raise TextInvalid
+        return cls(_TEXTS[Standing.FROZEN], until, reason)
 
-UserState.ACTIVE = UserState("正常")
+    @classmethod
+    def closing(cls, until: datetime) -> Self:
+        return cls(_TEXTS[Standing.CLOSING], until)
+
+    @classmethod
+    def closed(cls) -> Self:
+        return cls(_TEXTS[Standing.CLOSED])
+
+    @staticmethod
+    def text_of(standing: Standing) -> str:
+        """How the table spells a standing. Raises ValueError for one that has no spelling."""
+        if standing not in _TEXTS:
+            raise ValueError(standing)
+        return _TEXTS[standing]
+
+    def standing(self, now: datetime) -> Standing:
+        """The one place that says what a state means; every way in asks it."""
+        standing = _STANDINGS.get(self.text, Standing.UNKNOWN)
+        if self.until is not None and now >= self.until:
+            if standing is Standing.FROZEN:
+                return Standing.ACTIVE
+            if standing is Standing.CLOSING:
+                return Standing.CLOSED
+        return standing
 
 
 @frozen(kw_only=True)
@@ -69,29 +124,46 @@ class NewUser:
     registered_at: datetime
     user_name: str | None = None
     referrer_id: UserId | None = None
-    state: UserState = UserState.ACTIVE
+    state: UserState = UserState()
 
 
 @frozen(kw_only=True)
 class User:
-    """A user as the repository holds it. ``registered_at`` is aware UTC, or None where nobody wrote it down."""
+    """A user as the repository holds it.
+
+    ``registered_at`` is aware UTC, or None where nobody wrote it down. ``phone`` is None once the account is closed.
+    """
 
     id: UserId
-    phone: Phone
+    phone: Phone | None
     password_hash: str = field(repr=False)
     registered_at: datetime | None
     user_name: str | None = None
     referrer_id: UserId | None = None
     wechat_openid: str | None = None
     account_balance: Decimal = Decimal("0.0000")
-    state: UserState = UserState.ACTIVE
+    state: UserState = UserState()
     fee_percentage: int = DEFAULT_FEE_PERCENTAGE
+    is_admin: bool = False
+    device_policy: DevicePolicy | None = None
+    """A device policy of this user's own; None for everybody's."""
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether nothing personal is left."""
+        return self.phone is None and self.state == UserState.closed()
+
+    def is_active(self, now: datetime) -> bool:
+        return self.state.standing(now) is Standing.ACTIVE
 
 
 def check_user_name(name: str | None) -> None:
     """Raises UserNameInvalid unless *name* can be kept whole and shown as it is: it is stored unchanged or refused."""
-    if name is None:
-        return
-    # Cc: control characters forge log lines and terminals; Cs: a lone surrogate is no character.
-    if len(name) > MAX_USER_NAME_LENGTH or any(category(character) in {"Cc", "Cs"} for character in name):
+    if not is_plain(name or "", MAX_USER_NAME_LENGTH):
         raise UserNameInvalid
+
+
+def check_fee_percentage(percentage: int) -> None:
+    """Raises FeeInvalid."""
+    if not 0 <= percentage <= 100:
+        raise FeeInvalid

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 import falcon
+from falcon.routing import CompiledRouter
 
-from .http.app import ACCOUNT_PATHS, ACCOUNT_PREFIX, create_app, create_guard
+from .http.app import ACCOUNT_PREFIX, create_app, create_guard
 from .http.guard import DefaultDeny, Guard
 from .settings import Settings, read_settings
 from .wiring import Service, open_service
@@ -21,7 +22,8 @@ class Accounts:
 
     def __init__(self, service: Service, settings: Settings) -> None:
         self.guard: Guard = create_guard(service, settings)
-        self.wsgi = create_app(service, settings)
+        self._router = CompiledRouter()
+        self.wsgi = create_app(service, settings, self._router)
         self._mounted = False
 
     @classmethod
@@ -35,15 +37,20 @@ class Accounts:
 
     def default_deny(self, *, exempt: Iterable[str] = ()) -> DefaultDeny:
         """Falcon middleware that guards everything in the app but the account routes and the *exempt* URI templates."""
-        return DefaultDeny(self.guard, exempt, is_open=lambda path: self._mounted and path in ACCOUNT_PATHS)
+        return DefaultDeny(self.guard, exempt, self._is_open)
 
     def mount(self, app: "falcon.App[Any, Any]") -> None:
-        """Answer everything below ``/api/user/`` that *app* itself has no route for.
+        """Answer everything below ``/api/user`` and ``/api/admin`` that *app* itself has no route for.
 
-        The account API runs as it does on its own, with its own error answers; those of *app* stay as they are.
+        The account API runs as it does on its own, with its own error answers; those of *app* stay as they are. Call it
+        last: a sink that is added to *app* later comes before this one, and gets the account routes unguarded.
         """
         self._mounted = True
         app.add_sink(self._answer, prefix=ACCOUNT_PREFIX)
+
+    def _is_open(self, path: str) -> bool:
+        """Whether it is one of the account routes, which have guards of their own."""
+        return self._mounted and ACCOUNT_PREFIX.match(path) is not None and self._router.find(path) is not None
 
     def _answer(self, req: falcon.Request, resp: falcon.Response, **_params: str) -> None:
         def start_response(

@@ -10,7 +10,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import attrs
 
+from ..domain.device_policy import DevicePolicy
 from ..domain.passwords import STRICT_MINIMUM
+from .device_policies import device_policy_text, parse_device_policy
 
 PREFIX = "MENSHEN_"
 
@@ -60,7 +62,8 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MAX_DURATION = timedelta(days=3650)
 
 
-def _duration(value: str) -> timedelta:
+def parse_duration(value: str) -> timedelta:
+    """Seconds, or a number with ``s``, ``m``, ``h`` or ``d``. Raises ValueError with a text for the operator."""
     number, unit = (value[:-1], value[-1:]) if value[-1:] in _UNITS else (value, "s")
     if not (number.isascii() and number.isdigit() and len(number) <= 12):
         raise ValueError("it must be a duration such as 900, 15m, 12h or 7d")
@@ -68,6 +71,17 @@ def _duration(value: str) -> timedelta:
     if not 1 <= seconds <= _MAX_DURATION.total_seconds():
         raise ValueError("it must be from 1 second to 3650 days")
     return timedelta(seconds=seconds)
+
+
+_SHORTEST_IDLE = timedelta(minutes=5)
+
+
+def _idle_duration(value: str) -> timedelta:
+    # The last use of a session is known to the minute.
+    found = parse_duration(value)
+    if found < _SHORTEST_IDLE:
+        raise ValueError("it must be 5 minutes at least")
+    return found
 
 
 def _zone(value: str) -> tzinfo:
@@ -135,10 +149,47 @@ class Settings:
     port: int = _setting(_whole(1, 65535), "The port that `serve` listens on.", default=8000)
     workers: int = _setting(_whole(1, 64), "How many processes serve; one for each core is plenty.", default=1)
     access_token_ttl: timedelta = _setting(
-        _duration,
-        "How long a token and its session last: seconds, or a number with `m`, `h` or `d`.",
+        parse_duration,
+        "How long an access token lasts: seconds, or a number with `m`, `h` or `d`; never longer than its session.",
         default=timedelta(days=7),
         default_text="7d",
+    )
+    refresh_token_ttl: timedelta = _setting(
+        parse_duration,
+        "How long a refresh token can be used; never shorter than its session may be idle.",
+        default=timedelta(days=30),
+        default_text="30d",
+    )
+    session_ttl: timedelta | None = _setting(
+        parse_duration,
+        "How long a session lasts at the most.",
+        default=None,
+        default_text="30d, or `ACCESS_TOKEN_TTL` if longer",
+    )
+    session_idle_ttl: timedelta | None = _setting(
+        _idle_duration,
+        "How long a session lasts without being used; 5 minutes at least, known to the minute.",
+        default=None,
+        default_text="14d, or `ACCESS_TOKEN_TTL` if longer",
+    )
+    remember_session_ttl: timedelta = _setting(
+        parse_duration,
+        "The same as `SESSION_TTL`, for a login with `remember`; never shorter than that.",
+        default=timedelta(days=180),
+        default_text="180d",
+    )
+    remember_session_idle_ttl: timedelta = _setting(
+        _idle_duration,
+        "The same as `SESSION_IDLE_TTL`, for a login with `remember`; never shorter than that.",
+        default=timedelta(days=60),
+        default_text="60d",
+    )
+    device_policy: DevicePolicy | None = _setting(
+        parse_device_policy,  # PolicyInvalid is a ValueError that says why
+        "Which sessions live side by side: `multi`, `single`, or a table such as "
+        '`{"phone": 1, "pc": 1, "total": 3, "overflow": "evict_oldest"}` (docs/device-policies.md).',
+        default=None,
+        default_text="what `MULTI_DEVICE_LOGIN` says",
     )
     multi_device_login: bool = _setting(
         _switch,
@@ -177,6 +228,19 @@ class Settings:
     argon2_parallelism: int = _setting(_whole(1, 16), "Lanes of one password hash (OWASP: 1).", default=1)
     issuer: str = _setting(_text, "`iss` of the tokens: who gives them out.", default="menshen")
     audience: str = _setting(_text, "`aud` of the tokens: whom they are for.", default="menshen-users")
+    admin_audience: str = _setting(_text, "`aud` of the tokens of admins.", default="menshen-admins")
+    admin_access_token_ttl: timedelta = _setting(
+        parse_duration, "How long the token of an admin lasts.", default=timedelta(minutes=15), default_text="15m"
+    )
+    account_closing_grace: timedelta = _setting(
+        parse_duration,
+        "How long a closed account can be taken back by logging in, before it is erased.",
+        default=timedelta(days=7),
+        default_text="7d",
+    )
+    audit_retention: timedelta = _setting(
+        parse_duration, "How long the audit log is kept.", default=timedelta(days=180), default_text="180d"
+    )
     trusted_proxies: tuple[IpNetwork, ...] = _setting(
         _networks,
         "Addresses or networks of your own proxies, separated by commas. Only from these is `X-Forwarded-For` believed.",
@@ -206,6 +270,13 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         raise SettingInvalid(f"{PREFIX}WORKERS: {MEMORY_URL} is the memory of one process; it must be 1")
     if "secret_key" in values and "secret_key_file" in values:
         raise SettingInvalid(f"{PREFIX}SECRET_KEY and {PREFIX}SECRET_KEY_FILE are both set; set one")
+    single = DevicePolicy.single()
+    if values.get("multi_device_login") is False and values.get("device_policy", single) != single:
+        raise SettingInvalid(f"{PREFIX}MULTI_DEVICE_LOGIN=false contradicts {PREFIX}DEVICE_POLICY; set one")
+    if values.get("audience", Settings().audience) == values.get("admin_audience", Settings().admin_audience):
+        raise SettingInvalid(
+            f"{PREFIX}AUDIENCE and {PREFIX}ADMIN_AUDIENCE must differ, or users' tokens open admin routes"
+        )
     return Settings(**values)
 
 
@@ -241,6 +312,8 @@ def _written(value: object) -> str:
         return ",".join(str(part) for part in value)
     if isinstance(value, timedelta):
         return str(int(value.total_seconds()))
+    if isinstance(value, DevicePolicy):
+        return device_policy_text(value)
     if isinstance(value, bool):
         return str(value).lower()
     return str(value)

@@ -2,28 +2,53 @@
 
 import os
 from collections.abc import Callable, Container
+from datetime import timedelta
 from pathlib import Path
 
 from attrs import frozen
 
 from ..adapters.argon2_hasher import Argon2PasswordHasher
+from ..adapters.background_last_seen import BackgroundLastSeen
 from ..adapters.bounded_hasher import BoundedPasswordHasher
 from ..adapters.common_passwords import common_passwords
 from ..adapters.jwt_codec import JwtTokenCodec
+from ..adapters.memory.audit import MemoryAuditLog
 from ..adapters.memory.sessions import MemorySessionRepository
-from ..adapters.memory.store import MemoryStore
+from ..adapters.memory.store import MemoryStore, MemoryUnitOfWork
 from ..adapters.memory.users import MemoryUserRepository
 from ..adapters.random_ids import SystemRandomIds
+from ..adapters.refresh_token_codec import HmacRefreshTokenCodec
+from ..adapters.sql.audit import SqlAuditLog
 from ..adapters.sql.database import ForeignSchema, open_database, sqlite_url
 from ..adapters.sql.sessions import SqlSessionRepository
+from ..adapters.sql.unit_of_work import SqlUnitOfWork
 from ..adapters.sql.users import SqlUserRepository
 from ..adapters.system_clock import SystemClock
 from ..domain.device_policy import DevicePolicy
 from ..domain.passwords import PasswordPolicy, contract_policy, strict_policy
-from ..domain.ports import Clock, PasswordHasher, RandomIds, SessionRepository, TokenCodec, UserRepository
+from ..domain.ports import (
+    AuditLog,
+    Clock,
+    LastSeen,
+    PasswordHasher,
+    RandomIds,
+    RefreshTokenCodec,
+    SessionRepository,
+    TokenCodec,
+    UnitOfWork,
+    UserRepository,
+)
+from ..domain.sessions import Lifetimes, SessionKind
+from ..domain.use_cases.account import ChangePassword, EndSessions, ListSessions, RenameUser
 from ..domain.use_cases.authentication import Authenticate
-from ..domain.use_cases.login import Login, Logout, OpenSession
+from ..domain.use_cases.closing import CloseAccount
+from ..domain.use_cases.explaining import ExplainToken
+from ..domain.use_cases.granting import Grants
+from ..domain.use_cases.housekeeping import Prune, ReadAudit
+from ..domain.use_cases.login import Login, Logout
 from ..domain.use_cases.lookup import FindUser
+from ..domain.use_cases.operating import FindUsers, Operate, SessionsOf
+from ..domain.use_cases.refreshing import RefreshSession
 from ..domain.use_cases.registration import RegisterAndLogin, RegisterUser
 from .secret import find_secret, make_secret
 from .settings import MEMORY_URL, SettingInvalid, Settings
@@ -36,6 +61,12 @@ SERVING_THREADS = 64
 _WAITING_PASSWORDS = SERVING_THREADS // 2
 """How many of these may wait for the hasher; the others stay free for requests that need no hash."""
 
+_SESSION_TTL = timedelta(days=30)
+_SESSION_IDLE_TTL = timedelta(days=14)
+
+_ADMIN_LIFETIMES = Lifetimes(absolute=timedelta(hours=12), idle=timedelta(hours=1))
+_ADMIN_REFRESH_TOKEN_TTL = timedelta(hours=1)
+
 
 @frozen(kw_only=True)
 class Store:
@@ -43,25 +74,28 @@ class Store:
 
     users: UserRepository
     sessions: SessionRepository
+    audit: AuditLog
+    work: UnitOfWork
     ping: Callable[[], None] = lambda: None
     close: Callable[[], None] = lambda: None
+    is_embedded: bool = True
+    """Whether it answers a read in this very process, so that an event loop may wait for it."""
 
 
 @frozen(kw_only=True)
 class Adapters:
-    """One adapter for each port, and what a store offers beside its ports."""
+    """One adapter for each port."""
 
-    users: UserRepository
-    sessions: SessionRepository
+    store: Store
     hasher: PasswordHasher
     codec: TokenCodec
+    admin_codec: TokenCodec
+    refresh_codec: RefreshTokenCodec
+    last_seen: LastSeen
     clock: Clock
     ids: RandomIds
     common_passwords: Container[str] = frozenset()
-    ping: Callable[[], None] = lambda: None
     close: Callable[[], None] = lambda: None
-    is_embedded: bool = True
-    """Whether the store answers a read in this very process, so that an event loop may wait for it."""
 
 
 @frozen(kw_only=True)
@@ -71,9 +105,24 @@ class Service:
     register_user: RegisterUser
     register_and_login: RegisterAndLogin
     login: Login
+    refresh: RefreshSession
     logout: Logout
     authenticate: Authenticate
+    change_password: ChangePassword
+    rename_user: RenameUser
+    close_account: CloseAccount
+    list_sessions: ListSessions
+    end_sessions: EndSessions
+    admin_login: Login
+    admin_refresh: RefreshSession
+    authenticate_admin: Authenticate
     find_user: FindUser
+    find_users: FindUsers
+    sessions_of: SessionsOf
+    operate: Operate
+    explain_token: ExplainToken
+    read_audit: ReadAudit
+    prune: Prune
     clock: Clock
     ping: Callable[[], None]
     close: Callable[[], None]
@@ -82,31 +131,41 @@ class Service:
 
 def wire(settings: Settings, adapters: Adapters) -> Service:
     """Tie use cases and adapters together. Tests call it with adapters of their own."""
-    open_session = OpenSession(
-        sessions=adapters.sessions,
-        codec=adapters.codec,
-        clock=adapters.clock,
-        ids=adapters.ids,
-        device_policy=DevicePolicy(multi_device=settings.multi_device_login),
-        access_token_ttl=settings.access_token_ttl,
+    store, clock, hasher = adapters.store, adapters.clock, adapters.hasher
+    policy = _password_policy(settings, adapters.common_passwords)
+    grants = _user_grants(settings, adapters)
+    admin_grants = _admin_grants(settings, adapters)
+    authenticate = Authenticate(store.sessions, adapters.codec, clock, adapters.last_seen)
+    authenticate_admin = Authenticate(
+        store.sessions, adapters.admin_codec, clock, adapters.last_seen, SessionKind.ADMIN
     )
-    register_user = RegisterUser(
-        users=adapters.users,
-        hasher=adapters.hasher,
-        password_policy=_password_policy(settings, adapters.common_passwords),
-        clock=adapters.clock,
-    )
+    register_user = RegisterUser(store.work, hasher, policy, clock)
     return Service(
         register_user=register_user,
-        register_and_login=RegisterAndLogin(register_user, open_session),
-        login=Login(adapters.users, adapters.hasher, open_session),
-        logout=Logout(adapters.sessions, adapters.clock),
-        authenticate=Authenticate(adapters.sessions, adapters.codec, adapters.clock),
-        find_user=FindUser(adapters.users),
-        clock=adapters.clock,
-        ping=adapters.ping,
+        register_and_login=RegisterAndLogin(register_user, grants),
+        login=Login(store.users, store.work, hasher, grants, clock),
+        refresh=RefreshSession(store.sessions, store.work, grants, clock),
+        logout=Logout(store.work, clock),
+        authenticate=authenticate,
+        change_password=ChangePassword(store.work, hasher, policy, clock),
+        rename_user=RenameUser(store.work, clock),
+        close_account=CloseAccount(store.work, hasher, clock, settings.account_closing_grace),
+        list_sessions=ListSessions(store.sessions, clock),
+        end_sessions=EndSessions(store.work, clock),
+        admin_login=Login(store.users, store.work, hasher, admin_grants, clock),
+        admin_refresh=RefreshSession(store.sessions, store.work, admin_grants, clock),
+        authenticate_admin=authenticate_admin,
+        find_user=FindUser(store.users),
+        find_users=FindUsers(store.users, clock),
+        sessions_of=SessionsOf(store.users, store.sessions, clock),
+        operate=Operate(store.work, clock),
+        explain_token=ExplainToken((authenticate, authenticate_admin), store.sessions),
+        read_audit=ReadAudit(store.audit),
+        prune=Prune(store.users, store.work, clock, settings.audit_retention),
+        clock=clock,
+        ping=store.ping,
         close=adapters.close,
-        is_embedded=adapters.is_embedded,
+        is_embedded=store.is_embedded,
     )
 
 
@@ -132,16 +191,24 @@ def open_adapters(settings: Settings, secret: bytes, store: Store) -> Adapters:
         time_cost=settings.argon2_time_cost,
         parallelism=settings.argon2_parallelism,
     )
+    clock = SystemClock()
+    last_seen = BackgroundLastSeen(store.sessions, clock)
+
+    def close() -> None:
+        last_seen.close()
+        store.close()
+
     return Adapters(
-        users=store.users,
-        sessions=store.sessions,
+        store=store,
         hasher=BoundedPasswordHasher(hasher, at_once=os.cpu_count() or 1, waiting=_WAITING_PASSWORDS),
         codec=JwtTokenCodec(secret=secret, issuer=settings.issuer, audience=settings.audience),
-        clock=SystemClock(),
+        admin_codec=JwtTokenCodec(secret=secret, issuer=settings.issuer, audience=settings.admin_audience),
+        refresh_codec=HmacRefreshTokenCodec(secret),
+        last_seen=last_seen,
+        clock=clock,
         ids=SystemRandomIds(),
         common_passwords=common_passwords() if settings.password_policy == "strict" else frozenset(),
-        ping=store.ping,
-        close=store.close,
+        close=close,
     )
 
 
@@ -159,22 +226,72 @@ def database_url(settings: Settings) -> str:
 def open_store(settings: Settings) -> Store:
     """The store that the settings name. Raises SettingInvalid, StoreUnavailable, OSError."""
     if settings.database_url == MEMORY_URL:
-        rows = MemoryStore()
-        return Store(users=MemoryUserRepository(rows), sessions=MemorySessionRepository(rows))
+        return memory_store(MemoryStore())
     if settings.database_url is None:
         make_data_dir(settings)
     try:
-        # One more than there are threads: the event loop of the server reads as well.
-        database = open_database(database_url(settings), connections=SERVING_THREADS + 1)
+        # More than there are threads that serve: the event loop, the last-seen times and the housekeeper need one each.
+        database = open_database(database_url(settings), connections=SERVING_THREADS + 3)
         database.prepare()
     except (ValueError, ForeignSchema) as error:
         raise SettingInvalid(f"MENSHEN_DATABASE_URL: {error}") from None
     return Store(
         users=SqlUserRepository(database),
         sessions=SqlSessionRepository(database),
+        audit=SqlAuditLog(database),
+        work=SqlUnitOfWork(database),
         ping=database.ping,
         close=database.close,
     )
+
+
+def memory_store(rows: MemoryStore) -> Store:
+    """A store that forgets everything with the process."""
+    users, sessions, audit = MemoryUserRepository(rows), MemorySessionRepository(rows), MemoryAuditLog(rows)
+    return Store(users=users, sessions=sessions, audit=audit, work=MemoryUnitOfWork(rows, users, sessions, audit))
+
+
+def _user_grants(settings: Settings, adapters: Adapters) -> Grants:
+    lifetimes = Lifetimes(
+        absolute=settings.session_ttl or max(_SESSION_TTL, settings.access_token_ttl),
+        idle=settings.session_idle_ttl or max(_SESSION_IDLE_TTL, settings.access_token_ttl),
+    )
+    return Grants(
+        kind=SessionKind.USER,
+        codec=adapters.codec,
+        refresh_codec=adapters.refresh_codec,
+        ids=adapters.ids,
+        access_token_ttl=settings.access_token_ttl,
+        refresh_token_ttl=settings.refresh_token_ttl,
+        lifetimes=lifetimes,
+        # Longer, never shorter.
+        remembered=Lifetimes(
+            absolute=max(settings.remember_session_ttl, lifetimes.absolute),
+            idle=max(settings.remember_session_idle_ttl, lifetimes.idle),
+        ),
+        device_policy=_device_policy(settings),
+    )
+
+
+def _admin_grants(settings: Settings, adapters: Adapters) -> Grants:
+    """Admins log in often and stay briefly; ``remember`` and device policies are not for them."""
+    return Grants(
+        kind=SessionKind.ADMIN,
+        codec=adapters.admin_codec,
+        refresh_codec=adapters.refresh_codec,
+        ids=adapters.ids,
+        access_token_ttl=settings.admin_access_token_ttl,
+        refresh_token_ttl=_ADMIN_REFRESH_TOKEN_TTL,
+        lifetimes=_ADMIN_LIFETIMES,
+        remembered=_ADMIN_LIFETIMES,
+        device_policy=DevicePolicy(),
+    )
+
+
+def _device_policy(settings: Settings) -> DevicePolicy:
+    if settings.device_policy is not None:
+        return settings.device_policy
+    return DevicePolicy() if settings.multi_device_login else DevicePolicy.single()
 
 
 def _password_policy(settings: Settings, common: Container[str]) -> PasswordPolicy:

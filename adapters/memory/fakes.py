@@ -6,7 +6,9 @@ from itertools import count
 from attrs import define, field
 
 from ...domain.errors import TokenInvalid
-from ...domain.ports import Verdict
+from ...domain.ports import SessionRepository, Verdict
+from ...domain.refresh_tokens import RefreshToken
+from ...domain.sessions import SessionId
 from ...domain.tokens import AccessTokenClaims
 
 
@@ -43,12 +45,13 @@ class FakePasswordHasher:
 
 @define
 class FakeTokenCodec:
-    """Hands out numbered tokens and remembers what each one says."""
+    """Hands out numbered tokens of one audience and remembers what each one says."""
 
+    audience: str = "user"
     issued: dict[str, AccessTokenClaims] = field(factory=dict)
 
     def encode(self, claims: AccessTokenClaims) -> str:
-        token = f"fake-token-{len(self.issued) + 1}"
+        token = f"fake-{self.audience}-token-{len(self.issued) + 1}"
         self.issued[token] = claims
         return token
 
@@ -57,6 +60,37 @@ class FakeTokenCodec:
             return self.issued[token]
         except KeyError:
             raise TokenInvalid from None
+
+
+@define
+class FakeRefreshTokenCodec:
+    """Counts: the secret of a token is the number of rotations that led to it."""
+
+    def new(self, session_id: SessionId) -> RefreshToken:
+        return RefreshToken(session_id, b"0")
+
+    def successor(self, token: RefreshToken) -> RefreshToken:
+        return RefreshToken(token.session_id, str(int(token.secret) + 1).encode())
+
+    def digest(self, token: RefreshToken) -> bytes:
+        return f"{token.session_id}#{token.secret.decode()}".encode()
+
+    def encode(self, token: RefreshToken) -> str:
+        return f"{token.session_id}/{token.secret.decode()}"
+
+    def decode(self, text: str) -> RefreshToken | None:
+        session_id, slash, number = text.partition("/")
+        return RefreshToken(SessionId(session_id), number.encode()) if slash and number.isdigit() else None
+
+
+@define
+class FakeLastSeen:
+    """Writes at once what it is told."""
+
+    sessions: SessionRepository
+
+    def note(self, session_id: SessionId, at: datetime) -> None:
+        self.sessions.see([(session_id, at)], at)
 
 
 @define

@@ -1,9 +1,11 @@
 """The sessions in memory."""
 
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
 from attrs import evolve, frozen
 
-from ...domain.device_policy import DevicePolicy, decide
-from ...domain.sessions import EndReason, Presence, Session, SessionEnd, SessionId
+from ...domain.sessions import Presence, Refreshing, Session, SessionEnd, SessionId, SessionKind
 from ...domain.users import UserId
 from .store import MemoryStore
 
@@ -14,26 +16,68 @@ class MemorySessionRepository:
 
     store: MemoryStore
 
-    def admit(self, newcomer: Session, policy: DevicePolicy) -> None:
-        now = newcomer.started_at
-        with self.store.lock:
-            live = [s for s in self.store.sessions.values() if s.user_id == newcomer.user_id and s.is_live(now)]
-            for session_id in decide(policy, live, newcomer):
-                self.end(session_id, SessionEnd(at=now, reason=EndReason.REPLACED))
-            self.store.sessions[newcomer.id] = newcomer
+    def add(self, session: Session) -> None:
+        with self.store.step():
+            self.store.put(self.store.sessions, session.id, session)
 
-    def end(self, session_id: SessionId, end: SessionEnd) -> bool:
-        with self.store.lock:
-            session = self.store.sessions.get(session_id)
-            if session is None or session.end is not None:
-                return False
-            self.store.sessions[session_id] = evolve(session, end=end)
-            return True
+    def live(self, user_id: UserId, kind: SessionKind, now: datetime) -> Sequence[Session]:
+        with self.store.step():
+            found = [
+                session
+                for session in self.store.sessions.values()
+                if session.user_id == user_id and session.kind is kind and session.is_live(now)
+            ]
+        return sorted(found, key=lambda session: (session.started_at, session.id))
+
+    def end(self, session_ids: Collection[SessionId], end: SessionEnd) -> int:
+        with self.store.step():
+            found = [self.store.sessions[each] for each in set(session_ids) if each in self.store.sessions]
+            ending = [session for session in found if session.end is None]
+            end = evolve(end, by=None if end.by is None else evolve(end.by, id=None))
+            for session in ending:
+                self.store.put(self.store.sessions, session.id, evolve(session, end=end))
+            return len(ending)
+
+    def by_id(self, session_id: SessionId) -> Session | None:
+        with self.store.step():
+            return self.store.sessions.get(session_id)
 
     def presence(self, user_id: UserId, session_id: SessionId) -> Presence | None:
-        with self.store.lock:
+        with self.store.step():
             user = self.store.users.get(user_id)
             if user is None:
                 return None
             session = self.store.sessions.get(session_id)
             return Presence(user, session if session is not None and session.user_id == user_id else None)
+
+    def rotate(self, session_id: SessionId, *, old: bytes, new: Refreshing) -> bool:
+        with self.store.step():
+            session = self.store.sessions.get(session_id)
+            if session is None or session.end is not None or session.refreshing.digest != old:
+                return False
+            self.store.put(self.store.sessions, session_id, evolve(session, refreshing=new))
+            return True
+
+    def see(self, seen: Collection[tuple[SessionId, datetime]], now: datetime) -> None:
+        with self.store.step():
+            for session_id, at in seen:
+                session = self.store.sessions.get(session_id)
+                if session is not None and session.is_live(now) and session.last_seen_at < at:
+                    self.store.put(self.store.sessions, session_id, evolve(session, last_seen_at=at))
+
+    def erase_of(self, user_id: UserId) -> None:
+        with self.store.step():
+            for session in list(self.store.sessions.values()):
+                if session.user_id == user_id:
+                    self.store.remove(self.store.sessions, session.id)
+
+    def prune(self, before: datetime, limit: int) -> int:
+        with self.store.step():
+            old = [
+                session.id
+                for session in self.store.sessions.values()
+                if session.expires_at < before or (session.end is not None and session.end.at < before)
+            ][:limit]
+            for session_id in old:
+                self.store.remove(self.store.sessions, session_id)
+            return len(old)

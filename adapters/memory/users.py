@@ -1,9 +1,13 @@
 """The users in memory."""
 
+from collections.abc import Sequence
+from datetime import datetime
+
 from attrs import evolve, frozen
 
 from ...domain.errors import PhoneTaken, ReferrerUnknown
-from ...domain.users import NewUser, Phone, User, UserId
+from ...domain.ports import UserFilter
+from ...domain.users import NewUser, Phone, Standing, User, UserId
 from .store import MemoryStore
 
 
@@ -14,14 +18,13 @@ class MemoryUserRepository:
     store: MemoryStore
 
     def add(self, user: NewUser) -> User:
-        with self.store.lock:
+        with self.store.step():
             if self.by_phone(user.phone) is not None:
                 raise PhoneTaken
             if user.referrer_id is not None and user.referrer_id not in self.store.users:
                 raise ReferrerUnknown
-            user_id = UserId(len(self.store.users) + 1)
             added = User(
-                id=user_id,
+                id=UserId(len(self.store.users) + 1),
                 phone=user.phone,
                 password_hash=user.password_hash,
                 registered_at=user.registered_at,
@@ -29,21 +32,47 @@ class MemoryUserRepository:
                 referrer_id=user.referrer_id,
                 state=user.state,
             )
-            self.store.users[user_id] = added
+            self.store.put(self.store.users, added.id, added)
             return added
 
     def by_id(self, user_id: UserId) -> User | None:
-        with self.store.lock:
+        with self.store.step():
             return self.store.users.get(user_id)
 
     def by_phone(self, phone: Phone) -> User | None:
-        with self.store.lock:
+        with self.store.step():
             return next((user for user in self.store.users.values() if user.phone == phone), None)
 
-    def replace_password_hash(self, user_id: UserId, *, old: str, new: str) -> bool:
-        with self.store.lock:
-            user = self.store.users.get(user_id)
-            if user is None or user.password_hash != old:
-                return False
-            self.store.users[user_id] = evolve(user, password_hash=new)
-            return True
+    def locked(self, user_id: UserId) -> User | None:
+        return self.by_id(user_id)
+
+    def save(self, user: User) -> None:
+        with self.store.step():
+            holder = None if user.phone is None else self.by_phone(user.phone)
+            if holder is not None and holder.id != user.id:
+                raise PhoneTaken
+            balance = self.store.users[user.id].account_balance
+            self.store.put(self.store.users, user.id, evolve(user, account_balance=balance))
+
+    def find(self, wanted: UserFilter, *, after: UserId, limit: int, now: datetime) -> Sequence[User]:
+        with self.store.step():
+            found = [u for _, u in sorted(self.store.users.items()) if u.id > after and _fits(u, wanted, now)]
+        return found[:limit]
+
+    def due_to_close(self, now: datetime, limit: int) -> Sequence[UserId]:
+        with self.store.step():
+            due = [
+                user.id
+                for _, user in sorted(self.store.users.items())
+                if user.state.standing(now) is Standing.CLOSED and not user.is_erased
+            ]
+        return due[:limit]
+
+
+def _fits(user: User, wanted: UserFilter, now: datetime) -> bool:
+    return (
+        (wanted.user_id is None or user.id == wanted.user_id)
+        and (wanted.phone is None or user.phone == wanted.phone)
+        and (wanted.name_prefix is None or (user.user_name or "").startswith(wanted.name_prefix))
+        and (wanted.standing is None or user.state.standing(now) is wanted.standing)
+    )

@@ -3,10 +3,10 @@
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol
 
 from attrs import field, frozen
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
@@ -27,26 +27,47 @@ class ForeignSchema(Exception):
     """The database holds tables of our names that we did not make."""
 
 
+class Connections(Protocol):
+    """Where a repository gets a connection: a fresh one for each step, or that of a transaction it is part of."""
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A connection for one statement that only reads."""
+        ...
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """One transaction, durable when the block is left, undone when it is left by an exception."""
+        ...
+
+
+@frozen
+class OneTransaction:
+    """Connections that are all the one of a transaction; who opened that one ends it."""
+
+    connection: Connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        yield self.connection
+
+    writing = reading
+
+
 @frozen
 class Database:
-    """A relational database. Foreign errors leave it as StoreUnavailable, with their cause."""
+    """Connections to a relational database. Foreign errors leave it as StoreUnavailable, with their cause."""
 
     engine: Engine
     _queue: Lock = field(factory=Lock)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection for one statement that only reads."""
         with _translated(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """One transaction, durable when the block is left, undone when it is left by an exception.
-
-        SQLite has one writer at a time. Its own waiting polls and is not fair, so the threads of this process queue
-        here, and only different processes meet in the database.
-        """
+        # SQLite has one writer at a time. Its own waiting polls and is not fair, so the threads of this process queue
+        # here, and only different processes meet in the database.
         if not self._queue.acquire(timeout=WAIT_SECONDS):
             raise StoreUnavailable("too many writes are waiting")
         try:

@@ -1,84 +1,202 @@
 """The sessions in the database."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 
 from attrs import frozen
-from sqlalchemy import RowMapping, Update, and_, bindparam, insert, select, update
+from sqlalchemy import RowMapping, and_, bindparam, delete, insert, or_, select, update
 
-from ...domain.device_policy import DevicePolicy, decide
-from ...domain.sessions import EndReason, Presence, Session, SessionEnd, SessionId
+from ...domain.actors import Actor
+from ...domain.devices import Device, DeviceType
+from ...domain.sessions import (
+    EndReason,
+    Presence,
+    Refreshing,
+    Session,
+    SessionEnd,
+    SessionId,
+    SessionKind,
+)
 from ...domain.users import UserId
-from .database import Database
+from .database import Connections
 from .tables import sessions, users
 from .users import user_from
 
 _SESSION_COLUMNS = [column.label(f"session_{column.name}") for column in sessions.c]
-_LIVE = select(*_SESSION_COLUMNS).where(
-    sessions.c.user_id == bindparam("user_id"),
-    sessions.c.ended_at.is_(None),
-    sessions.c.expires_at > bindparam("now"),
+_BY_ID = select(*_SESSION_COLUMNS).where(sessions.c.id == bindparam("session_id"))
+_BY_IDS = select(*_SESSION_COLUMNS).where(sessions.c.id.in_(bindparam("session_ids", expanding=True)))
+_LIVE = (
+    select(*_SESSION_COLUMNS)
+    .where(
+        sessions.c.user_id == bindparam("user_id"),
+        sessions.c.kind == bindparam("kind"),
+        sessions.c.ended_at.is_(None),
+        sessions.c.expires_at > bindparam("now"),
+    )
+    .order_by(sessions.c.started_at, sessions.c.id)
 )
-_LOCK_USER = select(users.c.id).where(users.c.id == bindparam("user_id")).with_for_update()
 _PRESENCE = (
     select(users, *_SESSION_COLUMNS)
     .outerjoin_from(users, sessions, and_(sessions.c.user_id == users.c.id, sessions.c.id == bindparam("session_id")))
     .where(users.c.id == bindparam("user_id"))
 )
+_SEE = (
+    update(sessions)
+    .where(
+        sessions.c.id == bindparam("session_id"),
+        sessions.c.last_seen_at < bindparam("seen_at"),
+        sessions.c.ended_at.is_(None),
+    )
+    .values(last_seen_at=bindparam("seen_at"))
+)
+
+_MANY = 500
+"""How many sessions one statement names: each database has a limit for that."""
 
 
 @frozen
 class SqlSessionRepository:
     """SessionRepository on a relational database."""
 
-    database: Database
+    connections: Connections
 
-    def admit(self, newcomer: Session, policy: DevicePolicy) -> None:
-        now = newcomer.started_at
-        with self.database.writing() as connection:
-            if policy.reads_live_sessions:
-                connection.execute(_LOCK_USER, {"user_id": newcomer.user_id})
-                rows = connection.execute(_LIVE, {"user_id": newcomer.user_id, "now": now})
-                ends = decide(policy, [_session_from(row._mapping) for row in rows], newcomer)
-                if ends:
-                    connection.execute(_end(SessionEnd(at=now, reason=EndReason.REPLACED), ends))
+    def add(self, session: Session) -> None:
+        with self.connections.writing() as connection:
             connection.execute(
                 insert(sessions),
                 {
-                    "id": newcomer.id,
-                    "user_id": newcomer.user_id,
-                    "started_at": newcomer.started_at,
-                    "expires_at": newcomer.expires_at,
+                    "id": session.id,
+                    "user_id": session.user_id,
+                    "kind": session.kind.value,
+                    "device_type": session.device.type.value,
+                    "device_id": session.device.id,
+                    "device_name": session.device.name,
+                    "address": session.address,
+                    "user_agent": session.user_agent,
+                    "started_at": session.started_at,
+                    "last_seen_at": session.last_seen_at,
+                    "expires_at": session.expires_at,
+                    "idle_seconds": int(session.idle_ttl.total_seconds()),
+                    **_refresh_columns(session.refreshing),
                 },
             )
 
-    def end(self, session_id: SessionId, end: SessionEnd) -> bool:
-        with self.database.writing() as connection:
-            return connection.execute(_end(end, [session_id])).rowcount == 1
+    def live(self, user_id: UserId, kind: SessionKind, now: datetime) -> Sequence[Session]:
+        parameters = {"user_id": user_id, "kind": kind.value, "now": now}
+        with self.connections.reading() as connection:
+            found = [_session_from(row._mapping) for row in connection.execute(_LIVE, parameters)]
+        # Idleness is arithmetic on two columns, which each database spells in its own way; those idle too long are few.
+        return [session for session in found if session.is_live(now)]
+
+    def end(self, session_ids: Collection[SessionId], end: SessionEnd) -> int:
+        by = end.by
+        ordered = sorted(session_ids)
+        statement = (
+            update(sessions)
+            .where(
+                sessions.c.id.in_(bindparam("session_ids", expanding=True)),
+                sessions.c.ended_at.is_(None),
+            )
+            .values(
+                ended_at=end.at,
+                end_reason=end.reason.value,
+                end_actor=None if end.actor is None else end.actor.text,
+                end_device_type=None if by is None else by.type.value,
+                end_device_name=None if by is None else by.name,
+            )
+        )
+        with self.connections.writing() as connection:
+            return sum(
+                connection.execute(statement, {"session_ids": ordered[first : first + _MANY]}).rowcount
+                for first in range(0, len(ordered), _MANY)
+            )
+
+    def by_id(self, session_id: SessionId) -> Session | None:
+        with self.connections.reading() as connection:
+            row = connection.execute(_BY_ID, {"session_id": session_id}).first()
+        return None if row is None else _session_from(row._mapping)
 
     def presence(self, user_id: UserId, session_id: SessionId) -> Presence | None:
-        with self.database.reading() as connection:
+        with self.connections.reading() as connection:
             row = connection.execute(_PRESENCE, {"user_id": user_id, "session_id": session_id}).first()
         if row is None:
             return None
         fields = row._mapping
         return Presence(user_from(fields), None if fields["session_id"] is None else _session_from(fields))
 
+    def rotate(self, session_id: SessionId, *, old: bytes, new: Refreshing) -> bool:
+        statement = (
+            update(sessions)
+            .where(sessions.c.id == session_id, sessions.c.refresh_digest == old, sessions.c.ended_at.is_(None))
+            .values(**_refresh_columns(new))
+        )
+        with self.connections.writing() as connection:
+            return connection.execute(statement).rowcount == 1
 
-def _end(end: SessionEnd, ids: Collection[SessionId]) -> Update:
-    """The first end stays: a session that has ended is left as it is."""
-    return (
-        update(sessions)
-        .where(sessions.c.id.in_(ids), sessions.c.ended_at.is_(None))
-        .values(ended_at=end.at, end_reason=end.reason.value)
-    )
+    def see(self, seen: Collection[tuple[SessionId, datetime]], now: datetime) -> None:
+        # In the order of the ids, so that two who do so at once do not wait for each other.
+        ordered = sorted(seen)
+        with self.connections.writing() as connection:
+            for some in (ordered[first : first + _MANY] for first in range(0, len(ordered), _MANY)):
+                found = connection.execute(_BY_IDS, {"session_ids": [session_id for session_id, _ in some]})
+                live = {each.id for each in map(_session_from, found.mappings()) if each.is_live(now)}
+                rows = [{"session_id": session_id, "seen_at": at} for session_id, at in some if session_id in live]
+                if rows:
+                    connection.execute(_SEE, rows)
+
+    def erase_of(self, user_id: UserId) -> None:
+        with self.connections.writing() as connection:
+            connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
+
+    def prune(self, before: datetime, limit: int) -> int:
+        over = or_(sessions.c.expires_at < before, sessions.c.ended_at < before)
+        with self.connections.writing() as connection:
+            # Two statements: MariaDB takes no LIMIT in the inner one of one.
+            old = connection.scalars(select(sessions.c.id).where(over).limit(limit)).all()
+            connection.execute(delete(sessions).where(sessions.c.id.in_(old)))
+        return len(old)
+
+
+def _refresh_columns(refreshing: Refreshing) -> dict[str, object]:
+    return {
+        "refresh_digest": refreshing.digest,
+        "refresh_rotations": refreshing.rotations,
+        "refresh_rotated_at": refreshing.rotated_at,
+        "refresh_expires_at": refreshing.expires_at,
+    }
 
 
 def _session_from(row: RowMapping) -> Session:
-    ended_at = row["session_ended_at"]
     return Session(
         id=SessionId(row["session_id"]),
         user_id=UserId(row["session_user_id"]),
+        kind=SessionKind(row["session_kind"]),
+        device=Device(
+            type=DeviceType(row["session_device_type"]), id=row["session_device_id"], name=row["session_device_name"]
+        ),
         started_at=row["session_started_at"],
+        last_seen_at=row["session_last_seen_at"],
         expires_at=row["session_expires_at"],
-        end=None if ended_at is None else SessionEnd(at=ended_at, reason=EndReason(row["session_end_reason"])),
+        idle_ttl=timedelta(seconds=row["session_idle_seconds"]),
+        refreshing=Refreshing(
+            digest=row["session_refresh_digest"],
+            rotations=row["session_refresh_rotations"],
+            rotated_at=row["session_refresh_rotated_at"],
+            expires_at=row["session_refresh_expires_at"],
+        ),
+        address=row["session_address"],
+        user_agent=row["session_user_agent"],
+        end=_end_from(row),
+    )
+
+
+def _end_from(row: RowMapping) -> SessionEnd | None:
+    if row["session_ended_at"] is None:
+        return None
+    device_type, actor = row["session_end_device_type"], row["session_end_actor"]
+    return SessionEnd(
+        at=row["session_ended_at"],
+        reason=EndReason(row["session_end_reason"]),
+        by=None if device_type is None else Device(type=DeviceType(device_type), name=row["session_end_device_name"]),
+        actor=None if actor is None else Actor(actor),
     )

@@ -2,9 +2,9 @@
 
 from attrs import frozen
 
-from ..errors import SessionUnknown, UserNotActive, UserNotFound
-from ..ports import Clock, SessionRepository, TokenCodec
-from ..sessions import Session
+from ..errors import NotAnAdmin, SessionUnknown, UserNotActive, UserNotFound
+from ..ports import Clock, LastSeen, SessionRepository, TokenCodec
+from ..sessions import Session, SessionKind
 from ..users import User
 
 
@@ -20,23 +20,37 @@ class Authenticated:
 class Authenticate:
     """Say whose token this is. Raises a subclass of Unauthenticated that tells why it opens nothing.
 
-    User and session are read anew each time: whatever ended the session counts from the very next request on.
+    User and session are read anew each time: whatever ended the session counts from the very next request on. The
+    tokens of one kind of session open nothing of another: they are for another audience (RFC 8725, 3.9 and 3.12).
     """
 
     sessions: SessionRepository
     codec: TokenCodec
     clock: Clock
+    last_seen: LastSeen
+    kind: SessionKind = SessionKind.USER
 
     def __call__(self, token: str) -> Authenticated:
+        authenticated = self.judge(token)
+        now = self.clock.now()
+        if authenticated.session.is_due_to_be_seen(now):
+            self.last_seen.note(authenticated.session.id, now)
+        return authenticated
+
+    def judge(self, token: str) -> Authenticated:
+        """The same, for one who only looks at the token: it does not count as a use of the session."""
         claims = self.codec.decode(token)
         now = self.clock.now()
         claims.check_time(now)
         presence = self.sessions.presence(claims.subject, claims.session_id)
         if presence is None:
             raise UserNotFound
-        if not presence.user.state.is_active:
-            raise UserNotActive
-        if presence.session is None:
+        user, session = presence.user, presence.session
+        if not user.is_active(now):
+            raise UserNotActive(None if session is None or session.end is None else session.end.at)
+        if session is None or session.kind is not self.kind:
             raise SessionUnknown
-        presence.session.check_live(now)
-        return Authenticated(user=presence.user, session=presence.session)
+        session.check_live(now)
+        if self.kind is SessionKind.ADMIN and not user.is_admin:
+            raise NotAnAdmin
+        return Authenticated(user=user, session=session)

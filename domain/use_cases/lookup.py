@@ -21,4 +21,7 @@ class FindUser:
         if not (identifier.isascii() and identifier.isdigit() and len(identifier) <= 10):
             return None
         user_id = int(identifier)
-        return self.users.by_id(UserId(user_id)) if 0 < user_id <= MAX_USER_ID else None
+        return self.by_id(UserId(user_id)) if 0 < user_id <= MAX_USER_ID else None
+
+    def by_id(self, user_id: UserId) -> User | None:
+        return self.users.by_id(user_id)

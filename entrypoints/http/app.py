@@ -1,31 +1,47 @@
 """The HTTP API: its routes, on one page, and what holds for all of them."""
 
 import logging
-from typing import Any
+import re
+from typing import Any, TypeAlias
 from uuid import uuid4
 
 import falcon
 from attrs import frozen
+from falcon.routing import CompiledRouter
 
 from ...domain.errors import Refusal
 from ..settings import Settings
 from ..wiring import Service
-from .clients import client_address
+from .account import AccountResource, PasswordResource, ProfileResource, SessionResource, SessionsResource
+from .admin import (
+    AuditResource,
+    Desk,
+    ExplainResource,
+    FeeResource,
+    FreezeResource,
+    UnfreezeResource,
+    UserResource,
+    UserSessionResource,
+    UserSessionsResource,
+    UsersResource,
+)
+from .clients import Clients
 from .envelope import Envelopes
 from .errors import InternalError, MethodNotAllowed, RequestInvalid, RouteNotFound
 from .guard import Guard
 from .health import AliveResource, ReadyResource
 from .languages import Text
-from .users import LoginResource, LogoutResource, RegisterResource, UserInfoResource
+from .users import LoginResource, LogoutResource, RefreshResource, RegisterResource, UserInfoResource
+
+App: TypeAlias = "falcon.App[falcon.Request, falcon.Response]"
 
 _log = logging.getLogger("menshen.http")
 _events = logging.getLogger("menshen.events")
 
-ACCOUNT_PREFIX = "/api/user/"
+ACCOUNT_PREFIX = re.compile(r"/api/(user|admin)(/|$)")
+"""Where the account and admin routes are."""
 
 _TUTORIAL_PATHS = frozenset({"/api/user/register", "/api/user/login", "/api/user/user_info"})
-
-ACCOUNT_PATHS = _TUTORIAL_PATHS | {"/api/user/logout"}
 
 
 def create_guard(service: Service, settings: Settings) -> Guard:
@@ -33,16 +49,14 @@ def create_guard(service: Service, settings: Settings) -> Guard:
     return Guard(service.authenticate, Envelopes(service.clock, settings.time_zone, settings.language))
 
 
-def create_app(service: Service, settings: Settings) -> "falcon.App[falcon.Request, falcon.Response]":
-    """The whole API as a WSGI application."""
+def create_app(service: Service, settings: Settings, router: CompiledRouter | None = None) -> App:
+    """The whole API as a WSGI application. *router* is filled with its routes."""
     guard = create_guard(service, settings)
     envelopes = guard.envelopes
-    app = falcon.App(middleware=[_EveryAnswer(envelopes, settings)])
-
-    app.add_route("/api/user/register", RegisterResource(service.register_and_login, envelopes))
-    app.add_route("/api/user/login", LoginResource(service.login, envelopes))
-    app.add_route("/api/user/logout", LogoutResource(service.logout, guard, envelopes))
-    app.add_route("/api/user/user_info", UserInfoResource(guard, envelopes))
+    clients = Clients(settings.trusted_proxies)
+    app = falcon.App(router=router, middleware=[_EveryAnswer(envelopes, clients, settings)])
+    _add_user_routes(app, service, guard, clients)
+    _add_admin_routes(app, service, Guard(service.authenticate_admin, envelopes), clients)
     app.add_route("/healthz", AliveResource())
     app.add_route("/readyz", ReadyResource(service.ping))
 
@@ -51,6 +65,38 @@ def create_app(service: Service, settings: Settings) -> "falcon.App[falcon.Reque
     app.add_error_handler(falcon.HTTPError, errors.http_error)
     app.add_error_handler(Refusal, errors.refusal)
     return app
+
+
+def _add_user_routes(app: App, service: Service, guard: Guard, clients: Clients) -> None:
+    envelopes = guard.envelopes
+    common = (guard, clients, envelopes)
+    app.add_route("/api/user/register", RegisterResource(service.register_and_login, clients, envelopes))
+    app.add_route("/api/user/login", LoginResource(service.login, clients, envelopes))
+    app.add_route("/api/user/token/refresh", RefreshResource(service.refresh, clients, envelopes))
+    app.add_route("/api/user/logout", LogoutResource(service.logout, *common))
+    app.add_route("/api/user/user_info", UserInfoResource(guard, envelopes))
+    app.add_route("/api/user/sessions", SessionsResource(service.list_sessions, service.end_sessions, *common))
+    app.add_route("/api/user/sessions/{session_id}", SessionResource(service.end_sessions, *common))
+    app.add_route("/api/user/password", PasswordResource(service.change_password, *common))
+    app.add_route("/api/user/profile", ProfileResource(service.rename_user, *common))
+    app.add_route("/api/user", AccountResource(service.close_account, *common))
+
+
+def _add_admin_routes(app: App, service: Service, guard: Guard, clients: Clients) -> None:
+    envelopes = guard.envelopes
+    desk = Desk(service, guard, clients, envelopes)
+    app.add_route("/api/admin/login", LoginResource(service.admin_login, clients, envelopes))
+    app.add_route("/api/admin/token/refresh", RefreshResource(service.admin_refresh, clients, envelopes))
+    app.add_route("/api/admin/logout", LogoutResource(service.logout, guard, clients, envelopes))
+    app.add_route("/api/admin/users", UsersResource(desk))
+    app.add_route("/api/admin/users/{user_id:int}", UserResource(desk))
+    app.add_route("/api/admin/users/{user_id:int}/freeze", FreezeResource(desk))
+    app.add_route("/api/admin/users/{user_id:int}/unfreeze", UnfreezeResource(desk))
+    app.add_route("/api/admin/users/{user_id:int}/fee", FeeResource(desk))
+    app.add_route("/api/admin/users/{user_id:int}/sessions", UserSessionsResource(desk))
+    app.add_route("/api/admin/users/{user_id:int}/sessions/{session_id}", UserSessionResource(desk))
+    app.add_route("/api/admin/audit", AuditResource(desk))
+    app.add_route("/api/admin/explain", ExplainResource(desk))
 
 
 @frozen
@@ -86,6 +132,7 @@ class _EveryAnswer:
     """Falcon middleware: what is done to every answer, after it has been made."""
 
     envelopes: Envelopes
+    clients: Clients
     settings: Settings
 
     def process_response(
@@ -100,7 +147,7 @@ class _EveryAnswer:
     def _log(self, req: falcon.Request, resp: falcon.Response) -> None:
         """One event for everything that asks to get in or is kept out (ASVS 16.3.1); never a token or a password."""
         reason = getattr(req.context, "reason", None)
-        if reason is None and req.method != "POST":
+        if reason is None and req.method in {"GET", "OPTIONS"}:
             return
         user = getattr(req.context, "user", None)
         _events.info(
@@ -112,7 +159,7 @@ class _EveryAnswer:
                     "code": resp.status_code,
                     "reason": reason,
                     "user_id": None if user is None else user.id,
-                    "address": client_address(req, self.settings.trusted_proxies),
+                    "address": self.clients.address(req),
                 }
             },
         )

@@ -1,11 +1,44 @@
-"""Whose address a request came from."""
+"""Where a request comes from: the address, and what the client says of its device."""
 
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Any
 
 import falcon
+from attrs import frozen
 
+from ...domain.devices import Client, Device, DeviceType
+from ...domain.errors import DeviceInvalid
 from ..settings import IpNetwork
+from .json_body import optional_bool_member, optional_object_member, optional_text_member
+
+_MAX_USER_AGENT = 256
+
+
+@frozen
+class Clients:
+    """Tells who calls."""
+
+    trusted_proxies: tuple[IpNetwork, ...] = ()
+
+    def of(self, req: falcon.Request) -> Client:
+        """What the transport saw; behind a guard, with the device of the session."""
+        session = getattr(req.context, "session", None)
+        device = Device() if session is None else session.device
+        return Client(device=device, address=self.address(req), user_agent=_user_agent(req))
+
+    def logging_in(self, req: falcon.Request, body: dict[str, Any]) -> Client:
+        """The same, with the device that a login names. Raises MemberInvalid, DeviceInvalid."""
+        device = optional_object_member(body, "device")
+        return Client(
+            device=Device() if device is None else _device_from(device),
+            remember=optional_bool_member(body, "remember"),
+            address=self.address(req),
+            user_agent=_user_agent(req),
+        )
+
+    def address(self, req: falcon.Request) -> str:
+        return client_address(req, self.trusted_proxies)
 
 
 def client_address(req: falcon.Request, trusted_proxies: Iterable[IpNetwork]) -> str:
@@ -28,6 +61,23 @@ def client_address(req: falcon.Request, trusted_proxies: Iterable[IpNetwork]) ->
         if not _is_in(hop, trusted_proxies):
             break
     return str(address)
+
+
+def _device_from(device: dict[str, Any]) -> Device:
+    name = optional_text_member(device, "type")
+    try:
+        device_type = DeviceType.OTHER if name is None else DeviceType(name)
+    except ValueError:
+        raise DeviceInvalid from None
+    return Device(type=device_type, id=optional_text_member(device, "id"), name=optional_text_member(device, "name"))
+
+
+def _user_agent(req: falcon.Request) -> str | None:
+    """Cut, since it is no more than a hint for people; what is no text of ours becomes a question mark."""
+    text = req.get_header("User-Agent")
+    if text is None:
+        return None
+    return "".join(sign if sign.isprintable() else "?" for sign in text[:_MAX_USER_AGENT])
 
 
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:

@@ -7,9 +7,18 @@ import falcon
 import msgspec
 from attrs import frozen
 
-from ...domain.errors import Refusal, TokenMissing, Unauthenticated, Unavailable
+from ...domain.errors import (
+    Refusal,
+    SessionOver,
+    TokenMissing,
+    TooManyDevices,
+    Unauthenticated,
+    Unavailable,
+    UserNotActive,
+)
 from ...domain.ports import Clock
-from .errors import answer_to
+from ...domain.sessions import Session
+from .errors import NOT_REGISTERED, answer_to
 from .languages import Text, preferred_language
 
 _HEADERS = {
@@ -47,14 +56,40 @@ class Envelopes:
         self._fill(resp, 200, msg.in_language(self.language_of(req)), data, members)
 
     def refuse(self, req: falcon.Request, resp: falcon.Response, refusal: Refusal) -> None:
-        """Answer that it is refused, and leave the reason for the log in ``req.context.reason``."""
-        code, msg = answer_to(refusal, self.language_of(req))
-        self._fill(resp, code, msg, "", {"reason": refusal.reason})
+        """Answer that it is refused, and leave the reason for the log in ``req.context.reason``.
+
+        A resource may have left in ``req.context.failed`` what it is that is not done.
+        """
+        code, msg = answer_to(refusal, self.language_of(req), getattr(req.context, "failed", NOT_REGISTERED))
+        self._fill(resp, code, msg, self._explained(refusal), {"reason": refusal.reason})
         if isinstance(refusal, Unauthenticated):
             resp.set_header("WWW-Authenticate", _challenge(refusal))
         if isinstance(refusal, Unavailable):
             resp.set_header("Retry-After", str(refusal.retry_after))
         req.context.reason = refusal.reason
+
+    def _explained(self, refusal: Refusal) -> dict[str, Any] | str:
+        """What ``data`` says of a refusal: how the session ended, or who is in."""
+        if isinstance(refusal, SessionOver):
+            by = refusal.by
+            ended: dict[str, Any] = {"ended_at": self.local_text(refusal.ended_at)}
+            return ended if by is None else {**ended, "by": {"type": by.type, "name": by.name}}
+        if isinstance(refusal, UserNotActive) and refusal.ended_at is not None:
+            return {"ended_at": self.local_text(refusal.ended_at)}
+        if isinstance(refusal, TooManyDevices):
+            return {"sessions": [self.session(session) for session in refusal.sessions]}
+        return ""
+
+    def session(self, session: Session) -> dict[str, Any]:
+        """A session as users and admins see it."""
+        return {
+            "id": session.id,
+            "device": {"type": session.device.type, "id": session.device.id, "name": session.device.name},
+            "first_seen": self.local_text(session.started_at),
+            "last_seen": self.local_text(session.last_seen_at),
+            "address": session.address,
+            "user_agent": session.user_agent,
+        }
 
     def _fill(self, resp: falcon.Response, code: int, msg: str, data: Any, members: dict[str, Any]) -> None:
         time = self.local_text(self.clock.now())

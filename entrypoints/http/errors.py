@@ -57,6 +57,16 @@ class MemberInvalid(Refusal):
         self.member = member
 
 
+class QueryInvalid(Refusal):
+    """A parameter of the query has a value that cannot be used."""
+
+    reason = "query_invalid"
+
+    def __init__(self, parameter: str) -> None:
+        super().__init__(parameter)
+        self.parameter = parameter
+
+
 class RequestInvalid(Refusal):
     """The request cannot be understood, in another way than those above."""
 
@@ -87,7 +97,11 @@ class InternalError(Refusal):
 
 @frozen
 class Answer:
-    """How a refusal looks on the wire. ``{names}`` in the message are the refusal's attributes."""
+    """How a refusal looks on the wire.
+
+    ``{names}`` in the message are the refusal's attributes; ``{failed}`` says what was not done, where a rule holds for
+    several routes.
+    """
 
     code: int
     msg: Text
@@ -104,28 +118,28 @@ ANSWERS: dict[type[Refusal], Answer] = {
     domain.UserNameInvalid: Answer(
         403,
         Text(
-            "注册失败,用户名不能超过80个字符,且不能含有控制字符",
-            "Registration failed: a user name has at most 80 characters and no control characters.",
+            "{failed},用户名不能超过80个字符,且不能含有控制字符",
+            "{failed}: a user name has at most 80 characters and no control characters.",
         ),
     ),
     domain.PasswordLengthInvalid: Answer(
         403,
         Text(
-            "注册失败,密码长度请大于{minimum}位,小于{maximum}位",
-            "Registration failed: a password has {minimum} to {maximum} characters.",
+            "{failed},密码长度请大于{minimum}位,小于{maximum}位",
+            "{failed}: a password has {minimum} to {maximum} characters.",
         ),
     ),
     domain.PasswordTextInvalid: Answer(
-        403, Text("注册失败,密码含有无效字符", "Registration failed: the password holds an invalid character.")
+        403, Text("{failed},密码含有无效字符", "{failed}: the password holds an invalid character.")
     ),
     domain.PasswordTooCommon: Answer(
-        403, Text("注册失败,密码过于常见,请更换", "Registration failed: this password is too common, choose another.")
+        403, Text("{failed},密码过于常见,请更换", "{failed}: this password is too common, choose another.")
     ),
     domain.PasswordHoldsIdentifier: Answer(
         403,
         Text(
-            "注册失败,密码不能包含手机号或用户名",
-            "Registration failed: the password must not hold the phone number or the user name.",
+            "{failed},密码不能包含手机号或用户名",
+            "{failed}: the password must not hold the phone number or the user name.",
         ),
     ),
     domain.PhoneTaken: Answer(
@@ -142,6 +156,12 @@ ANSWERS: dict[type[Refusal], Answer] = {
     domain.LoginNotAllowed: Answer(
         403, Text("该用户状态不允许登陆", "The state of this user does not allow to log in.")
     ),
+    domain.AdminLoginNotAllowed: Answer(403, Text("该用户不是管理员", "This user is no admin.")),
+    domain.TooManyDevices: Answer(
+        403, Text("登陆设备数量已达上限", "No more devices may log in; sign one of them out first.")
+    ),
+    domain.DeviceInvalid: Answer(400, Text("设备信息无效", "The device cannot be understood.")),
+    domain.ReauthenticationFailed: Answer(403, Text("密码错误", "The password is wrong.")),
     domain.TokenMissing: Answer(401, Text("token不存在", "There is no token.")),
     domain.TokenInvalid: Answer(401, _TOKEN_INVALID),
     domain.TokenExpired: Answer(401, _TOKEN_EXPIRED),
@@ -149,6 +169,25 @@ ANSWERS: dict[type[Refusal], Answer] = {
     domain.SessionExpired: Answer(401, _TOKEN_EXPIRED),
     domain.SessionReplaced: Answer(401, _TOKEN_EXPIRED),
     domain.SessionLoggedOut: Answer(401, _TOKEN_EXPIRED),
+    domain.SessionIdle: Answer(401, _TOKEN_EXPIRED),
+    domain.SessionKicked: Answer(401, _TOKEN_EXPIRED),
+    domain.PasswordWasChanged: Answer(401, _TOKEN_EXPIRED),
+    domain.UserWasFrozen: Answer(401, _TOKEN_EXPIRED),
+    domain.UserWasClosed: Answer(401, _TOKEN_EXPIRED),
+    domain.RefreshTokenWasReused: Answer(401, _TOKEN_EXPIRED),
+    domain.RefreshTokenInvalid: Answer(401, _TOKEN_INVALID),
+    domain.RefreshTokenExpired: Answer(401, _TOKEN_EXPIRED),
+    domain.NotAnAdmin: Answer(401, Text("该用户不是管理员", "This user is no admin.")),
+    domain.NoSuchUser: Answer(404, Text("用户不存在", "The user does not exist.")),
+    domain.NoSuchSession: Answer(404, Text("会话不存在", "There is no such session.")),
+    domain.StateConflict: Answer(403, Text("该用户当前状态不允许此操作", "The state of the user does not allow this.")),
+    domain.FreezeInvalid: Answer(
+        403, Text("冻结期限须在将来十年之内", "A freeze ends in the future, within ten years, or not at all.")
+    ),
+    domain.FeeInvalid: Answer(403, Text("费率须为0到100的整数", "A fee percentage is a whole number from 0 to 100.")),
+    domain.TextInvalid: Answer(
+        403, Text("文字为空、过长或含有控制字符", "The text is empty, too long, or holds control characters.")
+    ),
     domain.UserNotFound: Answer(401, Text("用户不存在", "The user does not exist.")),
     domain.UserNotActive: Answer(
         401, Text("该用户状态异常,请联系客服", "The state of this user is not normal; please contact support.")
@@ -162,6 +201,7 @@ ANSWERS: dict[type[Refusal], Answer] = {
     MediaTypeUnsupported: Answer(415, Text("请使用application/json", "The body must be application/json in UTF-8.")),
     MemberMissing: Answer(400, Text("缺少参数{member}", "The member {member} is missing.")),
     MemberInvalid: Answer(400, Text("参数{member}类型错误", "The member {member} has a wrong type.")),
+    QueryInvalid: Answer(400, Text("查询参数{parameter}无效", "The query parameter {parameter} is invalid.")),
     RequestInvalid: Answer(400, Text("请求无效", "The request is invalid.")),
     RouteNotFound: Answer(404, Text("接口不存在", "There is nothing at this path.")),
     MethodNotAllowed: Answer(405, Text("不支持该请求方法", "This method is not allowed here.")),
@@ -169,7 +209,13 @@ ANSWERS: dict[type[Refusal], Answer] = {
 }
 
 
-def answer_to(refusal: Refusal, language: str) -> tuple[int, str]:
-    """The code and the message of *refusal*."""
+NOT_REGISTERED = Text("注册失败", "Registration failed")
+PASSWORD_NOT_CHANGED = Text("修改密码失败", "The password was not changed")
+PROFILE_NOT_CHANGED = Text("修改资料失败", "The profile was not changed")
+
+
+def answer_to(refusal: Refusal, language: str, failed: Text = NOT_REGISTERED) -> tuple[int, str]:
+    """The code and the message of *refusal*, to a request that would have done what *failed* says was not done."""
     answer = ANSWERS[type(refusal)]
-    return answer.code, answer.msg.in_language(language).format(**vars(refusal))
+    members = {"failed": failed.in_language(language), **vars(refusal)}
+    return answer.code, answer.msg.in_language(language).format(**members)

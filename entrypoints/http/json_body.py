@@ -1,7 +1,8 @@
 """Reading the body of a request: one strict JSON object (RFC 8259), or a refusal."""
 
 import json
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NoReturn
 
 import falcon
 
@@ -55,6 +56,48 @@ def optional_int_member(body: dict[str, Any], name: str) -> int | None:
     if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
         raise MemberInvalid(name)
     return value
+
+
+def int_member(body: dict[str, Any], name: str) -> int:
+    """A member that must be there and must be an integer. Raises MemberMissing, MemberInvalid."""
+    if name not in body:
+        raise MemberMissing(name)
+    value = optional_int_member(body, name)
+    if value is None:
+        raise MemberInvalid(name)
+    return value
+
+
+def optional_bool_member(body: dict[str, Any], name: str) -> bool:
+    """A member that is true or false; null or absent counts as false. Raises MemberInvalid."""
+    value = body.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise MemberInvalid(name)
+    return value is True
+
+
+def optional_object_member(body: dict[str, Any], name: str) -> dict[str, Any] | None:
+    """A member that is an object, or null or absent. Raises MemberInvalid."""
+    value = body.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise MemberInvalid(name)
+    return value
+
+
+def optional_moment_member(body: dict[str, Any], name: str) -> datetime | None:
+    """A member that is a time with its offset (RFC 3339), or null or absent; aware UTC. Raises MemberInvalid."""
+    text = optional_text_member(body, name)
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo is not None else _refuse_moment(name)
+    except (ValueError, OverflowError):
+        raise MemberInvalid(name) from None
+
+
+def _refuse_moment(name: str) -> NoReturn:
+    raise MemberInvalid(name)
 
 
 def _check_media_type(req: falcon.Request) -> None:

@@ -1,17 +1,35 @@
-"""The routes of the tutorial, and logging out."""
+"""The routes of the tutorial, logging out, and refreshing."""
 
 from typing import Any
 
 import falcon
 from attrs import frozen
 
+from ...domain.sessions import SessionId
+from ...domain.use_cases.granting import Granted
 from ...domain.use_cases.login import Login, Logout
+from ...domain.use_cases.refreshing import RefreshSession
 from ...domain.use_cases.registration import RegisterAndLogin
 from ...domain.users import User
+from .clients import Clients
 from .envelope import Envelopes
 from .guard import Guard
 from .json_body import optional_int_member, optional_text_member, read_object, text_member
 from .languages import Text
+
+
+def write_granted(
+    req: falcon.Request, resp: falcon.Response, envelopes: Envelopes, granted: Granted, msg: Text
+) -> None:
+    """The one form in which tokens are given out (RFC 6749, 5.1, inside the contract's envelope)."""
+    req.context.user = granted.user
+    data = {
+        "token_type": "Bearer",
+        "expires_in": int(granted.access_token_ttl.total_seconds()),
+        "session_id": granted.session.id,
+        "refresh_token": granted.refresh_token,
+    }
+    envelopes.write(req, resp, msg, data=data, token=granted.access_token)
 
 
 @frozen
@@ -19,6 +37,7 @@ class RegisterResource:
     """POST /api/user/register"""
 
     register: RegisterAndLogin
+    clients: Clients
     envelopes: Envelopes
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -28,36 +47,57 @@ class RegisterResource:
             password=text_member(body, "password"),
             user_name=optional_text_member(body, "user_name"),
             invited_by=optional_int_member(body, "invited_by"),
+            client=self.clients.logging_in(req, body),
         )
-        req.context.user = granted.user
-        self.envelopes.write(req, resp, Text("注册成功", "Registered."), token=granted.access_token)
+        write_granted(req, resp, self.envelopes, granted, Text("注册成功", "Registered."))
 
 
 @frozen
 class LoginResource:
-    """POST /api/user/login"""
+    """POST /api/user/login and POST /api/admin/login"""
 
     login: Login
+    clients: Clients
     envelopes: Envelopes
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         body = read_object(req)
-        granted = self.login(phone=text_member(body, "phone"), password=text_member(body, "password"))
-        req.context.user = granted.user
-        self.envelopes.write(req, resp, Text("登陆成功", "Logged in."), token=granted.access_token)
+        replacing = optional_text_member(body, "replace")
+        granted = self.login(
+            phone=text_member(body, "phone"),
+            password=text_member(body, "password"),
+            client=self.clients.logging_in(req, body),
+            replacing=None if replacing is None else SessionId(replacing),
+        )
+        write_granted(req, resp, self.envelopes, granted, Text("登陆成功", "Logged in."))
+
+
+@frozen
+class RefreshResource:
+    """POST /api/user/token/refresh and POST /api/admin/token/refresh"""
+
+    refresh: RefreshSession
+    clients: Clients
+    envelopes: Envelopes
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        token = text_member(read_object(req), "refresh_token")
+        granted = self.refresh(token, self.clients.of(req))
+        write_granted(req, resp, self.envelopes, granted, Text("刷新成功", "Refreshed."))
 
 
 @frozen
 class LogoutResource:
-    """POST /api/user/logout"""
+    """POST /api/user/logout and POST /api/admin/logout"""
 
     logout: Logout
     guard: Guard
+    clients: Clients
     envelopes: Envelopes
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         self.guard.check(req, resp)
-        self.logout(req.context.session)
+        self.logout(req.context.session, self.clients.of(req))
         self.envelopes.write(req, resp, Text("退出成功", "Logged out."))
 
 
@@ -70,19 +110,22 @@ class UserInfoResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         self.guard.check(req, resp)
-        self.envelopes.write(req, resp, Text("获取信息成功", "Here is the user."), data=self._shown(req.context.user))
+        self.envelopes.write(
+            req, resp, Text("获取信息成功", "Here is the user."), data=user_data(req.context.user, self.envelopes)
+        )
 
-    def _shown(self, user: User) -> dict[str, Any]:
-        """The contract's members and no other, under the tutorial's names."""
-        registered_at = user.registered_at
-        return {
-            "id": user.id,
-            "mid": user.referrer_id,
-            "phone": user.phone.digits,
-            "user_name": user.user_name,
-            "openid": user.wechat_openid,
-            "registration_time": None if registered_at is None else self.envelopes.local_text(registered_at),
-            "account_balance": user.account_balance,
-            "state": user.state.text,
-            "fee_percentage": user.fee_percentage,
-        }
+
+def user_data(user: User, envelopes: Envelopes) -> dict[str, Any]:
+    """The contract's members and no other, under the tutorial's names."""
+    registered_at = user.registered_at
+    return {
+        "id": user.id,
+        "mid": user.referrer_id,
+        "phone": None if user.phone is None else user.phone.digits,
+        "user_name": user.user_name,
+        "openid": user.wechat_openid,
+        "registration_time": None if registered_at is None else envelopes.local_text(registered_at),
+        "account_balance": user.account_balance,
+        "state": user.state.text,
+        "fee_percentage": user.fee_percentage,
+    }

@@ -1,208 +1,443 @@
 """The contract of SessionRepository."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from threading import Barrier
+from typing import TypeVar
 
 import pytest
+from attrs import evolve
 
-from menshen.domain.device_policy import DevicePolicy
-from menshen.domain.ports import SessionRepository, UserRepository
-from menshen.domain.sessions import EndReason, Session, SessionEnd, SessionId
-from menshen.domain.users import User, UserId
+from menshen.domain.actors import Actor
+from menshen.domain.devices import Device, DeviceType
+from menshen.domain.ports import SessionRepository, Transaction, UnitOfWork, UserRepository
+from menshen.domain.sessions import EndReason, Refreshing, Session, SessionEnd, SessionId, SessionKind
+from menshen.domain.users import User, UserId, UserState
 
-from .users import new_user
+from .users import another_user, new_user, save
+
+T = TypeVar("T")
+Each = TypeVar("Each")
 
 START = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
-MANY = DevicePolicy(multi_device=True)
-ONE = DevicePolicy(multi_device=False)
+MOMENT = timedelta(microseconds=1)
+LOGGED_OUT = SessionEnd(START + timedelta(seconds=1), EndReason.LOGGED_OUT)
+UNKNOWN = SessionId("nobody's")
 
 _numbers: Iterator[int] = count(1)
 
 
-def new_session(user_id: UserId, *, started_at: datetime = START, lasts: timedelta = timedelta(days=7)) -> Session:
+def refreshing(digest: bytes = b"\x00" * 31 + b"\xff", rotations: int = 0, at: datetime = START) -> Refreshing:
+    return Refreshing(digest=digest, rotations=rotations, rotated_at=at, expires_at=at + timedelta(days=30))
+
+
+def new_session(
+    user_id: UserId,
+    *,
+    started_at: datetime = START,
+    lasts: timedelta = timedelta(days=7),
+    idle_ttl: timedelta = timedelta(days=7),
+    kind: SessionKind = SessionKind.USER,
+    name: str | None = None,
+) -> Session:
     return Session(
-        id=SessionId(f"session-{next(_numbers)}"),
+        id=SessionId(name or f"session-{next(_numbers)}"),
         user_id=user_id,
+        kind=kind,
+        device=Device(),
         started_at=started_at,
+        last_seen_at=started_at,
         expires_at=started_at + lasts,
+        idle_ttl=idle_ttl,
+        refreshing=refreshing(at=started_at),
     )
 
 
-def stored(sessions: SessionRepository, session: Session) -> Session:
-    """*session* as the repository holds it now."""
-    presence = sessions.presence(session.user_id, session.id)
-    assert presence is not None
-    assert presence.session is not None
-    return presence.session
+def live_of(
+    sessions: SessionRepository, user: User, now: datetime = START, kind: SessionKind = SessionKind.USER
+) -> list[SessionId]:
+    return [session.id for session in sessions.live(user.id, kind, now)]
 
 
-class SessionRepositoryContract:
-    """Subclasses give the fixtures ``users`` and ``sessions``: two empty repositories on one store."""
+def at_once(act: Callable[[Each], T], things: Sequence[Each]) -> list[T]:
+    """What *act* returns for each of *things*, called at one moment by as many threads."""
+    together = Barrier(len(things))
 
+    def run(thing: Each) -> T:
+        together.wait(timeout=30)
+        return act(thing)
+
+    with ThreadPoolExecutor(len(things)) as pool:
+        return list(pool.map(run, things))
+
+
+class _OfOneUser:
     @pytest.fixture
     def user(self, users: UserRepository) -> User:
         return users.add(new_user())
 
-    @pytest.mark.parametrize("policy", [MANY, ONE])
-    def test_a_session_that_was_admitted_comes_back_exactly(
-        self, sessions: SessionRepository, user: User, policy: DevicePolicy
+    @pytest.fixture
+    def other(self, users: UserRepository) -> User:
+        return users.add(another_user())
+
+
+class SessionRepositoryContract(_OfOneUser):
+    """Subclasses give the fixtures ``users``, ``sessions`` and ``work``, all on one empty store."""
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda session: session,
+            lambda session: evolve(session, kind=SessionKind.ADMIN),
+            lambda session: evolve(session, device=Device(DeviceType.PHONE, "标识" * 64, "𠮷 的手机 ")),
+            lambda session: evolve(session, device=Device(DeviceType.MINI_PROGRAM, " ", "")),
+            lambda session: evolve(session, address="2001:db8::ffff:192.0.2.1", user_agent="浏览器/1.0 " + "x" * 200),
+            lambda session: evolve(session, last_seen_at=START + MOMENT, expires_at=START + timedelta(days=3650)),
+            lambda session: evolve(session, idle_ttl=timedelta(days=3650)),
+            lambda session: evolve(session, refreshing=refreshing(bytes(range(32)), 1_000_000, START + MOMENT)),
+        ],
+    )
+    def test_what_was_added_comes_back_exactly(
+        self, sessions: SessionRepository, user: User, change: Callable[[Session], Session]
     ) -> None:
-        session = new_session(user.id)
-        sessions.admit(session, policy)
+        session = change(new_session(user.id))
+        sessions.add(session)
         presence = sessions.presence(user.id, session.id)
         assert presence is not None
         assert presence.user == user
-        assert presence.session == session
-        assert presence.session.started_at.utcoffset() == timedelta(0)
-        assert presence.session.started_at.microsecond == 678901
-
-    def test_sessions_live_side_by_side_under_the_multi_device_policy(
-        self, sessions: SessionRepository, user: User
-    ) -> None:
-        admitted = [new_session(user.id, started_at=START + timedelta(hours=hour)) for hour in range(3)]
-        for session in admitted:
-            sessions.admit(session, MANY)
-        assert [stored(sessions, session) for session in admitted] == admitted
-
-    def test_the_newest_session_replaces_all_others_under_the_single_device_policy(
-        self, sessions: SessionRepository, user: User
-    ) -> None:
-        others = [new_session(user.id), new_session(user.id)]
-        for session in others:
-            sessions.admit(session, MANY)
-        newest = new_session(user.id, started_at=START + timedelta(minutes=1))
-        sessions.admit(newest, ONE)
-        assert stored(sessions, newest) == newest
-        for session in others:
-            assert stored(sessions, session).end == SessionEnd(newest.started_at, EndReason.REPLACED)
-
-    def test_a_login_replaces_no_session_of_another_user(
-        self, users: UserRepository, sessions: SessionRepository, user: User
-    ) -> None:
-        other = users.add(new_user("13900139000"))
-        session = new_session(other.id)
-        sessions.admit(session, ONE)
-        sessions.admit(new_session(user.id), ONE)
-        assert stored(sessions, session) == session
-
-    def test_a_login_changes_no_session_that_is_over(self, sessions: SessionRepository, user: User) -> None:
-        expired = new_session(user.id, lasts=timedelta(minutes=1))
-        logged_out = new_session(user.id)
-        for session in (expired, logged_out):
-            sessions.admit(session, MANY)
-        end = SessionEnd(START + timedelta(seconds=1), EndReason.LOGGED_OUT)
-        assert sessions.end(logged_out.id, end)
-        sessions.admit(new_session(user.id, started_at=expired.expires_at), ONE)
-        assert stored(sessions, expired) == expired
-        assert stored(sessions, logged_out).end == end
-
-    def test_a_session_is_replaced_up_to_the_last_moment_of_its_life(
-        self, sessions: SessionRepository, user: User
-    ) -> None:
-        session = new_session(user.id, lasts=timedelta(minutes=1))
-        sessions.admit(session, MANY)
-        last_moment = session.expires_at - timedelta(microseconds=1)
-        sessions.admit(new_session(user.id, started_at=last_moment), ONE)
-        assert stored(sessions, session).end == SessionEnd(last_moment, EndReason.REPLACED)
-
-    def test_of_many_logins_at_once_one_session_lives_under_the_single_device_policy(
-        self, sessions: SessionRepository, user: User
-    ) -> None:
-        newcomers = [new_session(user.id) for _ in range(8)]
-        together = Barrier(len(newcomers))
-
-        def admit(session: Session) -> None:
-            together.wait(timeout=30)
-            sessions.admit(session, ONE)
-
-        with ThreadPoolExecutor(len(newcomers)) as pool:
-            list(pool.map(admit, newcomers))
-        ends = [stored(sessions, session).end for session in newcomers]
-        assert ends.count(None) == 1
-        assert ends.count(SessionEnd(START, EndReason.REPLACED)) == len(newcomers) - 1
-
-    def test_a_session_ends_once(self, sessions: SessionRepository, user: User) -> None:
-        session = new_session(user.id)
-        sessions.admit(session, MANY)
-        first = SessionEnd(START + timedelta(microseconds=1), EndReason.LOGGED_OUT)
-        assert sessions.end(session.id, first)
-        assert not sessions.end(session.id, SessionEnd(START + timedelta(days=1), EndReason.REPLACED))
-        assert stored(sessions, session).end == first
-
-    def test_of_many_ends_at_once_one_counts(self, sessions: SessionRepository, user: User) -> None:
-        session = new_session(user.id)
-        sessions.admit(session, MANY)
-        ends = [SessionEnd(START + timedelta(seconds=second), EndReason.LOGGED_OUT) for second in range(4)]
-        together = Barrier(len(ends))
-
-        def end(how: SessionEnd) -> bool:
-            together.wait(timeout=30)
-            return sessions.end(session.id, how)
-
-        with ThreadPoolExecutor(len(ends)) as pool:
-            counted = list(pool.map(end, ends))
-        assert counted.count(True) == 1
-        assert stored(sessions, session).end == ends[counted.index(True)]
-
-    @pytest.mark.parametrize("reason", EndReason)
-    def test_an_end_keeps_its_reason_and_its_moment(
-        self, sessions: SessionRepository, user: User, reason: EndReason
-    ) -> None:
-        session = new_session(user.id)
-        sessions.admit(session, MANY)
-        end = SessionEnd(datetime(2026, 12, 31, 23, 59, 59, 999999, tzinfo=UTC), reason)
-        assert sessions.end(session.id, end)
-        found = stored(sessions, session).end
-        assert found == end
+        found = sessions.by_id(session.id)
+        assert found == presence.session == session
+        assert sessions.live(user.id, session.kind, START) == [session]
         assert found is not None
-        assert found.reason is reason
+        for time in (found.started_at, found.last_seen_at, found.expires_at, found.refreshing.rotated_at):
+            assert time.utcoffset() == timedelta(0)
 
-    def test_ending_one_session_leaves_the_others(self, sessions: SessionRepository, user: User) -> None:
-        session, other = new_session(user.id), new_session(user.id)
-        for each in (session, other):
-            sessions.admit(each, MANY)
-        assert sessions.end(session.id, SessionEnd(START, EndReason.LOGGED_OUT))
-        assert stored(sessions, other) == other
+    @pytest.mark.parametrize("device_type", DeviceType)
+    def test_every_type_of_device_comes_back(
+        self, sessions: SessionRepository, user: User, device_type: DeviceType
+    ) -> None:
+        session = evolve(new_session(user.id), device=Device(device_type))
+        sessions.add(session)
+        assert sessions.by_id(session.id) == session
 
-    def test_an_unknown_session_cannot_end(self, sessions: SessionRepository, user: User) -> None:
-        unknown = SessionId("nobody's")
-        assert not sessions.end(unknown, SessionEnd(START, EndReason.LOGGED_OUT))
-        presence = sessions.presence(user.id, unknown)
-        assert presence is not None
-        assert presence.session is None
+    def test_there_is_no_unknown_session(self, sessions: SessionRepository, user: User) -> None:
+        sessions.add(new_session(user.id))
+        assert sessions.by_id(UNKNOWN) is None
+        assert sessions.by_id(SessionId("")) is None
+
+    def test_the_live_ones_are_listed_in_the_order_in_which_they_started(
+        self, sessions: SessionRepository, user: User
+    ) -> None:
+        for hour, name in [(2, "a"), (0, "c"), (3, "b"), (1, "d")]:
+            sessions.add(new_session(user.id, started_at=START + timedelta(hours=hour), name=name))
+        assert live_of(sessions, user, START + timedelta(hours=3)) == ["c", "d", "a", "b"]
+
+    def test_the_live_ones_of_one_kind_and_one_user_are_listed(
+        self, sessions: SessionRepository, user: User, other: User
+    ) -> None:
+        mine, admin = new_session(user.id), new_session(user.id, kind=SessionKind.ADMIN)
+        for session in (mine, admin, new_session(other.id)):
+            sessions.add(session)
+        assert live_of(sessions, user) == [mine.id]
+        assert live_of(sessions, user, kind=SessionKind.ADMIN) == [admin.id]
+        assert live_of(sessions, other, kind=SessionKind.ADMIN) == []
+
+    def test_a_session_is_live_up_to_the_last_moment_of_its_life(self, sessions: SessionRepository, user: User) -> None:
+        session = new_session(user.id, lasts=timedelta(minutes=1))
+        sessions.add(session)
+        assert live_of(sessions, user, session.expires_at - MOMENT) == [session.id]
+        assert live_of(sessions, user, session.expires_at) == []
+
+    def test_a_session_is_live_until_it_has_been_idle_too_long(self, sessions: SessionRepository, user: User) -> None:
+        session = new_session(user.id, idle_ttl=timedelta(hours=1))
+        sessions.add(session)
+        assert live_of(sessions, user, session.idle_at - MOMENT) == [session.id]
+        assert live_of(sessions, user, session.idle_at) == []
+        sessions.see([(session.id, START + MOMENT)], START + MOMENT)
+        assert live_of(sessions, user, session.idle_at) == [session.id]
+        assert live_of(sessions, user, session.idle_at + MOMENT) == []
+
+    def test_a_session_that_has_ended_is_not_live_even_before_its_end(
+        self, sessions: SessionRepository, user: User
+    ) -> None:
+        session, left = new_session(user.id), new_session(user.id)
+        sessions.add(session)
+        sessions.add(left)
+        sessions.end([session.id], LOGGED_OUT)
+        assert live_of(sessions, user, START) == [left.id]
 
     def test_nobody_is_present_where_there_is_no_such_user(self, sessions: SessionRepository, user: User) -> None:
         session = new_session(user.id)
-        sessions.admit(session, MANY)
+        sessions.add(session)
         assert sessions.presence(UserId(user.id + 1), session.id) is None
 
     def test_a_user_is_present_without_a_session(self, sessions: SessionRepository, user: User) -> None:
-        presence = sessions.presence(user.id, SessionId("unknown"))
+        presence = sessions.presence(user.id, UNKNOWN)
         assert presence is not None
         assert presence.user == user
         assert presence.session is None
 
     def test_the_session_of_another_user_is_not_told(
-        self, users: UserRepository, sessions: SessionRepository, user: User
+        self, sessions: SessionRepository, user: User, other: User
     ) -> None:
-        other = users.add(new_user("13900139000"))
         session = new_session(other.id)
-        sessions.admit(session, MANY)
+        sessions.add(session)
         presence = sessions.presence(user.id, session.id)
         assert presence is not None
         assert presence.user == user
         assert presence.session is None
 
-    def test_the_user_is_read_as_it_stands_now(
-        self, users: UserRepository, sessions: SessionRepository, user: User
+    def test_user_and_session_are_read_as_they_stand_now(
+        self, sessions: SessionRepository, work: UnitOfWork, user: User
     ) -> None:
         session = new_session(user.id)
-        sessions.admit(session, MANY)
-        assert users.replace_password_hash(user.id, old=user.password_hash, new="a newer hash")
+        sessions.add(session)
+        frozen = evolve(user, state=UserState.frozen(until=START, reason="欠费"), is_admin=True)
+        save(work, frozen)
+        sessions.end([session.id], LOGGED_OUT)
         presence = sessions.presence(user.id, session.id)
         assert presence is not None
-        assert presence.user == users.by_id(user.id)
-        assert presence.user.password_hash == "a newer hash"
+        assert presence.user == frozen
+        assert presence.session == evolve(session, end=LOGGED_OUT)
+
+
+class EndingSessionsContract(_OfOneUser):
+    """SessionRepository: how sessions end and are forgotten. The same fixtures as above."""
+
+    @pytest.mark.parametrize("reason", EndReason)
+    @pytest.mark.parametrize("by", [None, Device(DeviceType.PC, name="𠮷 的电脑 "), Device(DeviceType.OTHER)])
+    @pytest.mark.parametrize("actor", [None, Actor.user(UserId(7)), Actor.operator("o" * 100)])
+    def test_an_end_comes_back_exactly(
+        self, sessions: SessionRepository, user: User, reason: EndReason, by: Device | None, actor: Actor | None
+    ) -> None:
+        session = new_session(user.id)
+        sessions.add(session)
+        end = SessionEnd(datetime(2026, 12, 31, 23, 59, 59, 999999, tzinfo=UTC), reason, by, actor)
+        assert sessions.end([session.id], end) == 1
+        found = sessions.by_id(session.id)
+        assert found == evolve(session, end=end)
+        assert found is not None
+        assert found.end is not None
+        assert found.end.reason is reason
+        assert found.end.at.utcoffset() == timedelta(0)
+
+    def test_of_the_device_that_ended_it_type_and_name_are_kept(self, sessions: SessionRepository, user: User) -> None:
+        session = new_session(user.id)
+        sessions.add(session)
+        sessions.end([session.id], SessionEnd(START, EndReason.REPLACED, Device(DeviceType.PC, "an id", "a name")))
+        found = sessions.by_id(session.id)
+        assert found is not None
+        assert found.end == SessionEnd(START, EndReason.REPLACED, Device(DeviceType.PC, None, "a name"))
+
+    def test_a_session_ends_once(self, sessions: SessionRepository, user: User) -> None:
+        session = new_session(user.id)
+        sessions.add(session)
+        assert sessions.end([session.id], LOGGED_OUT) == 1
+        later = SessionEnd(START + timedelta(days=1), EndReason.REPLACED, Device(DeviceType.PC), Actor.service())
+        assert sessions.end([session.id], later) == 0
+        assert sessions.by_id(session.id) == evolve(session, end=LOGGED_OUT)
+
+    def test_those_are_counted_that_had_not_ended(self, sessions: SessionRepository, user: User, other: User) -> None:
+        ended, live, others, spared = (new_session(user_id) for user_id in (user.id, user.id, other.id, user.id))
+        for session in (ended, live, others, spared):
+            sessions.add(session)
+        sessions.end([ended.id], LOGGED_OUT)
+        kicked = SessionEnd(START + timedelta(days=1), EndReason.KICKED)
+        assert sessions.end([live.id, UNKNOWN, ended.id, live.id, others.id], kicked) == 2
+        assert sessions.by_id(live.id) == evolve(live, end=kicked)
+        assert sessions.by_id(others.id) == evolve(others, end=kicked)
+        assert sessions.by_id(ended.id) == evolve(ended, end=LOGGED_OUT)
+        assert sessions.by_id(spared.id) == spared
+
+    def test_nothing_ends_where_nothing_is_named_or_known(self, sessions: SessionRepository, user: User) -> None:
+        session = new_session(user.id)
+        sessions.add(session)
+        assert sessions.end([], LOGGED_OUT) == 0
+        assert sessions.end([UNKNOWN], LOGGED_OUT) == 0
+        assert sessions.by_id(UNKNOWN) is None
+        assert sessions.by_id(session.id) == session
+
+    def test_a_thousand_sessions_end_at_one_moment(
+        self, sessions: SessionRepository, work: UnitOfWork, user: User
+    ) -> None:
+        added = [new_session(user.id) for _ in range(1000)]
+
+        def add_all(tx: Transaction) -> None:
+            for session in added:
+                tx.sessions.add(session)
+
+        work.transact(add_all)
+        assert len(live_of(sessions, user)) == 1000
+        assert sessions.end([session.id for session in added], LOGGED_OUT) == 1000
+        assert live_of(sessions, user) == []
+
+    def test_of_many_ends_at_once_one_counts(self, sessions: SessionRepository, user: User) -> None:
+        session = new_session(user.id)
+        sessions.add(session)
+        ends = [SessionEnd(START + timedelta(seconds=second), EndReason.LOGGED_OUT) for second in range(8)]
+        counted = at_once(lambda end: sessions.end([session.id], end), ends)
+        assert sorted(counted) == [0] * 7 + [1]
+        assert sessions.by_id(session.id) == evolve(session, end=ends[counted.index(1)])
+
+    def test_every_session_of_a_user_is_forgotten(
+        self, users: UserRepository, sessions: SessionRepository, user: User, other: User
+    ) -> None:
+        mine = [new_session(user.id, kind=kind) for kind in (*SessionKind, SessionKind.USER)]
+        theirs = new_session(other.id)
+        for session in (*mine, theirs):
+            sessions.add(session)
+        sessions.end([mine[0].id], LOGGED_OUT)
+        sessions.erase_of(user.id)
+        sessions.erase_of(user.id)
+        assert [sessions.by_id(session.id) for session in mine] == [None] * 3
+        assert sessions.by_id(theirs.id) == theirs
+        assert users.by_id(user.id) == user
+
+    def test_those_are_pruned_whose_end_or_last_possible_end_is_past(
+        self, sessions: SessionRepository, user: User
+    ) -> None:
+        before = START + timedelta(days=30)
+        long_over = new_session(user.id, started_at=before - timedelta(days=8), lasts=timedelta(days=8) - MOMENT)
+        ended = new_session(user.id, lasts=timedelta(days=365))
+        ended_just_then = new_session(user.id, lasts=timedelta(days=365))
+        over_just_then = new_session(user.id, lasts=timedelta(days=30))
+        live = new_session(user.id, lasts=timedelta(days=365), idle_ttl=timedelta(days=365))
+        for session in (long_over, ended, ended_just_then, over_just_then, live):
+            sessions.add(session)
+        sessions.end([ended.id], SessionEnd(before - MOMENT, EndReason.KICKED))
+        sessions.end([ended_just_then.id], SessionEnd(before, EndReason.KICKED))
+        assert sessions.prune(before, 10) == 2
+        assert sessions.by_id(long_over.id) is sessions.by_id(ended.id) is None
+        for session in (ended_just_then, over_just_then, live):
+            assert sessions.by_id(session.id) is not None
+        assert sessions.prune(before, 10) == 0
+
+    def test_no_more_are_pruned_than_were_asked_for(self, sessions: SessionRepository, user: User) -> None:
+        old = [new_session(user.id, lasts=timedelta(seconds=number)) for number in range(5)]
+        for session in old:
+            sessions.add(session)
+        before = START + timedelta(days=1)
+        assert [sessions.prune(before, 2) for _ in range(4)] == [2, 2, 1, 0]
+        assert [sessions.by_id(session.id) for session in old] == [None] * 5
+
+
+class UsingSessionsContract(_OfOneUser):
+    """SessionRepository: refresh tokens, and last use. The same fixtures as above."""
+
+    def test_a_digest_is_replaced_where_the_old_one_stands(
+        self, sessions: SessionRepository, user: User, other: User
+    ) -> None:
+        # The same digest in both: only the session that was named changes.
+        session, untouched = new_session(user.id), new_session(other.id)
+        sessions.add(session)
+        sessions.add(untouched)
+        new = refreshing(b"\x01" * 32, 1, START + timedelta(hours=1))
+        assert sessions.rotate(session.id, old=session.refreshing.digest, new=new)
+        assert sessions.by_id(session.id) == evolve(session, refreshing=new)
+        assert sessions.by_id(untouched.id) == untouched
+        newer = refreshing(b"\x02" * 32, 2, START + timedelta(hours=2))
+        assert sessions.rotate(session.id, old=new.digest, new=newer)
+        assert sessions.by_id(session.id) == evolve(session, refreshing=newer)
+
+    @pytest.mark.parametrize("old", [b"\x01" * 32, b"", b"\x00" * 31, b"\x00" * 32, b"\x00" * 31 + b"\xff\x00"])
+    def test_where_another_digest_stands_nothing_changes(
+        self, sessions: SessionRepository, user: User, old: bytes
+    ) -> None:
+        session = new_session(user.id)
+        sessions.add(session)
+        assert not sessions.rotate(session.id, old=old, new=refreshing(b"\x02" * 32, 1))
+        assert sessions.by_id(session.id) == session
+
+    def test_a_session_that_has_ended_gets_no_new_digest(self, sessions: SessionRepository, user: User) -> None:
+        session = new_session(user.id)
+        sessions.add(session)
+        sessions.end([session.id], LOGGED_OUT)
+        assert not sessions.rotate(session.id, old=session.refreshing.digest, new=refreshing(b"\x01" * 32, 1))
+        assert sessions.by_id(session.id) == evolve(session, end=LOGGED_OUT)
+
+    def test_an_unknown_session_gets_no_new_digest(self, sessions: SessionRepository, user: User) -> None:
+        assert not sessions.rotate(UNKNOWN, old=refreshing().digest, new=refreshing(b"\x01" * 32, 1))
+        assert sessions.by_id(UNKNOWN) is None
+
+    def test_of_many_rotations_at_once_one_counts(self, sessions: SessionRepository, user: User) -> None:
+        session = new_session(user.id)
+        sessions.add(session)
+        new = [refreshing(bytes([number]) * 32, number) for number in range(1, 9)]
+        old = session.refreshing.digest
+        counted = at_once(lambda each: sessions.rotate(session.id, old=old, new=each), new)
+        assert counted.count(True) == 1
+        assert sessions.by_id(session.id) == evolve(session, refreshing=new[counted.index(True)])
+
+    def test_the_last_use_goes_on_and_never_back(self, sessions: SessionRepository, user: User) -> None:
+        session, other = new_session(user.id), new_session(user.id)
+        sessions.add(session)
+        sessions.add(other)
+        later = START + timedelta(hours=1)
+        sessions.see([(session.id, later)], later)
+        for earlier in (later - MOMENT, START, START - timedelta(days=1)):
+            sessions.see([(session.id, earlier)], later)
+        assert sessions.by_id(session.id) == evolve(session, last_seen_at=later)
+        assert sessions.by_id(other.id) == other
+        sessions.see([(session.id, later + MOMENT)], later + MOMENT)
+        assert sessions.by_id(session.id) == evolve(session, last_seen_at=later + MOMENT)
+
+    def test_many_are_seen_at_one_moment_and_unknown_ones_passed_over(
+        self, sessions: SessionRepository, user: User
+    ) -> None:
+        added = [new_session(user.id) for _ in range(3)]
+        for session in added:
+            sessions.add(session)
+        times = [START + timedelta(minutes=minute) for minute in range(3)]
+        seen = [(session.id, time) for session, time in zip(added, times, strict=True)]
+        sessions.see([(UNKNOWN, times[2]), *seen], times[2])
+        for session, time in zip(added, times, strict=True):
+            assert sessions.by_id(session.id) == evolve(session, last_seen_at=time)
+        assert sessions.by_id(UNKNOWN) is None
+        sessions.see([], times[2])
+
+    def test_of_two_times_of_one_session_the_later_counts(self, sessions: SessionRepository, user: User) -> None:
+        session = new_session(user.id)
+        sessions.add(session)
+        later = START + timedelta(hours=1)
+        sessions.see([(session.id, later), (session.id, START + MOMENT)], later)
+        assert sessions.by_id(session.id) == evolve(session, last_seen_at=later)
+
+    def test_a_session_that_has_ended_is_not_seen_any_more(self, sessions: SessionRepository, user: User) -> None:
+        session, live = new_session(user.id), new_session(user.id)
+        sessions.add(session)
+        sessions.add(live)
+        sessions.end([session.id], LOGGED_OUT)
+        sessions.see([(session.id, START + MOMENT), (live.id, START + MOMENT)], START + MOMENT)
+        assert sessions.by_id(session.id) == evolve(session, end=LOGGED_OUT)
+        assert sessions.by_id(live.id) == evolve(live, last_seen_at=START + MOMENT)
+
+    def test_a_use_brings_no_session_back_that_was_idle_too_long(self, sessions: SessionRepository, user: User) -> None:
+        session = new_session(user.id, idle_ttl=timedelta(hours=1))
+        sessions.add(session)
+        late = session.idle_at - MOMENT
+        sessions.see([(session.id, late)], session.idle_at)
+        assert sessions.by_id(session.id) == session
+        sessions.see([(session.id, late)], late)
+        assert sessions.by_id(session.id) == evolve(session, last_seen_at=late)
+
+    def test_a_session_past_its_absolute_end_is_not_seen_any_more(
+        self, sessions: SessionRepository, user: User
+    ) -> None:
+        session = new_session(user.id, lasts=timedelta(hours=1))
+        sessions.add(session)
+        sessions.see([(session.id, START + MOMENT)], session.expires_at)
+        assert sessions.by_id(session.id) == session
+
+    def test_a_thousand_sessions_are_seen(self, sessions: SessionRepository, work: UnitOfWork, user: User) -> None:
+        added = [new_session(user.id) for _ in range(1000)]
+
+        def add_all(tx: Transaction) -> None:
+            for session in added:
+                tx.sessions.add(session)
+
+        work.transact(add_all)
+        later = START + timedelta(minutes=1)
+        sessions.see([(session.id, later) for session in added], later)
+        assert {session.last_seen_at for session in sessions.live(user.id, SessionKind.USER, later)} == {later}

@@ -1,57 +1,416 @@
 """The contract of UserRepository."""
 
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import count
+from threading import Barrier
 
 import pytest
+from attrs import evolve
 
+from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.errors import PhoneTaken, ReferrerUnknown
-from menshen.domain.ports import UserRepository
-from menshen.domain.users import NewUser, Phone, UserId, UserState
+from menshen.domain.ports import Transaction, UnitOfWork, UserFilter, UserRepository
+from menshen.domain.users import MAX_USER_ID, NewUser, Phone, Standing, User, UserId, UserState
+
+REGISTERED_AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+LATER = datetime(2026, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+NOBODY = UserId(MAX_USER_ID)
+FIRST = UserId(0)
+"""Every user comes after this one."""
+
+ACTIVE = UserState.active()
+
+_numbers: Iterator[int] = count(1)
 
 
-def new_user(phone: str = "13800138000", *, referrer_id: UserId | None = None) -> NewUser:
+def new_user(
+    phone: str = "13800138000",
+    *,
+    referrer_id: UserId | None = None,
+    user_name: str | None = "张三 𠮷 ",
+    state: UserState = ACTIVE,
+) -> NewUser:
     return NewUser(
         phone=Phone(phone),
         password_hash="a hash",
-        registered_at=datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
-        user_name="张三 𠮷 ",
+        registered_at=REGISTERED_AT,
+        user_name=user_name,
         referrer_id=referrer_id,
+        state=state,
     )
 
 
+def another_user(*, user_name: str | None = None, state: UserState = ACTIVE) -> NewUser:
+    """One whose number nobody has."""
+    return new_user(f"139{next(_numbers):08}", user_name=user_name, state=state)
+
+
+def save(work: UnitOfWork, user: User) -> None:
+    """Keep *user* as it is now, in a transaction of its own."""
+
+    def lock_and_save(tx: Transaction) -> None:
+        assert tx.users.locked(user.id) is not None
+        tx.users.save(user)
+
+    work.transact(lock_and_save)
+
+
+def erased(user: User) -> User:
+    """*user* as a closed account is kept."""
+    return evolve(user, phone=None, user_name=None, wechat_openid=None, password_hash="", state=UserState.closed())
+
+
 class UserRepositoryContract:
-    """Subclasses give the fixture ``users``: an empty repository."""
+    """Subclasses give the fixtures ``users``, an empty repository, and ``work``, which has the same users."""
 
     def test_what_was_added_comes_back_exactly(self, users: UserRepository) -> None:
         added = users.add(new_user())
+        assert added == User(
+            id=added.id,
+            phone=Phone("13800138000"),
+            password_hash="a hash",
+            registered_at=REGISTERED_AT,
+            user_name="张三 𠮷 ",
+            referrer_id=None,
+            wechat_openid=None,
+            account_balance=Decimal("0.0000"),
+            state=UserState.active(),
+            fee_percentage=4,
+            is_admin=False,
+            device_policy=None,
+        )
         assert users.by_id(added.id) == users.by_phone(Phone("13800138000")) == added
-        assert added.user_name == "张三 𠮷 "
-        assert added.registered_at == datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
         assert str(added.account_balance) == "0.0000"
-        assert added.state == UserState.ACTIVE
-        assert added.fee_percentage == 4
+        assert added.registered_at is not None
+        assert added.registered_at.utcoffset() == timedelta(0)
+
+    @pytest.mark.parametrize("state", [UserState.frozen(until=LATER, reason="欠费 𠮷 "), UserState("封号")])
+    def test_a_user_can_be_added_in_any_state(self, users: UserRepository, state: UserState) -> None:
+        added = users.add(new_user(state=state))
+        assert added.state == state
+        assert users.by_id(added.id) == added
+
+    @pytest.mark.parametrize("user_name", [None, "", " ", "𠮷" * 80])
+    def test_a_name_is_kept_as_it_is(self, users: UserRepository, user_name: str | None) -> None:
+        added = users.add(new_user(user_name=user_name))
+        found = users.by_id(added.id)
+        assert found is not None
+        assert found.user_name == added.user_name == user_name
+
+    def test_every_user_has_an_id_of_its_own(self, users: UserRepository) -> None:
+        added = [users.add(another_user()).id for _ in range(3)]
+        with pytest.raises(ReferrerUnknown):
+            users.add(new_user(referrer_id=NOBODY))
+        added.append(users.add(another_user()).id)
+        assert len(set(added)) == len(added)
+        assert min(added) > FIRST
 
     def test_a_phone_number_has_one_user(self, users: UserRepository) -> None:
         first = users.add(new_user())
         with pytest.raises(PhoneTaken):
-            users.add(new_user())
+            users.add(new_user(user_name="another"))
         assert users.by_phone(Phone("13800138000")) == first
+        assert users.find(UserFilter(), after=FIRST, limit=10, now=LATER) == [first]
 
-    def test_nobody_has_an_unknown_number_or_id(self, users: UserRepository) -> None:
+    def test_of_many_who_take_one_number_at_once_one_gets_it(self, users: UserRepository) -> None:
+        together = Barrier(8)
+
+        def add(number: int) -> User | None:
+            together.wait(timeout=30)
+            try:
+                return users.add(new_user(user_name=str(number)))
+            except PhoneTaken:
+                return None
+
+        with ThreadPoolExecutor(8) as pool:
+            added = [user for user in pool.map(add, range(8)) if user is not None]
+        assert added == users.find(UserFilter(), after=FIRST, limit=10, now=LATER)
+        assert len(added) == 1
+
+    def test_nobody_has_an_unknown_number_or_id(self, users: UserRepository, work: UnitOfWork) -> None:
         assert users.by_phone(Phone("13900139000")) is None
         assert users.by_id(UserId(1)) is None
+        assert work.transact(lambda tx: tx.users.locked(UserId(1))) is None
 
     def test_a_referrer_must_exist(self, users: UserRepository) -> None:
         with pytest.raises(ReferrerUnknown):
-            users.add(new_user(referrer_id=UserId(99)))
+            users.add(new_user(referrer_id=NOBODY))
         assert users.by_phone(Phone("13800138000")) is None
         first = users.add(new_user())
-        assert users.add(new_user("13900139000", referrer_id=first.id)).referrer_id == first.id
+        added = users.add(new_user("13900139000", referrer_id=first.id))
+        assert added.referrer_id == first.id
+        assert users.by_id(added.id) == added
 
-    def test_a_password_hash_is_replaced_only_where_the_old_one_still_stands(self, users: UserRepository) -> None:
-        user = users.add(new_user())
-        assert users.replace_password_hash(user.id, old="a hash", new="a newer hash")
-        assert not users.replace_password_hash(user.id, old="a hash", new="a late hash")
+    def test_a_user_is_locked_as_it_stands(self, users: UserRepository, work: UnitOfWork) -> None:
+        user, _ = users.add(another_user()), users.add(another_user())
+        assert work.transact(lambda tx: tx.users.locked(user.id)) == user
+
+
+class SavingUsersContract:
+    """UserRepository: what becomes of a user. The same fixtures as above."""
+
+    @pytest.fixture
+    def user(self, users: UserRepository) -> User:
+        return users.add(new_user())
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda user: user,
+            lambda user: evolve(user, password_hash="a newer hash"),
+            lambda user: evolve(user, user_name=None),
+            lambda user: evolve(user, user_name="李四"),
+            lambda user: evolve(user, phone=Phone("13900139000")),
+            lambda user: evolve(user, wechat_openid="oX-an_open.id"),
+            lambda user: evolve(user, fee_percentage=0),
+            lambda user: evolve(user, fee_percentage=100),
+            lambda user: evolve(user, is_admin=True),
+            erased,
+        ],
+    )
+    def test_what_was_saved_comes_back_exactly(
+        self, users: UserRepository, work: UnitOfWork, user: User, change: Callable[[User], User]
+    ) -> None:
+        other = users.add(another_user())
+        changed = change(user)
+        save(work, changed)
+        assert users.by_id(user.id) == changed
+        assert users.by_id(other.id) == other
+        if changed.phone is not None:
+            assert users.by_phone(changed.phone) == changed
+
+    def test_a_balance_is_not_saved(self, users: UserRepository, work: UnitOfWork, user: User) -> None:
+        save(work, evolve(user, account_balance=Decimal("9.9999")))
+        assert users.by_id(user.id) == user
+
+    def test_a_user_is_not_saved_with_the_number_of_another(
+        self, users: UserRepository, work: UnitOfWork, user: User
+    ) -> None:
+        other = users.add(another_user())
+        with pytest.raises(PhoneTaken):
+            save(work, evolve(user, phone=other.phone))
+        assert users.by_id(user.id) == user
+
+    @pytest.mark.parametrize(
+        "state",
+        [
+            UserState.active(),
+            UserState.frozen(until=None, reason="x"),
+            UserState.frozen(until=LATER, reason="欠费 𠮷, 'quoted' % _ "),
+            UserState.frozen(until=None, reason="字" * 200),
+            UserState.closing(LATER),
+            UserState.closed(),
+            UserState("封号"),
+            UserState("", LATER, "of somebody else's making"),
+        ],
+    )
+    def test_a_state_comes_back_exactly_with_its_end_and_its_reason(
+        self, users: UserRepository, work: UnitOfWork, user: User, state: UserState
+    ) -> None:
+        save(work, evolve(user, state=state))
         found = users.by_id(user.id)
         assert found is not None
-        assert found.password_hash == "a newer hash"
+        assert found.state == state
+        assert found.state.until is None or found.state.until.utcoffset() == timedelta(0)
+        save(work, user)
+        assert users.by_id(user.id) == user
+
+    @pytest.mark.parametrize(
+        "policy",
+        [
+            DevicePolicy(),
+            DevicePolicy.single(),
+            DevicePolicy.from_table({"phone": 1, "tablet+pc": 2, "mini_program": 0, "total": 3}),
+            DevicePolicy.from_table({"total": 1_000, "phone": 5, "overflow": "evict_idle"}),
+            DevicePolicy.from_table({"overflow": "reject_new"}),
+        ],
+    )
+    def test_a_device_policy_comes_back_exactly_and_can_be_taken_away(
+        self, users: UserRepository, work: UnitOfWork, user: User, policy: DevicePolicy
+    ) -> None:
+        save(work, evolve(user, device_policy=policy))
+        found = users.by_id(user.id)
+        assert found is not None
+        assert found.device_policy == policy
+        save(work, user)
+        assert users.by_id(user.id) == user
+
+    def test_a_number_that_was_given_up_is_free(self, users: UserRepository, work: UnitOfWork, user: User) -> None:
+        save(work, erased(user))
+        assert users.by_phone(Phone("13800138000")) is None
+        newer = users.add(new_user())
+        assert newer.id != user.id
+        assert users.by_phone(Phone("13800138000")) == newer
+        assert users.by_id(user.id) == erased(user)
+
+    def test_many_users_may_have_no_number(self, users: UserRepository, work: UnitOfWork, user: User) -> None:
+        closed = [user, users.add(another_user()), users.add(another_user())]
+        for each in closed:
+            save(work, erased(each))
+        assert [users.by_id(each.id) for each in closed] == [erased(each) for each in closed]
+
+    def test_a_closed_user_can_still_be_a_referrer(self, users: UserRepository, work: UnitOfWork, user: User) -> None:
+        save(work, erased(user))
+        assert users.add(new_user(referrer_id=user.id)).referrer_id == user.id
+
+    def test_closings_that_have_come_due_are_found_until_they_are_done(
+        self, users: UserRepository, work: UnitOfWork, user: User
+    ) -> None:
+        save(work, evolve(user, state=UserState.closing(LATER)))
+        assert users.due_to_close(LATER - timedelta(microseconds=1), 10) == []
+        assert users.due_to_close(LATER, 10) == [user.id]
+        assert users.due_to_close(LATER + timedelta(days=1), 10) == [user.id]
+        save(work, erased(user))
+        assert users.due_to_close(LATER, 10) == []
+
+    @pytest.mark.parametrize(
+        "state",
+        [
+            UserState.active(),
+            UserState("注销中"),
+            UserState.frozen(until=REGISTERED_AT, reason="over by then"),
+            UserState.frozen(until=None, reason="for good"),
+            UserState("封号", REGISTERED_AT),
+        ],
+    )
+    def test_nobody_else_is_due_to_close(
+        self, users: UserRepository, work: UnitOfWork, user: User, state: UserState
+    ) -> None:
+        save(work, evolve(user, state=state))
+        assert users.due_to_close(LATER, 10) == []
+
+    def test_one_that_is_closed_and_still_has_its_number_is_due(
+        self, users: UserRepository, work: UnitOfWork, user: User
+    ) -> None:
+        save(work, evolve(user, state=UserState.closed()))
+        assert users.due_to_close(REGISTERED_AT, 10) == [user.id]
+
+    def test_no_more_closings_are_found_than_were_asked_for(self, users: UserRepository) -> None:
+        due = sorted(users.add(another_user(state=UserState.closing(REGISTERED_AT))).id for _ in range(5))
+        assert users.due_to_close(LATER, 2) == due[:2]
+        assert users.due_to_close(LATER, 5) == users.due_to_close(LATER, 100) == due
+
+
+class FindingUsersContract:
+    """UserRepository.find. The same fixtures as above."""
+
+    def _names_found(self, users: UserRepository, prefix: str) -> list[str | None]:
+        return [
+            user.user_name for user in users.find(UserFilter(name_prefix=prefix), after=FIRST, limit=100, now=LATER)
+        ]
+
+    def test_all_are_found_by_id_a_page_at_a_time(self, users: UserRepository) -> None:
+        added = [users.add(another_user()) for _ in range(5)]
+        assert users.find(UserFilter(), after=FIRST, limit=100, now=LATER) == sorted(added, key=lambda user: user.id)
+        found: list[User] = []
+        for _ in range(4):
+            page = users.find(UserFilter(), after=found[-1].id if found else FIRST, limit=2, now=LATER)
+            assert len(page) <= 2
+            found += page
+        assert found == sorted(added, key=lambda user: user.id)
+        assert users.find(UserFilter(), after=NOBODY, limit=100, now=LATER) == []
+
+    def test_one_is_found_by_id_or_by_number(self, users: UserRepository) -> None:
+        users.add(another_user())
+        user = users.add(new_user())
+        users.add(another_user())
+        assert users.find(UserFilter(user_id=user.id), after=FIRST, limit=10, now=LATER) == [user]
+        assert users.find(UserFilter(user_id=user.id), after=user.id, limit=10, now=LATER) == []
+        assert users.find(UserFilter(user_id=NOBODY), after=FIRST, limit=10, now=LATER) == []
+        assert users.find(UserFilter(phone=Phone("13800138000")), after=FIRST, limit=10, now=LATER) == [user]
+        assert users.find(UserFilter(phone=Phone("13700137000")), after=FIRST, limit=10, now=LATER) == []
+
+    @pytest.mark.parametrize(
+        ("state", "before", "then"),
+        [
+            (UserState.active(), Standing.ACTIVE, Standing.ACTIVE),
+            (UserState.frozen(until=LATER, reason="for a time"), Standing.FROZEN, Standing.ACTIVE),
+            (UserState.frozen(until=None, reason="for good"), Standing.FROZEN, Standing.FROZEN),
+            (UserState.closing(LATER), Standing.CLOSING, Standing.CLOSED),
+            (UserState("注销中"), Standing.CLOSING, Standing.CLOSING),
+            (UserState.closed(), Standing.CLOSED, Standing.CLOSED),
+            (UserState("封号"), Standing.UNKNOWN, Standing.UNKNOWN),
+            (UserState("", LATER), Standing.UNKNOWN, Standing.UNKNOWN),
+        ],
+    )
+    def test_users_are_found_by_what_their_state_comes_to_now(
+        self, users: UserRepository, state: UserState, before: Standing, then: Standing
+    ) -> None:
+        user = users.add(another_user(state=state))
+        for now, expected in [(LATER - timedelta(microseconds=1), before), (LATER, then)]:
+            assert user.state.standing(now) is expected
+            found = {
+                standing: users.find(UserFilter(standing=standing), after=FIRST, limit=10, now=now)
+                for standing in Standing
+            }
+            assert found == {standing: [user] if standing is expected else [] for standing in Standing}
+
+    @pytest.mark.parametrize(
+        ("prefix", "found"),
+        [
+            ("Anna", ["Anna", "Anna "]),
+            ("anna", ["anna"]),
+            ("Anna ", ["Anna "]),
+            ("Anna  ", []),
+            ("A", ["Anna", "Anna ", "A%na", "A_na"]),
+            ("A%", ["A%na"]),
+            ("A_", ["A_na"]),
+            ("%", []),
+            ("_", []),
+            ("nna", []),
+            ("张", ["张三", "张三丰"]),
+            ("张三", ["张三", "张三丰"]),
+            ("三", []),
+            ("𠮷", ["𠮷野家", "𠮷"]),
+            ("𠮷野", ["𠮷野家"]),
+            ("𠀋", []),
+            ("吉", ["吉野家"]),
+            ("é", ["é"]),
+            ("e", ["e\N{COMBINING ACUTE ACCENT}"]),
+            ("E", []),
+            ("a\\", ["a\\b"]),
+            ("a'", ["a'b"]),
+            ("*", ["*?["]),
+            (" ", [" Anna"]),
+        ],
+    )
+    def test_a_name_prefix_is_compared_sign_by_sign(
+        self, users: UserRepository, prefix: str, found: list[str | None]
+    ) -> None:
+        names = ["Anna", "anna", "Anna ", "A%na", "A_na", "张三", "张三丰", "𠮷野家", "𠮷", "吉野家"]
+        names += ["é", "e\N{COMBINING ACUTE ACCENT}", "a\\b", "a'b", "*?[", " Anna"]
+        for name in names:
+            users.add(another_user(user_name=name))
+        users.add(another_user(user_name=None))
+        assert self._names_found(users, prefix) == found
+
+    def test_an_empty_prefix_begins_every_name_and_none(self, users: UserRepository) -> None:
+        for name in ["Anna", "", None]:
+            users.add(another_user(user_name=name))
+        assert self._names_found(users, "") == ["Anna", "", None]
+
+    def test_who_is_found_meets_all_that_is_given(self, users: UserRepository) -> None:
+        user = users.add(new_user(user_name="Anna"))
+        users.add(another_user(user_name="Anna", state=UserState("封号")))
+        users.add(another_user(user_name="Bert"))
+        wanted = UserFilter(user_id=user.id, phone=user.phone, name_prefix="An", standing=Standing.ACTIVE)
+        assert users.find(wanted, after=FIRST, limit=10, now=LATER) == [user]
+        for other in [
+            evolve(wanted, user_id=NOBODY),
+            evolve(wanted, phone=Phone("13700137000")),
+            evolve(wanted, name_prefix="B"),
+            evolve(wanted, standing=Standing.FROZEN),
+        ]:
+            assert users.find(other, after=FIRST, limit=10, now=LATER) == []
+
+    def test_pages_of_a_filter_leave_nobody_out(self, users: UserRepository) -> None:
+        for number in range(7):
+            users.add(another_user(user_name="Anna" if number % 2 else "Bert"))
+        wanted = UserFilter(name_prefix="Bert")
+        first = users.find(wanted, after=FIRST, limit=3, now=LATER)
+        second = users.find(wanted, after=first[-1].id, limit=3, now=LATER)
+        assert [len(first), len(second)] == [3, 1]
+        assert [*first, *second] == users.find(wanted, after=FIRST, limit=10, now=LATER)

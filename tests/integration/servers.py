@@ -1,21 +1,26 @@
 """Real servers for tests: each its own process group, on a free loopback port, with a data folder of its own."""
 
 import http.client
+import io
 import json
 import os
 import random
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from unittest.mock import patch
 
 from attrs import define, field, frozen
+
+from menshen.entrypoints.cli.main import main
 
 COMMAND: tuple[str, ...] = (str(Path(sys.executable).with_name("menshen")),)
 
@@ -25,6 +30,8 @@ START_SECONDS = 60.0
 """How long a server may take to answer; the machine may be busy with other things."""
 
 ANSWER_SECONDS = 60.0
+
+IDLE_SECONDS = 5.0
 
 PASSWORD = "correct horse"
 
@@ -77,14 +84,29 @@ class Answer:
         assert isinstance(token, str)
         return token
 
+    @property
+    def refresh_token(self) -> str:
+        assert self.status == 200, self.body
+        token = self.json["data"]["refresh_token"]
+        assert isinstance(token, str)
+        return token
+
+    @property
+    def session_id(self) -> str:
+        assert self.status == 200, self.body
+        session_id = self.json["data"]["session_id"]
+        assert isinstance(session_id, str)
+        return session_id
+
 
 @define(eq=False)
 class Client:
-    """A caller that keeps its connection, as apps do."""
+    """A caller that keeps its connection, as apps do, but not one that the server closes soon for having been idle."""
 
     port: int
     seconds: float = ANSWER_SECONDS
     _connection: http.client.HTTPConnection | None = field(init=False, default=None)
+    _used_at: float = field(init=False, default=0.0)
 
     def request(
         self, method: str, path: str, body: Any = None, *, token: str | None = None, headers: Mapping[str, str] = {}
@@ -94,6 +116,8 @@ class Client:
             sent["token"] = token
         if body is not None:
             sent.setdefault("Content-Type", "application/json")
+        if time.monotonic() - self._used_at > IDLE_SECONDS:
+            self.close()
         if self._connection is None:
             self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.seconds)
         try:
@@ -105,19 +129,36 @@ class Client:
         except BaseException:
             self.close()
             raise
+        self._used_at = time.monotonic()
         return answer
 
     def register(self, phone: str, password: str = PASSWORD, **members: Any) -> Answer:
         return self.request("POST", "/api/user/register", {"phone": phone, "password": password, **members})
 
-    def login(self, phone: str, password: str = PASSWORD) -> Answer:
-        return self.request("POST", "/api/user/login", {"phone": phone, "password": password})
+    def login(self, phone: str, password: str = PASSWORD, **members: Any) -> Answer:
+        return self.request("POST", "/api/user/login", {"phone": phone, "password": password, **members})
+
+    def refresh(self, refresh_token: str) -> Answer:
+        return self.request("POST", "/api/user/token/refresh", {"refresh_token": refresh_token})
+
+    def sessions(self, token: str) -> list[dict[str, Any]]:
+        answer = self.request("GET", "/api/user/sessions", token=token)
+        assert answer.status == 200, answer.body
+        found = answer.json["data"]["sessions"]
+        assert isinstance(found, list)
+        return found
 
     def user_info(self, token: str) -> Answer:
         return self.request("GET", "/api/user/user_info", token=token)
 
     def logout(self, token: str) -> Answer:
         return self.request("POST", "/api/user/logout", token=token)
+
+    @property
+    def local_port(self) -> int:
+        assert self._connection is not None
+        port: int = self._connection.sock.getsockname()[1]
+        return port
 
     def close(self) -> None:
         if self._connection is not None:
@@ -194,6 +235,45 @@ class Server:
 
     def client(self, seconds: float = ANSWER_SECONDS) -> Client:
         return Client(self.port, seconds)
+
+    def menshen(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """One command on the data of this server, whether it runs or not."""
+        return subprocess.run(
+            [*self.command, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            env=self.environment,
+            timeout=60,
+            check=False,
+        )
+
+    def told(self, *arguments: str, stdin: str = "") -> Any:
+        """What a command that succeeds tells programs: strict JSON, and nothing on stderr.
+
+        It runs in the process of the tests: starting another takes most of a second, and ``menshen`` above does that.
+        """
+        out, err, typed = io.StringIO(), io.StringIO(), io.TextIOWrapper(io.BytesIO(stdin.encode()))
+        with redirect_stdout(out), redirect_stderr(err), patch("sys.stdin", typed):
+            code = main([*arguments, "--json"], self.environment)
+        assert (code, err.getvalue()) == (0, ""), err.getvalue()
+        return strict_json(out.getvalue())
+
+    def rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """What the database holds."""
+        with closing(sqlite3.connect(self.database, timeout=30)) as connection, connection:
+            return connection.execute(statement, parameters).fetchall()
+
+    def client_of(self, worker: int) -> Client:
+        """A caller whose connection is held by that worker process, for as long as it keeps it."""
+        for _ in range(200):
+            client = self.client()
+            assert client.request("GET", "/healthz").status == 200
+            if _holds(worker, client.local_port, self.port):
+                return client
+            client.close()
+        raise AssertionError("no connection comes to this worker")
 
     def start(self) -> None:
         """Start and wait until it is ready. A port that somebody takes meanwhile is not the server's fault."""
@@ -279,6 +359,20 @@ class Server:
             time.sleep(0.01)
 
 
+def _holds(pid: int, caller: int, port: int) -> bool:
+    """Whether a process holds the server's end of the connection between two loopback ports."""
+    inodes = set()
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[1].endswith(f":{port:04X}") and fields[2].endswith(f":{caller:04X}"):
+            inodes.add(f"socket:[{fields[9]}]")
+    held = set()
+    for handle in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            held.add(str(handle.readlink()))
+    return bool(inodes & held)
+
+
 @contextmanager
 def serving(folder: Path, command: Sequence[str] = COMMAND, **settings: str) -> Iterator[Server]:
     """A running server; *settings* without their prefix: ``WORKERS="2"``."""
@@ -304,6 +398,24 @@ def menshen(
         timeout=60,
         check=False,
     )
+
+
+def only_line(stderr: str) -> str:
+    """The one line in which a command tells why it did nothing."""
+    [line] = stderr.splitlines()
+    assert line.startswith("menshen: ")
+    return line
+
+
+def strict_json(text: str) -> Any:
+    """One JSON value on one line, without a constant that JSON does not know."""
+    assert text.endswith("\n")
+    assert text.count("\n") == 1
+    return json.loads(text, parse_constant=_no_constant)
+
+
+def _no_constant(name: str) -> Any:
+    raise AssertionError(f"{name} is no JSON")
 
 
 def assert_envelope(answer: Answer) -> None:

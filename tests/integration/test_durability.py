@@ -33,7 +33,7 @@ def set_up_weakly(connection, record):
     set_up(connection, record)
     connection.execute("PRAGMA synchronous = NORMAL")
 database._set_up_sqlite = set_up_weakly
-from menshen.entrypoints.cli import entry_point
+from menshen.entrypoints.cli.main import entry_point
 entry_point()
 """,
 )

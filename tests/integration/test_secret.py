@@ -283,7 +283,7 @@ def test_a_link_into_nowhere_is_not_followed(in_folder: Settings) -> None:
 def test_the_service_makes_its_secret_once_and_says_so_once(tmp_path: Path) -> None:
     said: list[str] = []
     settings = Settings(data_dir=tmp_path / "new" / "data", database_url="memory://")
-    token = open_service(settings, say=said.append).login.open_session.codec.encode(new_claims())
+    token = open_service(settings, say=said.append).authenticate.codec.encode(new_claims())
     assert said == [f"made a secret for the tokens: {settings.data_dir / FILE_NAME}"]
     assert stat.S_IMODE(settings.data_dir.stat().st_mode) & 0o077 == 0
     again = open_service(settings, say=said.append)

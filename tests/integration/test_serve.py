@@ -6,6 +6,7 @@ import signal
 import socket
 import sqlite3
 import stat
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 from attrs import Factory, define
 
-from .servers import PASSWORD, Client, Server, assert_envelope, clean_environment, free_port, menshen, serving
+from .servers import Client, Server, assert_envelope, clean_environment, free_port, menshen, only_line, serving
 
 PHONE = "13800138000"
 
@@ -36,7 +37,10 @@ class TestTheJourney:
         }
         assert (data["phone"], data["user_name"], data["state"], data["mid"]) == (PHONE, "张三", "正常", None)
         assert b'"account_balance":0.0000' in info.body
+        assert registered.json["data"].keys() == {"token_type", "expires_in", "session_id", "refresh_token"}
+        assert (registered.json["data"]["token_type"], registered.json["data"]["expires_in"]) == ("Bearer", 7 * 86400)
         logged_in = client.login("+86 138-0013-8000")
+        assert logged_in.json["data"].keys() == registered.json["data"].keys()
         assert logged_in.json["msg"] == "登陆成功"
         assert client.logout(registered.token).status == 200
         refused = client.user_info(registered.token)
@@ -362,6 +366,48 @@ def _eventually_ready(server: Server) -> None:
     raise AssertionError("it is not ready again")
 
 
+class TestHousekeeping:
+    # The same service, only that its rounds come at once and not every ten minutes.
+    COMMAND = (
+        sys.executable,
+        "-c",
+        """
+from functools import partial
+from menshen.entrypoints import housekeeper
+housekeeper.Housekeeper = partial(housekeeper.Housekeeper, interval_seconds=0.2)
+from menshen.entrypoints.cli.main import entry_point
+entry_point()
+""",
+    )
+
+    @pytest.mark.parametrize("workers", ["1", "2"])
+    def test_the_running_service_prunes_what_is_old_and_keeps_what_is_not(self, folder: Path, workers: str) -> None:
+        with serving(folder, self.COMMAND, WORKERS=workers) as server, server.client() as client:
+            old, kept, leaving = client.register(PHONE), client.login(PHONE), client.register("13900139000")
+            long_ago = "2020-01-01 00:00:00.000000"
+            server.rows("UPDATE x_session SET expires_at = ? WHERE id = ?", long_ago, old.session_id)
+            server.rows("UPDATE x_audit SET at = ? WHERE action = 'register' AND subject = 1", long_ago)
+            server.rows("UPDATE x_user SET state = '注销中', state_until = ? WHERE id = 2", long_ago)
+            end = time.monotonic() + 30
+            while server.rows("SELECT phone FROM x_user WHERE id = 2") != [(None,)] and time.monotonic() < end:
+                time.sleep(0.05)
+            assert server.rows("SELECT state, phone, password FROM x_user")[1:] == [("已注销", None, "")]
+            assert server.rows("SELECT id FROM x_session") == [(kept.session_id,)]
+            assert server.rows("SELECT id FROM x_audit WHERE action = 'register'") == [(4,)]
+            assert client.user_info(kept.token).status == 200
+            assert client.user_info(old.token).reason == "session_unknown"
+            assert client.user_info(leaving.token).reason == "user_not_active"
+            assert client.register("13900139000").status == 200
+            assert '"pruned 1 sessions, 1 audit entries, 1 accounts"' in server.log or workers == "2"
+
+    def test_it_does_not_hold_up_the_end_of_the_service(self, folder: Path) -> None:
+        with serving(folder, WORKERS="2") as server:
+            begin = time.monotonic()
+            server.terminate()
+            assert server.wait() == 0
+            assert time.monotonic() - begin < 5
+
+
 class TestRefusingToStart:
     """One clear line on stderr, nothing on stdout, and an exit code."""
 
@@ -373,6 +419,12 @@ class TestRefusingToStart:
             ({"TIME_ZONE": "Moon/Sea"}, "MENSHEN_TIME_ZONE"),
             ({"ACCESS_TOKEN_TTL": "soon"}, "MENSHEN_ACCESS_TOKEN_TTL"),
             ({"MULTI_DEVICE_LOGIN": "perhaps"}, "MENSHEN_MULTI_DEVICE_LOGIN"),
+            ({"MULTI_DEVICE_LOGIN": "false", "DEVICE_POLICY": "multi"}, "MENSHEN_DEVICE_POLICY"),
+            ({"DEVICE_POLICY": "two"}, "MENSHEN_DEVICE_POLICY"),
+            ({"DEVICE_POLICY": '{"phone": 1, "phone": 2}'}, "MENSHEN_DEVICE_POLICY"),
+            ({"DEVICE_POLICY": '{"fridge": 1}'}, "'fridge' names no device type"),
+            ({"AUDIENCE": "menshen-admins"}, "MENSHEN_ADMIN_AUDIENCE"),
+            ({"SESSION_IDLE_TTL": "0"}, "MENSHEN_SESSION_IDLE_TTL"),
             ({"DATABASE_URL": "mongodb://localhost/x"}, "MENSHEN_DATABASE_URL"),
             ({"SECRET_KEY": "XPay"}, "at least 32 bytes"),
             ({"SECRET_KEY": "too short, by one byte to be 32"}, "at least 32 bytes"),
@@ -385,7 +437,7 @@ class TestRefusingToStart:
         settings = {"PORT": str(free_port()), **settings}
         done = menshen("serve", folder=tmp_path, **settings)
         assert done.returncode == 2
-        assert said in _only_line(done.stderr)
+        assert said in only_line(done.stderr)
         assert done.stdout == ""
         secret = settings.get("SECRET_KEY")
         assert secret is None or secret == "XPay" or secret not in done.stderr
@@ -395,18 +447,18 @@ class TestRefusingToStart:
             port = str(other.getsockname()[1])
             done = menshen("serve", folder=tmp_path, PORT=port)
         assert done.returncode == 1
-        assert port in _only_line(done.stderr)
+        assert port in only_line(done.stderr)
 
     def test_a_port_on_which_another_menshen_listens(self, tmp_path: Path, server: Server) -> None:
         done = menshen("serve", folder=tmp_path, PORT=str(server.port))
         assert done.returncode == 1
-        assert str(server.port) in _only_line(done.stderr)
+        assert str(server.port) in only_line(done.stderr)
 
     def test_a_data_folder_that_is_a_file(self, tmp_path: Path) -> None:
         (tmp_path / "data").write_text("")
         done = menshen("serve", folder=tmp_path, DATA_DIR=str(tmp_path / "data"), PORT=str(free_port()))
         assert done.returncode == 1
-        assert "data" in _only_line(done.stderr)
+        assert "data" in only_line(done.stderr)
 
     def test_a_database_that_is_none(self, tmp_path: Path) -> None:
         (tmp_path / "menshen-data").mkdir()
@@ -414,7 +466,7 @@ class TestRefusingToStart:
         (tmp_path / "menshen-data" / "secret.key").write_text("7b1f0c5e9a3d48e2b6c4f1a09d8e7c6b5a4f3e2d1c0b")
         done = menshen("serve", folder=tmp_path, PORT=str(free_port()))
         assert done.returncode == 1
-        assert "not a database" in _only_line(done.stderr)
+        assert "not a database" in only_line(done.stderr)
 
     def test_a_wrong_command(self, tmp_path: Path) -> None:
         done = menshen("sreve", folder=tmp_path)
@@ -422,65 +474,11 @@ class TestRefusingToStart:
         assert "usage" in done.stderr
 
 
-def _only_line(stderr: str) -> str:
-    [line] = stderr.splitlines()
-    assert line.startswith("menshen: ")
-    return line
-
-
 class TestTheOtherCommands:
     @pytest.fixture
     def here(self, tmp_path: Path) -> Path:
         # A data folder below the current one, as the default is.
         return tmp_path
-
-    def test_a_user_is_made_and_shown(self, here: Path) -> None:
-        made = menshen(
-            "user", "create", "138-0013-8000", "--name", "张三", "--json", folder=here, stdin="correct horse\n"
-        )
-        assert made.returncode == 0, made.stderr
-        table = json.loads(made.stdout)
-        assert (table["phone"], table["user_name"], table["account_balance"]) == (PHONE, "张三", "0.0000")
-        assert "password" not in made.stdout
-        assert "made a secret" in made.stderr
-        assert (here / "menshen-data" / "menshen.sqlite3").exists()
-        for name in (PHONE, "+8613800138000", str(table["id"])):
-            shown = menshen("user", "show", name, "--json", folder=here)
-            assert shown.returncode == 0
-            assert json.loads(shown.stdout) == table
-        for_people = menshen("user", "show", PHONE, folder=here)
-        assert PHONE in for_people.stdout
-        assert "argon2" not in for_people.stdout
-
-    def test_a_user_made_at_the_command_line_logs_in_over_http(self, server: Server, client: Client) -> None:
-        settings = {"DATA_DIR": str(server.data_dir)}
-        done = menshen("user", "create", "13700137000", folder=server.folder, stdin=f"{PASSWORD}\r\n", **settings)
-        assert done.returncode == 0, done.stderr
-        assert client.login("13700137000").status == 200
-        again = menshen("user", "create", "13700137000", folder=server.folder, stdin="another one\n", **settings)
-        assert again.returncode == 1
-        assert "phone_taken" in _only_line(again.stderr)
-        assert again.stdout == ""
-
-    @pytest.mark.parametrize(
-        ("phone", "password", "reason"),
-        [
-            ("12345", "correct horse", "phone_invalid"),
-            (PHONE, "short", "password_length"),
-            (PHONE, "", "password_length"),
-        ],
-    )
-    def test_a_refusal_is_told_with_its_reason(self, here: Path, phone: str, password: str, reason: str) -> None:
-        settings = {"DATABASE_URL": "memory://", "SECRET_KEY": "7b1f0c5e9a3d48e2b6c4f1a09d8e7c6b5a4f3e2d1c0b"}
-        done = menshen("user", "create", phone, folder=here, stdin=f"{password}\n", **settings)
-        assert done.returncode == 1
-        assert reason in _only_line(done.stderr)
-
-    def test_a_user_who_is_not_there(self, here: Path) -> None:
-        settings = {"DATABASE_URL": "memory://", "SECRET_KEY": "7b1f0c5e9a3d48e2b6c4f1a09d8e7c6b5a4f3e2d1c0b"}
-        done = menshen("user", "show", "999", folder=here, **settings)
-        assert done.returncode == 1
-        assert _only_line(done.stderr) == "menshen: there is no such user"
 
     def test_the_settings_are_shown_without_the_secret(self, here: Path) -> None:
         secret = "7b1f0c5e9a3d48e2b6c4f1a09d8e7c6b5a4f3e2d1c0b"
@@ -498,7 +496,7 @@ class TestTheOtherCommands:
     def test_a_setting_that_is_none_is_warned_of(self, here: Path) -> None:
         done = menshen("settings", folder=here, PROT="8123")
         assert done.returncode == 0
-        assert "did you mean MENSHEN_PORT?" in _only_line(done.stderr)
+        assert "did you mean MENSHEN_PORT?" in only_line(done.stderr)
 
     @pytest.mark.parametrize("arguments", [[], ["user"], ["user", "create"], ["user", "show", "1", "2"], ["--nothing"]])
     def test_wrong_usage(self, here: Path, arguments: list[str]) -> None:
@@ -508,7 +506,7 @@ class TestTheOtherCommands:
         for command in (["settings"], ["user", "show", "1"]):
             done = menshen(*command, folder=here, PORT="0")
             assert done.returncode == 2
-            assert "MENSHEN_PORT" in _only_line(done.stderr)
+            assert "MENSHEN_PORT" in only_line(done.stderr)
 
 
 def test_the_environment_of_the_tests_does_not_reach_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ COMMAND = (
     f"""
 from menshen.entrypoints import server
 server.BODY_SECONDS = server.HEADER_SECONDS = {LIMIT_SECONDS}
-from menshen.entrypoints.cli import entry_point
+from menshen.entrypoints.cli.main import entry_point
 entry_point()
 """,
 )

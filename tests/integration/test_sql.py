@@ -6,24 +6,29 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from sqlalchemy import event, text
 
+from menshen.adapters.sql.audit import SqlAuditLog
 from menshen.adapters.sql.database import WAIT_SECONDS, Database, ForeignSchema, open_database
 from menshen.adapters.sql.sessions import SqlSessionRepository
+from menshen.adapters.sql.unit_of_work import SqlUnitOfWork
 from menshen.adapters.sql.users import SqlUserRepository
-from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.errors import PhoneTaken, StoreUnavailable
-from menshen.domain.ports import SessionRepository, UserRepository
-from menshen.domain.sessions import EndReason, Session, SessionEnd, SessionId
-from menshen.domain.users import Phone, UserId
+from menshen.domain.ports import AuditLog, SessionRepository, Transaction, UnitOfWork, UserRepository
+from menshen.domain.sessions import EndReason, SessionEnd, SessionId
+from menshen.domain.users import Phone
 
-from ..contracts.sessions import SessionRepositoryContract
-from ..contracts.users import UserRepositoryContract, new_user
+from ..contracts.audit import AuditLogContract, new_event
+from ..contracts.sessions import EndingSessionsContract, SessionRepositoryContract, UsingSessionsContract, new_session
+from ..contracts.units_of_work import UnitOfWorkContract
+from ..contracts.users import FindingUsersContract, SavingUsersContract, UserRepositoryContract, new_user
 from .servers import clean_environment
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -31,10 +36,6 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 def opened(path: Path, connections: int = 4) -> Database:
     return open_database(f"sqlite:///{path}", connections=connections)
-
-
-def session_of(user_id: UserId, name: str = "a-session") -> Session:
-    return Session(id=SessionId(name), user_id=user_id, started_at=NOW, expires_at=NOW + timedelta(days=7))
 
 
 @pytest.fixture
@@ -50,20 +51,56 @@ def database(path: Path) -> Iterator[Database]:
     database.close()
 
 
+@pytest.fixture
+def users(database: Database) -> UserRepository:
+    return SqlUserRepository(database)
+
+
+@pytest.fixture
+def sessions(database: Database) -> SessionRepository:
+    return SqlSessionRepository(database)
+
+
+@pytest.fixture
+def audit(database: Database) -> AuditLog:
+    return SqlAuditLog(database)
+
+
+@pytest.fixture
+def work(database: Database) -> UnitOfWork:
+    return SqlUnitOfWork(database)
+
+
 class TestSqlUserRepository(UserRepositoryContract):
-    @pytest.fixture
-    def users(self, database: Database) -> UserRepository:
-        return SqlUserRepository(database)
+    pass
+
+
+class TestSavingSqlUsers(SavingUsersContract):
+    pass
+
+
+class TestFindingSqlUsers(FindingUsersContract):
+    pass
 
 
 class TestSqlSessionRepository(SessionRepositoryContract):
-    @pytest.fixture
-    def users(self, database: Database) -> UserRepository:
-        return SqlUserRepository(database)
+    pass
 
-    @pytest.fixture
-    def sessions(self, database: Database) -> SessionRepository:
-        return SqlSessionRepository(database)
+
+class TestEndingSqlSessions(EndingSessionsContract):
+    pass
+
+
+class TestUsingSqlSessions(UsingSessionsContract):
+    pass
+
+
+class TestSqlAuditLog(AuditLogContract):
+    pass
+
+
+class TestSqlUnitOfWork(UnitOfWorkContract):
+    pass
 
 
 class TestTheSchema:
@@ -112,10 +149,22 @@ class TestTheSchema:
         database.close()
         assert _schema(path) == before
 
-    def test_both_tables_but_an_older_column_set_is_refused(self, database: Database, path: Path) -> None:
-        _run(path, "ALTER TABLE x_session DROP COLUMN end_reason")
-        with pytest.raises(ForeignSchema, match="x_session"):
+    @pytest.mark.parametrize(
+        ("older", "named"),
+        [
+            ("ALTER TABLE x_session DROP COLUMN end_reason", "x_session"),
+            ("ALTER TABLE x_user DROP COLUMN device_policy", "x_user"),
+            ("DROP TABLE x_audit", "x_session"),
+        ],
+    )
+    def test_tables_of_an_older_version_are_not_touched(
+        self, database: Database, path: Path, older: str, named: str
+    ) -> None:
+        _run(path, older)
+        before = _schema(path)
+        with pytest.raises(ForeignSchema, match=named):
             database.prepare()
+        assert _schema(path) == before
 
     def test_somebody_elses_tables_may_stand_beside_ours(self, path: Path) -> None:
         _run(path, "CREATE TABLE cart (id INTEGER PRIMARY KEY)")
@@ -174,6 +223,46 @@ class TestWhatIsInForce:
             users.add(new_user())
         _run(path, "DELETE FROM x_user")
         assert users.add(new_user()).id > first.id
+
+
+class TestTwoNodes:
+    """Two databases on one file lock as two processes do: nothing in this process makes one wait for the other."""
+
+    @pytest.fixture
+    def nodes(self, path: Path) -> Iterator[tuple[Database, Database]]:
+        nodes = opened(path), opened(path)
+        nodes[0].prepare()
+        yield nodes
+        for node in nodes:
+            node.close()
+
+    def test_none_loses_what_the_other_wrote(self, nodes: tuple[Database, Database]) -> None:
+        user_id = SqlUserRepository(nodes[0]).add(new_user()).id
+
+        def add_one(tx: Transaction) -> None:
+            user = tx.users.locked(user_id)
+            assert user is not None
+            tx.users.save(evolve(user, fee_percentage=user.fee_percentage + 1))
+
+        def add(number: int) -> None:
+            for _ in range(10):
+                SqlUnitOfWork(nodes[number % 2]).transact(add_one)
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(add, range(4)))
+        user = SqlUserRepository(nodes[1]).by_id(user_id)
+        assert user is not None
+        assert user.fee_percentage == 4 + 40
+
+    def test_what_one_ended_is_over_for_the_other(self, nodes: tuple[Database, Database]) -> None:
+        here, there = SqlSessionRepository(nodes[0]), SqlSessionRepository(nodes[1])
+        session = new_session(SqlUserRepository(nodes[0]).add(new_user()).id)
+        here.add(session)
+        assert there.by_id(session.id) == session
+        end = SessionEnd(NOW, EndReason.LOGGED_OUT)
+        assert here.end([session.id], end) == 1
+        assert there.by_id(session.id) == evolve(session, end=end)
+        assert there.end([session.id], SessionEnd(NOW, EndReason.KICKED)) == 0
 
 
 class TestMoney:
@@ -243,10 +332,20 @@ class TestALockedDatabase:
         assert SqlSessionRepository(database).presence(user.id, SessionId("none")) is not None
         database.ping()
         with pytest.raises(StoreUnavailable):
-            SqlSessionRepository(database).admit(session_of(user.id), DevicePolicy())
+            SqlSessionRepository(database).add(new_session(user.id))
+        with pytest.raises(StoreUnavailable):
+            SqlAuditLog(database).append(new_event(user.id))
         other.close()
-        SqlSessionRepository(database).admit(session_of(user.id), DevicePolicy())
-        assert SqlSessionRepository(database).end(SessionId("a-session"), SessionEnd(NOW, EndReason.LOGGED_OUT))
+        session = new_session(user.id)
+        SqlSessionRepository(database).add(session)
+        assert SqlSessionRepository(database).end([session.id], SessionEnd(NOW, EndReason.LOGGED_OUT)) == 1
+
+    @pytest.mark.usefixtures("lock")
+    def test_work_is_not_begun_that_could_not_be_kept(self, database: Database) -> None:
+        begun: list[Transaction] = []
+        with pytest.raises(StoreUnavailable):
+            SqlUnitOfWork(database).transact(begun.append)
+        assert begun == []
 
     def test_writes_of_one_process_queue_for_a_bounded_time(self, database: Database) -> None:
         with database.writing():

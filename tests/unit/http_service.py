@@ -6,28 +6,41 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
+import falcon
 from attrs import define, evolve, frozen
+from falcon.inspect import inspect_routes
 from falcon.testing import Result, TestClient, create_environ
 
-from menshen.adapters.memory.fakes import FakeClock, FakePasswordHasher, FakeRandomIds, FakeTokenCodec
+from menshen.adapters.memory.audit import MemoryAuditLog
+from menshen.adapters.memory.fakes import (
+    FakeClock,
+    FakeLastSeen,
+    FakePasswordHasher,
+    FakeRandomIds,
+    FakeRefreshTokenCodec,
+    FakeTokenCodec,
+)
 from menshen.adapters.memory.sessions import MemorySessionRepository
-from menshen.adapters.memory.store import MemoryStore
+from menshen.adapters.memory.store import MemoryStore, MemoryUnitOfWork
 from menshen.adapters.memory.users import MemoryUserRepository
+from menshen.domain.actors import Actor
 from menshen.domain.ports import (
     PasswordHasher,
+    RefreshTokenCodec,
     SessionRepository,
     TokenCodec,
     UserRepository,
     Verdict,
 )
-from menshen.domain.sessions import Presence, Session, SessionEnd, SessionId
-from menshen.domain.users import NewUser, Phone, User, UserId
+from menshen.domain.sessions import Session, SessionId
+from menshen.domain.users import Phone, User
+from menshen.entrypoints.accounts import Accounts
 from menshen.entrypoints.http.app import create_app
 from menshen.entrypoints.settings import Settings
-from menshen.entrypoints.wiring import Adapters, Service, wire
+from menshen.entrypoints.wiring import Adapters, Service, Store, wire
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -39,6 +52,22 @@ REGISTER = "/api/user/register"
 LOGIN = "/api/user/login"
 LOGOUT = "/api/user/logout"
 USER_INFO = "/api/user/user_info"
+REFRESH = "/api/user/token/refresh"
+SESSIONS = "/api/user/sessions"
+CHANGE_PASSWORD = "/api/user/password"
+PROFILE = "/api/user/profile"
+ACCOUNT = "/api/user"
+ADMIN_LOGIN = "/api/admin/login"
+ADMIN_REFRESH = "/api/admin/token/refresh"
+ADMIN_LOGOUT = "/api/admin/logout"
+ADMIN_USERS = "/api/admin/users"
+AUDIT = "/api/admin/audit"
+EXPLAIN = "/api/admin/explain"
+
+ADMIN_PHONE = "13700137000"
+
+NO_BODY = object()
+"""Stands for a request without a body."""
 
 
 @define(kw_only=True)
@@ -59,6 +88,14 @@ class HttpService:
         headers["Content-Type"] = content_type
         return self.client.simulate_post(path, body=body, headers=headers, remote_addr=ADDRESS)
 
+    def request(self, method: str, path: str, body: object = NO_BODY, **headers: str) -> Result:
+        """Any request; *path* may hold a query. *body*, where there is one, goes as JSON."""
+        if body is NO_BODY:
+            return self.client.simulate_request(method, path, headers=headers, remote_addr=ADDRESS)
+        headers["Content-Type"] = "application/json"
+        text = json.dumps(body).encode()
+        return self.client.simulate_request(method, path, body=text, headers=headers, remote_addr=ADDRESS)
+
     def register(self, phone: str = PHONE, password: str = PASSWORD, **more: object) -> Result:
         return self.post(REGISTER, {"phone": phone, "password": password, **more})
 
@@ -73,6 +110,23 @@ class HttpService:
         if token is not None:
             headers["token"] = token
         return self.client.simulate_get(USER_INFO, headers=headers)
+
+    def refresh(self, refresh_token: object) -> Result:
+        return self.post(REFRESH, {"refresh_token": refresh_token})
+
+    def admin(self, phone: str = ADMIN_PHONE) -> str:
+        """Make an admin of the user with *phone*, who is registered if need be, and open an admin session."""
+        if not any(user.phone == Phone(phone) for user in self.store.users.values()):
+            self.registered(phone)
+        self.service.operate.set_admin(self.user(phone).id, is_admin=True, actor=Actor.operator("root"))
+        return granted(self.admin_login(phone))
+
+    def admin_login(self, phone: str = ADMIN_PHONE, password: str = PASSWORD, **more: object) -> Result:
+        return self.post(ADMIN_LOGIN, {"phone": phone, "password": password, **more})
+
+    def session(self, session_id: str) -> Session:
+        """What the store holds of a session."""
+        return self.store.sessions[SessionId(session_id)]
 
     def user(self, phone: str = PHONE) -> User:
         """What the store holds of the user with *phone*."""
@@ -92,6 +146,8 @@ def serve(
     sessions: SessionRepository | None = None,
     hasher: PasswordHasher | None = None,
     codec: TokenCodec | None = None,
+    admin_codec: TokenCodec | None = None,
+    refresh_codec: RefreshTokenCodec | None = None,
     common_passwords: Iterable[str] = (),
     ping: Callable[[], None] = lambda: None,
 ) -> HttpService:
@@ -99,56 +155,104 @@ def serve(
     settings = settings or Settings(time_zone=SHANGHAI)
     clock = clock or FakeClock()
     store = MemoryStore()
+    users = users or MemoryUserRepository(store)
+    sessions = sessions or MemorySessionRepository(store)
+    audit = MemoryAuditLog(store)
     service = wire(
         settings,
         Adapters(
-            users=users or MemoryUserRepository(store),
-            sessions=sessions or MemorySessionRepository(store),
+            store=Store(
+                users=users,
+                sessions=sessions,
+                audit=audit,
+                work=MemoryUnitOfWork(store, users, sessions, audit),
+                ping=ping,
+            ),
             hasher=hasher or FakePasswordHasher(),
             codec=codec or FakeTokenCodec(),
+            admin_codec=admin_codec or FakeTokenCodec("admin"),
+            refresh_codec=refresh_codec or FakeRefreshTokenCodec(),
+            last_seen=FakeLastSeen(sessions),
             clock=clock,
             ids=FakeRandomIds(),
             common_passwords=frozenset(common_passwords),
-            ping=ping,
         ),
     )
     client = TestClient(create_app(service, settings))
     return HttpService(settings=settings, clock=clock, store=store, service=service, client=client)
 
 
+class Mine:
+    """A resource that knows nothing of menshen but ``req.context``."""
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, **params: str) -> None:
+        user = getattr(req.context, "user", None)
+        resp.media = {"user": None if user is None else user.phone.digits, **params}
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, **params: str) -> None:
+        self.on_get(req, resp, **params)
+
+
+def sink(req: falcon.Request, resp: falcon.Response, **params: str) -> None:
+    resp.media = {"sink": req.path}
+
+
+class Embedded:
+    """An app of somebody else's, with our accounts in it."""
+
+    def __init__(
+        self,
+        *,
+        default_deny: bool = False,
+        exempt: Iterable[str] = (),
+        settings: Settings | None = None,
+        middleware: Iterable[Any] = (),
+        mount: bool = True,
+        **options: Any,
+    ) -> None:
+        self.http = serve(settings)
+        self.accounts = Accounts(self.http.service, self.http.settings)
+        guards: list[Any] = [self.accounts.default_deny(exempt=exempt)] if default_deny else []
+        self.app: falcon.App[falcon.Request, falcon.Response] = falcon.App(middleware=[*middleware, *guards], **options)
+        if mount:
+            self.accounts.mount(self.app)
+        self.client = TestClient(self.app)
+
+    def request(self, method: str, path: str, body: object = NO_BODY, **headers: str) -> Result:
+        """The same as HttpService.request, to this app."""
+        text = None if body is NO_BODY else json.dumps(body)
+        headers |= {} if text is None else {"Content-Type": "application/json"}
+        return self.client.simulate_request(method, path, body=text, headers=headers, remote_addr=ADDRESS)
+
+    def get(self, path: str, token: str | None = None) -> Result:
+        return self.client.simulate_get(path, headers={} if token is None else {"token": token})
+
+    def post(self, path: str, body: object) -> Result:
+        return self.client.simulate_post(path, json=body)
+
+    def registered(self) -> str:
+        return granted(self.post(REGISTER, {"phone": PHONE, "password": PASSWORD}))
+
+
 @frozen
-class FailingUsers:
-    """UserRepository of which every method raises *error*."""
+class Failing:
+    """Any repository, of which every method raises *error*."""
 
     error: Exception
 
-    def add(self, user: NewUser) -> User:
-        raise self.error
+    def __getattr__(self, name: str) -> Any:
+        def fail(*arguments: object, **named: object) -> None:
+            raise self.error
 
-    def by_id(self, user_id: UserId) -> User | None:
-        raise self.error
-
-    def by_phone(self, phone: Phone) -> User | None:
-        raise self.error
-
-    def replace_password_hash(self, user_id: UserId, *, old: str, new: str) -> bool:
-        raise self.error
+        return fail
 
 
-@frozen
-class FailingSessions:
-    """SessionRepository of which every method raises *error*."""
+def failing_users(error: Exception) -> UserRepository:
+    return cast(UserRepository, Failing(error))
 
-    error: Exception
 
-    def admit(self, newcomer: Session, policy: object) -> None:
-        raise self.error
-
-    def end(self, session_id: SessionId, end: SessionEnd) -> bool:
-        raise self.error
-
-    def presence(self, user_id: UserId, session_id: SessionId) -> Presence | None:
-        raise self.error
+def failing_sessions(error: Exception) -> SessionRepository:
+    return cast(SessionRepository, Failing(error))
 
 
 @frozen
@@ -202,20 +306,71 @@ def envelope(result: Result) -> dict[str, Any]:
 def granted(result: Result) -> str:
     """The token of a login or a registration that succeeded."""
     body = envelope(result)
-    assert (result.status_code, body["code"], body["data"]) == (200, 200, ""), body
+    assert (result.status_code, body["code"]) == (200, 200), body
+    assert set(body["data"]) == {"token_type", "expires_in", "session_id", "refresh_token"}, body
     token = body["token"]
     assert isinstance(token, str), f"token: {token!r}"
     assert token, "an empty token"
     return token
 
 
-def refused(result: Result, code: int, reason: str, msg: str | None = None) -> None:
+def session_of(result: Result) -> str:
+    """The id of the session that a login or a registration opened."""
+    granted(result)
+    session_id = envelope(result)["data"]["session_id"]
+    assert isinstance(session_id, str), session_id
+    return session_id
+
+
+def refresh_token_of(result: Result) -> str:
+    """The refresh token of a login, a registration or a refresh."""
+    granted(result)
+    token = envelope(result)["data"]["refresh_token"]
+    assert isinstance(token, str), token
+    return token
+
+
+def refused(result: Result, code: int, reason: str, msg: str | None = None, data: object = "") -> None:
     """The answer is this refusal, by status and by body."""
     body = envelope(result)
     assert (result.status_code, body["code"], body["reason"]) == (code, code, reason), (result.status, body)
-    assert body["data"] == "", body
+    assert body["data"] == data, body
     assert "token" not in body, body
     assert msg is None or body["msg"] == msg, body
+
+
+def done(result: Result, msg: str | None = None) -> Any:
+    """The ``data`` of an answer that says it is done."""
+    body = envelope(result)
+    assert (result.status_code, body["code"]) == (200, 200), (result.status, body)
+    assert "token" not in body, body
+    assert msg is None or body["msg"] == msg, body
+    return body["data"]
+
+
+@frozen
+class Route:
+    """A method of a route of the app: its URI template, and a path that fits it."""
+
+    method: str
+    template: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.template}"
+
+
+def routes_of(http: HttpService, prefix: str = "/api/") -> list[Route]:
+    """Every method of every route below *prefix*, as the app itself has them."""
+    return [
+        Route(
+            method.method, route.path, route.path.replace("{user_id:int}", "1").replace("{session_id}", "fake-session")
+        )
+        for route in inspect_routes(http.client.app)
+        if route.path.startswith(prefix)
+        for method in route.methods
+        if not method.internal
+    ]
 
 
 def short(value: object) -> str:

@@ -1,18 +1,60 @@
 """The whole service over memory and stand-ins, for the tests of the use cases."""
 
-from attrs import evolve, field, frozen
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 
-from menshen.adapters.memory.fakes import FakeClock, FakePasswordHasher, FakeRandomIds, FakeTokenCodec
+from attrs import define, evolve, field, frozen
+
+from menshen.adapters.memory.fakes import (
+    FakeClock,
+    FakeLastSeen,
+    FakePasswordHasher,
+    FakeRandomIds,
+    FakeRefreshTokenCodec,
+    FakeTokenCodec,
+)
 from menshen.adapters.memory.sessions import MemorySessionRepository
 from menshen.adapters.memory.store import MemoryStore
 from menshen.adapters.memory.users import MemoryUserRepository
-from menshen.domain.use_cases.login import Granted
+from menshen.domain.actors import Actor
+from menshen.domain.audit import Action, AuditEvent
+from menshen.domain.device_policy import DevicePolicy
+from menshen.domain.devices import NO_CLIENT, Client, Device, DeviceType
+from menshen.domain.ports import Verdict
+from menshen.domain.sessions import Session, SessionId
+from menshen.domain.use_cases.granting import Granted
 from menshen.domain.users import User, UserState
 from menshen.entrypoints.settings import Settings
-from menshen.entrypoints.wiring import Adapters, Service, wire
+from menshen.entrypoints.wiring import Adapters, Service, memory_store, wire
 
 PHONE = "13800138000"
+OTHER_PHONE = "13900139000"
 PASSWORD = "a good password"
+WRONG_PASSWORD = "a wrong password"
+
+SECOND = timedelta(seconds=1)
+MOMENT = timedelta(microseconds=1)
+
+OPERATOR = Actor.operator("root")
+
+
+def client_on(
+    kind: str = "other",
+    device_id: str | None = None,
+    name: str | None = None,
+    *,
+    remember: bool = False,
+    address: str | None = "198.51.100.7",
+    user_agent: str | None = None,
+) -> Client:
+    """A client on a device of that type."""
+    device = Device(DeviceType(kind), device_id, name)
+    return Client(device=device, remember=remember, address=address, user_agent=user_agent)
+
+
+def told_of(device: Device) -> Device:
+    """What the sessions that a device has ended are told of it."""
+    return evolve(device, id=None)
 
 
 @frozen
@@ -24,18 +66,27 @@ class House:
     clock: FakeClock = field(factory=FakeClock)
     hasher: FakePasswordHasher = field(factory=FakePasswordHasher)
     codec: FakeTokenCodec = field(factory=FakeTokenCodec)
+    admin_codec: FakeTokenCodec = field(factory=lambda: FakeTokenCodec("admin"))
+    refresh_codec: FakeRefreshTokenCodec = field(factory=FakeRefreshTokenCodec)
     service: Service = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         adapters = Adapters(
-            users=self.users,
-            sessions=self.sessions,
+            store=memory_store(self.store),
             hasher=self.hasher,
             codec=self.codec,
+            admin_codec=self.admin_codec,
+            refresh_codec=self.refresh_codec,
+            last_seen=FakeLastSeen(self.sessions),
             clock=self.clock,
             ids=FakeRandomIds(),
         )
         object.__setattr__(self, "service", wire(self.settings, adapters))
+
+    @classmethod
+    def with_policy(cls, table: Mapping[str, int | str]) -> "House":
+        """A house under the device policy that *table* makes."""
+        return cls(Settings(device_policy=DevicePolicy.from_table(table)))
 
     @property
     def users(self) -> MemoryUserRepository:
@@ -45,14 +96,55 @@ class House:
     def sessions(self) -> MemorySessionRepository:
         return MemorySessionRepository(self.store)
 
+    @property
+    def events(self) -> list[AuditEvent]:
+        """All that the audit log holds, oldest first."""
+        return [entry.event for entry in self.store.audit.values()]
+
+    def events_of(self, *actions: Action) -> list[AuditEvent]:
+        return [event for event in self.events if event.action in actions]
+
     def register(self, phone: str = PHONE) -> User:
         return self.service.register_user(phone=phone, password=PASSWORD)
 
-    def login(self, phone: str = PHONE, password: str = PASSWORD) -> Granted:
-        return self.service.login(phone=phone, password=password)
+    def register_admin(self, phone: str = PHONE) -> User:
+        return self.service.operate.set_admin(self.register(phone).id, is_admin=True, actor=OPERATOR)
+
+    def login(
+        self,
+        phone: str = PHONE,
+        password: str = PASSWORD,
+        client: Client = NO_CLIENT,
+        *,
+        replacing: SessionId | None = None,
+    ) -> Granted:
+        return self.service.login(phone=phone, password=password, client=client, replacing=replacing)
+
+    def admin_login(self, phone: str = PHONE, password: str = PASSWORD, client: Client = NO_CLIENT) -> Granted:
+        return self.service.admin_login(phone=phone, password=password, client=client)
+
+    def authenticate(self, granted: Granted) -> Session:
+        """Show the access token, as the next request does."""
+        return self.service.authenticate(granted.access_token).session
+
+    def live(self, user: User) -> list[SessionId]:
+        """The live sessions of a user, of every kind."""
+        return [session.id for session in self.service.sessions_of(user.id)]
+
+    def stored(self, what: Granted | Session) -> Session:
+        """The session as the store holds it by now."""
+        return self.store.sessions[what.id if isinstance(what, Session) else what.session.id]
+
+    def user(self, user: User) -> User:
+        """The user as the store holds it by now."""
+        return self.store.users[user.id]
 
     def freeze(self, user: User) -> None:
-        self.store.users[user.id] = evolve(self.store.users[user.id], state=UserState("冻结"))
+        """Freeze *user*, as an operator of the tutorial's might, in the table."""
+        self.put_state(user, UserState("冻结"))
+
+    def put_state(self, user: User, state: UserState) -> None:
+        self.store.users[user.id] = evolve(self.store.users[user.id], state=state)
 
     def forget(self, user: User) -> None:
         """Delete *user*, as an operator might in the table."""
@@ -63,3 +155,22 @@ class House:
 
     def hash_of(self, user: User) -> str:
         return self.store.users[user.id].password_hash
+
+
+@define
+class MeddlingHasher:
+    """A hasher during whose work something happens: *before* it hashes, or *after* it has judged, each time."""
+
+    house: House
+    after: Callable[[], object] = lambda: None
+    before: Callable[[], object] = lambda: None
+    verdicts: list[Verdict] = field(factory=list)
+
+    def hash(self, password: str) -> str:
+        self.before()
+        return self.house.hasher.hash(password)
+
+    def verify(self, password: str, password_hash: str | None) -> Verdict:
+        self.verdicts.append(self.house.hasher.verify(password, password_hash))
+        self.after()
+        return self.verdicts[-1]

@@ -10,7 +10,7 @@ import pytest
 from attrs import frozen
 
 from menshen.domain import errors
-from menshen.domain.errors import Refusal, Unauthenticated, Unavailable
+from menshen.domain.errors import Refusal, SessionOver, Unauthenticated, Unavailable
 from menshen.entrypoints.http.errors import ANSWERS
 
 ROOT = Path(__file__).parents[2]
@@ -79,8 +79,8 @@ def adapter_of(name: str) -> str:
 
 
 def test_the_rooms_were_read() -> None:
-    assert len(MODULES) > 30
-    assert len(of_room("domain")) > 30
+    assert len(MODULES) > 70
+    assert len(of_room("domain")) > 100
     assert {found.top for found in IMPORTS if found.is_ours} == set(ROOMS)
 
 
@@ -88,6 +88,59 @@ def test_the_domain_imports_itself_attrs_and_what_of_the_standard_library_touche
     for found in of_room("domain"):
         allowed = {"domain"} if found.is_ours else DOMAIN_MAY_IMPORT
         assert found.top in allowed, found
+
+
+# Each imports only from layers below its own; those of one layer know nothing of each other.
+LAYERS = [
+    {"use_cases"},
+    {"ports"},
+    {"admission", "audit", "refresh_tokens", "tokens"},
+    {"sessions"},
+    {"actors", "passwords"},
+    {"users"},
+    {"device_policy"},
+    {"devices"},
+    {"errors", "texts"},
+]
+LAYER_OF = {module: number for number, layer in enumerate(LAYERS) for module in layer}
+
+
+def domain_module(name: str) -> str:
+    """``users`` for ``domain/users.py`` and for ``domain.users.User``."""
+    return re.split(r"[./]", name)[1]
+
+
+def test_every_module_of_the_domain_has_a_layer() -> None:
+    modules = {domain_module(str(path)) for path in MODULES if path.parts[0] == "domain"} - {"__init__"}
+    assert modules == set(LAYER_OF)
+
+
+def test_a_module_of_the_domain_imports_only_from_below() -> None:
+    # The errors carry nouns, of which they need only the types.
+    typing_only = {("errors", "devices"), ("errors", "sessions")}
+    for found in of_room("domain"):
+        if not found.is_ours:
+            continue
+        importing, imported = domain_module(found.module), domain_module(found.name)
+        if (importing, imported) in typing_only or importing == imported == "use_cases":
+            continue
+        assert LAYER_OF[importing] < LAYER_OF[imported], found
+
+
+def test_http_knows_no_command_line() -> None:
+    for found in of_room("entrypoints/http"):
+        assert not found.name.startswith("entrypoints.cli"), found
+
+
+def test_the_environment_is_read_in_two_places_alone() -> None:
+    reading = {
+        str(path)
+        for path in MODULES
+        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in {"environ", "environb", "getenv"}
+        if isinstance(node.value, ast.Name) and node.value.id == "os"
+    }
+    assert reading == {"entrypoints/accounts.py", "entrypoints/cli/main.py"}
 
 
 def test_adapters_import_the_domain_and_no_other_adapter() -> None:
@@ -150,14 +203,16 @@ def all_refusals() -> list[type[Refusal]]:
     return [kind for kind in found if kind.__module__.startswith("menshen.")]
 
 
-REFUSALS = sorted(set(all_refusals()) - {Refusal, Unauthenticated, Unavailable}, key=lambda kind: kind.__name__)
-"""All but those that only group others."""
+GROUPS = {Refusal, Unauthenticated, SessionOver, Unavailable}
+"""They only group others, and are never raised themselves."""
+
+REFUSALS = sorted(set(all_refusals()) - GROUPS, key=lambda kind: kind.__name__)
 
 
 def test_the_refusals_were_found() -> None:
-    assert len(REFUSALS) > 20
+    assert len(REFUSALS) > 50
     defined = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Refusal)]
-    assert set(defined) - {Refusal, Unauthenticated, Unavailable} <= set(REFUSALS)
+    assert set(defined) - GROUPS <= set(REFUSALS)
 
 
 def test_every_refusal_has_an_answer_and_every_answer_a_refusal() -> None:
@@ -177,9 +232,11 @@ def test_a_refusal_says_what_happened_in_its_docstring(kind: type[Refusal]) -> N
 def test_a_reason_means_one_thing() -> None:
     reasons = [kind.reason for kind in REFUSALS]
     shared = {reason for reason in reasons if reasons.count(reason) > 1}
-    # At login and at the guard: the same state of the same user.
-    assert shared == {"user_not_active"}
-    assert [kind.__name__ for kind in REFUSALS if kind.reason in shared] == ["LoginNotAllowed", "UserNotActive"]
+    # At login and at the guard: the same state of the same user, the same lack of a role.
+    assert shared == {"user_not_active", "not_an_admin"}
+    assert [kind.__name__ for kind in REFUSALS if kind.reason in shared] == [
+        *("AdminLoginNotAllowed", "LoginNotAllowed", "NotAnAdmin", "UserNotActive")
+    ]
 
 
 def test_every_answer_is_in_both_languages() -> None:

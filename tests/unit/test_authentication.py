@@ -1,13 +1,18 @@
-"""Whose request it is: every row of the guard's table, and which row comes first."""
+"""Whose request it is: every row of the guard's table, which row comes first, and that every way in asks the state."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from attrs import evolve
 
 from menshen.domain.errors import (
+    LoginNotAllowed,
+    NotAnAdmin,
+    PhoneTaken,
+    Refusal,
     SessionExpired,
+    SessionIdle,
     SessionLoggedOut,
     SessionReplaced,
     SessionUnknown,
@@ -17,10 +22,10 @@ from menshen.domain.errors import (
     UserNotActive,
     UserNotFound,
 )
-from menshen.domain.sessions import EndReason, Session, SessionEnd
-from menshen.domain.users import User
+from menshen.domain.sessions import EndReason, Session, SessionEnd, SessionKind
+from menshen.domain.users import Standing, User, UserState
 
-from .memory_house import House
+from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, PHONE, House
 
 
 @pytest.fixture
@@ -45,10 +50,16 @@ class Caller:
         self.token = "not a token of ours"
 
     def outlive_token(self) -> None:
-        self.house.clock.time = self.session.expires_at
+        self.house.clock.time = self.house.codec.issued[self.token].expires_at
 
     def outlive_session_alone(self) -> None:
         self._put(evolve(self._stored, expires_at=self.house.clock.time))
+
+    def be_idle_too_long(self) -> None:
+        self._put(evolve(self._stored, last_seen_at=self.house.clock.time - self.session.idle_ttl))
+
+    def be_here_as_an_admin(self) -> None:
+        self._put(evolve(self._stored, kind=SessionKind.ADMIN))
 
     def come_from_the_future(self) -> None:
         self.house.clock.time = self.session.started_at - timedelta(minutes=2)
@@ -63,11 +74,11 @@ class Caller:
         del self.house.store.sessions[self.session.id]
 
     def give_session_away(self) -> None:
-        other = self.house.register("13900139000")
+        other = self.house.register(OTHER_PHONE)
         self._put(evolve(self._stored, user_id=other.id))
 
     def be_replaced(self) -> None:
-        self.house.sessions.end(self.session.id, SessionEnd(self.house.clock.time, EndReason.REPLACED))
+        self.house.sessions.end([self.session.id], SessionEnd(self.house.clock.time, EndReason.REPLACED))
 
     def log_out(self) -> None:
         self.house.service.logout(self.session)
@@ -93,6 +104,8 @@ ROWS: list[tuple[Befalls, type[Unauthenticated]]] = [
     (Caller.be_replaced, SessionReplaced),
     (Caller.log_out, SessionLoggedOut),
     (Caller.outlive_session_alone, SessionExpired),
+    (Caller.be_idle_too_long, SessionIdle),
+    (Caller.be_here_as_an_admin, SessionUnknown),
 ]
 
 
@@ -137,6 +150,8 @@ def test_each_row_of_the_guard_refuses_at_once(house: House, befalls: Befalls, r
         (Caller.be_frozen, Caller.outlive_session_alone, UserNotActive),
         (Caller.give_session_away, Caller.log_out, SessionUnknown),
         (Caller.outlive_session_alone, Caller.log_out, SessionLoggedOut),
+        (Caller.be_idle_too_long, Caller.log_out, SessionLoggedOut),
+        (Caller.be_idle_too_long, Caller.outlive_session_alone, SessionExpired),
     ],
 )
 def test_of_two_things_wrong_the_earlier_row_is_told(
@@ -160,3 +175,216 @@ def test_a_user_who_was_thawed_may_go_on(house: House) -> None:
 def test_what_is_no_token_is_invalid(house: House, token: str) -> None:
     with pytest.raises(TokenInvalid):
         house.service.authenticate(token)
+
+
+# The admin guard.
+
+
+def test_a_token_of_one_kind_opens_nothing_of_the_other(house: House) -> None:
+    house.register_admin()
+    user, admin = house.login(), house.admin_login()
+    assert house.service.authenticate(user.access_token).session.kind is SessionKind.USER
+    assert house.service.authenticate_admin(admin.access_token).session.kind is SessionKind.ADMIN
+    with pytest.raises(TokenInvalid):
+        house.service.authenticate(admin.access_token)
+    with pytest.raises(TokenInvalid):
+        house.service.authenticate_admin(user.access_token)
+
+
+def test_a_session_of_one_kind_opens_nothing_of_the_other_whatever_the_token_says(house: House) -> None:
+    house.register_admin()
+    user, admin = house.login(), house.admin_login()
+    claims = house.codec.issued[user.access_token]
+    forged = house.admin_codec.encode(claims)
+    with pytest.raises(SessionUnknown):
+        house.service.authenticate_admin(forged)
+    forged = house.codec.encode(house.admin_codec.issued[admin.access_token])
+    with pytest.raises(SessionUnknown):
+        house.service.authenticate(forged)
+
+
+def test_who_is_no_admin_any_more_opens_nothing(house: House) -> None:
+    user = house.register_admin()
+    granted = house.admin_login()
+    house.store.users[user.id] = evolve(house.user(user), is_admin=False)
+    with pytest.raises(NotAnAdmin):
+        house.service.authenticate_admin(granted.access_token)
+
+
+# The last use.
+
+
+@pytest.mark.parametrize("kind", SessionKind)
+def test_the_last_use_is_written_at_most_once_a_minute_a_session(house: House, kind: SessionKind) -> None:
+    house.register_admin()
+    guard = house.service.authenticate if kind is SessionKind.USER else house.service.authenticate_admin
+    granted = house.login() if kind is SessionKind.USER else house.admin_login()
+    written: list[datetime] = []
+
+    class CountingLastSeen:
+        def note(self, session_id: str, at: datetime) -> None:
+            assert session_id == granted.session.id
+            written.append(at)
+            house.sessions.see([(granted.session.id, at)], at)
+
+    guard = evolve(guard, last_seen=CountingLastSeen())
+    begun = house.clock.time
+    for _ in range(600):
+        guard(granted.access_token)
+        house.clock.move(timedelta(seconds=1))
+    assert written == [begun + timedelta(minutes=minute) for minute in range(1, 10)]
+
+
+def test_a_session_that_is_used_does_not_become_idle(house: House) -> None:
+    house.register()
+    granted = house.login()
+    idle = granted.session.idle_ttl
+    house.clock.move(timedelta(days=1))
+    house.authenticate(granted)
+    assert house.stored(granted).idle_at == house.clock.time + idle
+
+
+def test_a_refused_request_is_no_use_of_the_session(house: House) -> None:
+    caller = Caller(house)
+    house.clock.move(timedelta(hours=1))
+    caller.be_frozen()
+    with pytest.raises(UserNotActive):
+        caller.authenticate()
+    assert house.stored(caller.session).last_seen_at == caller.session.last_seen_at
+
+
+def test_an_idle_end_is_final_even_for_a_use_from_before_it(house: House) -> None:
+    house.register()
+    granted, used = house.login(), house.login()
+    noted = house.clock.time + timedelta(days=1)
+    seen = [(granted.session.id, noted), (used.session.id, noted)]
+    house.clock.time = granted.session.idle_at
+    house.sessions.see(seen, house.clock.time)
+    assert house.stored(granted) == granted.session
+    with pytest.raises((SessionIdle, TokenExpired)):
+        house.authenticate(granted)
+    # A moment before, the same counts.
+    house.sessions.see(seen[1:], house.clock.time - timedelta(microseconds=1))
+    assert house.stored(used).last_seen_at == noted
+
+
+def test_who_may_not_act_is_told_when_that_ended_the_session(house: House) -> None:
+    user = house.register()
+    ended, stays = house.login(), house.login()
+    house.service.logout(ended.session)
+    ended_at = house.clock.time
+    house.clock.move(timedelta(hours=1))
+    house.freeze(user)
+    for granted, at in ((ended, ended_at), (stays, None)):
+        with pytest.raises(UserNotActive) as refused:
+            house.authenticate(granted)
+        assert refused.value.ended_at == at
+    house.store.sessions.clear()
+    with pytest.raises(UserNotActive) as refused:
+        house.authenticate(stays)
+    assert refused.value.ended_at is None
+
+
+# Every way in asks the state.
+
+
+class Ways:
+    """An admin with sessions of both kinds, whose state then changes, and all the ways in."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.user = house.register_admin()
+        self.session = house.login()
+        self.admin_session = house.admin_login()
+
+    def register(self) -> None:
+        self.house.service.register_and_login(phone=PHONE, password=PASSWORD)
+
+    def register_for_an_operator(self) -> None:
+        self.house.service.register_user(phone=PHONE, password=PASSWORD, actor=OPERATOR)
+
+    def login(self) -> None:
+        self.house.login()
+
+    def admin_login(self) -> None:
+        self.house.admin_login()
+
+    def refresh(self) -> None:
+        self.house.service.refresh(self.session.refresh_token)
+
+    def admin_refresh(self) -> None:
+        self.house.service.admin_refresh(self.admin_session.refresh_token)
+
+    def guard(self) -> None:
+        self.house.service.authenticate(self.session.access_token)
+
+    def admin_guard(self) -> None:
+        self.house.service.authenticate_admin(self.admin_session.access_token)
+
+
+WAYS: list[Callable[[Ways], None]] = [
+    *(Ways.register, Ways.register_for_an_operator, Ways.login, Ways.admin_login),
+    *(Ways.refresh, Ways.admin_refresh, Ways.guard, Ways.admin_guard),
+]
+T, L, N = PhoneTaken, LoginNotAllowed, UserNotActive
+SOON = timedelta(minutes=10)
+
+# What each way in says: taken, no login, not active; None where the way is open.
+STATES: dict[str, tuple[Callable[[datetime], UserState], Standing, list[type[Refusal] | None]]] = {
+    "active": (lambda now: UserState.active(), Standing.ACTIVE, [T, T, None, None, None, None, None, None]),
+    "frozen for good": (
+        lambda now: UserState.frozen(until=None, reason="x"),
+        Standing.FROZEN,
+        [T, T, L, L, N, N, N, N],
+    ),
+    "frozen by the tutorial": (lambda now: UserState("冻结"), Standing.FROZEN, [T, T, L, L, N, N, N, N]),
+    "frozen for a while": (
+        lambda now: UserState.frozen(until=now + SOON, reason="x"),
+        Standing.FROZEN,
+        [T, T, L, L, N, N, N, N],
+    ),
+    "frozen until now": (
+        lambda now: UserState.frozen(until=now, reason="x"),
+        Standing.ACTIVE,
+        [T, T, None, None, None, None, None, None],
+    ),
+    # Logging in takes a closing back, and nothing else does.
+    "closing": (lambda now: UserState.closing(now + SOON), Standing.CLOSING, [T, T, None, None, N, N, N, N]),
+    # The number is free again.
+    "closed by now": (lambda now: UserState.closing(now), Standing.CLOSED, [None, None, L, L, N, N, N, N]),
+    "closed": (lambda now: UserState.closed(), Standing.CLOSED, [None, None, L, L, N, N, N, N]),
+    "unknown": (lambda now: UserState("异常"), Standing.UNKNOWN, [T, T, L, L, N, N, N, N]),
+    "empty": (lambda now: UserState(""), Standing.UNKNOWN, [T, T, L, L, N, N, N, N]),
+    "almost active": (lambda now: UserState("正常 "), Standing.UNKNOWN, [T, T, L, L, N, N, N, N]),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", STATES)
+def test_every_way_in_asks_the_state(house: House, name: str, way: Callable[[Ways], None]) -> None:
+    ways = Ways(house)
+    house.clock.move(timedelta(minutes=1))
+    state_at, standing, says = STATES[name]
+    house.put_state(ways.user, state_at(house.clock.time))
+    assert house.user(ways.user).state.standing(house.clock.time) is standing
+    refusal = says[WAYS.index(way)]
+    if refusal is None:
+        way(ways)
+        return
+    with pytest.raises(refusal) as refused:
+        way(ways)
+    assert type(refused.value) is refusal
+
+
+def test_every_standing_has_been_asked() -> None:
+    assert {standing for _, standing, _ in STATES.values()} == set(Standing)
+
+
+@pytest.mark.parametrize("way", WAYS[2:])
+def test_a_freeze_for_a_while_ends_by_itself_for_every_way_in(house: House, way: Callable[[Ways], None]) -> None:
+    ways = Ways(house)
+    house.put_state(ways.user, UserState.frozen(until=house.clock.time + SOON, reason="x"))
+    with pytest.raises((LoginNotAllowed, UserNotActive)):
+        way(ways)
+    house.clock.move(SOON)
+    way(ways)

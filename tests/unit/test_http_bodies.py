@@ -443,7 +443,7 @@ json_values = st.recursive(
     max_leaves=6,
 )
 members = st.sampled_from(["phone", "password", "user_name", "invited_by", "mid", "state"])
-few = settings(max_examples=40, deadline=None)
+few = settings(max_examples=20, deadline=None)
 
 
 @pytest.mark.parametrize("path", BOTH)

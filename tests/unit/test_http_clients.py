@@ -20,19 +20,32 @@ from menshen.entrypoints.http.clients import client_address
 from menshen.entrypoints.settings import Settings, read_settings
 
 from .http_service import (
+    ACCOUNT,
     ADDRESS,
+    ADMIN_LOGIN,
+    ADMIN_LOGOUT,
+    ADMIN_PHONE,
+    ADMIN_USERS,
+    AUDIT,
+    CHANGE_PASSWORD,
+    EXPLAIN,
     LOGIN,
     LOGOUT,
     PASSWORD,
     PHONE,
+    PROFILE,
+    REFRESH,
     REGISTER,
+    SESSIONS,
     SHANGHAI,
     USER_INFO,
     HttpService,
     call_wsgi,
     granted,
     logged,
+    refresh_token_of,
     serve,
+    session_of,
     short,
 )
 
@@ -194,6 +207,72 @@ def test_logging_out_is_an_event_of_its_user(http: HttpService, event_of: EventO
     assert (event["path"], event["code"], event["user_id"]) == (LOGOUT, 200, 1)
 
 
+def test_each_route_that_changes_something_leaves_an_event(http: HttpService, event_of: EventOf) -> None:
+    mine, other = http.register(), http.login()
+    admin = http.admin()
+    token, user = granted(mine), f"{ADMIN_USERS}/1"
+    change = {"old_password": PASSWORD, "new_password": "another good one"}
+    requests: list[tuple[str, str, object, str, int]] = [
+        ("POST", REFRESH, {"refresh_token": refresh_token_of(mine)}, "", 1),
+        ("PATCH", PROFILE, {"user_name": "x"}, token, 1),
+        ("DELETE", f"{SESSIONS}/{session_of(other)}", {}, token, 1),
+        ("DELETE", SESSIONS, {}, token, 1),
+        ("POST", CHANGE_PASSWORD, change, token, 1),
+        ("DELETE", ACCOUNT, {"password": "another good one"}, token, 1),
+        ("POST", f"{user}/freeze", {"reason": "x"}, admin, 2),
+        ("POST", f"{user}/unfreeze", {}, admin, 2),
+        ("PUT", f"{user}/fee", {"fee_percentage": 1}, admin, 2),
+        ("DELETE", f"{user}/sessions", {}, admin, 2),
+        ("POST", EXPLAIN, {"token": token}, admin, 2),
+        ("POST", ADMIN_LOGIN, {"phone": ADMIN_PHONE, "password": PASSWORD}, "", 2),
+        ("POST", ADMIN_LOGOUT, {}, admin, 2),
+    ]
+    for method, path, body, by, user_id in requests:
+        headers = {"token": by} if by else {}
+        event = event_of(lambda: http.request(method, path, body, **headers))  # noqa: B023 - it is called at once
+        assert event == {
+            "method": method,
+            "path": path,
+            "code": 200,
+            "reason": None,
+            "user_id": user_id,
+            "address": ADDRESS,
+        }
+
+
+def test_looking_leaves_no_event_and_being_kept_out_does(http: HttpService, event_of: EventOf) -> None:
+    token, admin = http.registered(), http.admin()
+    with logged("menshen.events") as records:
+        for path, by in ((SESSIONS, token), (ADMIN_USERS, admin), (f"{ADMIN_USERS}/1/sessions", admin), (AUDIT, admin)):
+            assert http.request("GET", path, token=by).status_code == 200
+    assert not records
+    for path in (SESSIONS, ADMIN_USERS, f"{ADMIN_USERS}/1/sessions", AUDIT):
+        assert event_of(lambda: http.request("GET", path))["reason"] == "token_missing"  # noqa: B023
+    assert event_of(lambda: http.request("GET", SESSIONS, token=admin))["reason"] == "token_invalid"
+
+
+def test_a_refusal_of_the_new_routes_has_its_reason(http: HttpService, event_of: EventOf) -> None:
+    token, admin = http.registered(), http.admin()
+    wrong = {"old_password": "x", "new_password": PASSWORD, "password": "x"}
+    requests = {
+        "password_wrong": ("POST", CHANGE_PASSWORD, wrong, token),
+        "user_name_invalid": ("PATCH", PROFILE, {"user_name": "\n"}, token),
+        "no_such_session": ("DELETE", f"{SESSIONS}/x", {}, token),
+        "member_missing": ("DELETE", ACCOUNT, {}, token),
+        "refresh_token_invalid": ("POST", REFRESH, {"refresh_token": "x"}, "x"),
+        "device_invalid": ("POST", LOGIN, {"phone": PHONE, "password": PASSWORD, "device": {"type": "x"}}, "x"),
+        "not_an_admin": ("POST", ADMIN_LOGIN, {"phone": PHONE, "password": PASSWORD}, "x"),
+        "no_such_user": ("PUT", f"{ADMIN_USERS}/99/fee", {"fee_percentage": 1}, admin),
+        "state_conflict": ("POST", f"{ADMIN_USERS}/1/unfreeze", {}, admin),
+        "fee_invalid": ("PUT", f"{ADMIN_USERS}/1/fee", {"fee_percentage": 101}, admin),
+        "text_invalid": ("POST", f"{ADMIN_USERS}/1/freeze", {"reason": "\n"}, admin),
+        "query_invalid": ("GET", f"{ADMIN_USERS}?limit=x", {}, admin),
+    }
+    for reason, (method, path, body, by) in requests.items():
+        event = event_of(lambda: http.request(method, path, body, token=by))  # noqa: B023
+        assert (event["reason"], event["path"]) == (reason, path.partition("?")[0])
+
+
 def test_a_session_that_ran_out_is_an_event(http: HttpService, event_of: EventOf) -> None:
     token = http.registered()
     http.clock.move(timedelta(days=8))
@@ -242,6 +321,35 @@ def test_no_password_and_no_token_is_ever_logged(http: HttpService) -> None:
     for line in lines:
         written = json.dumps(json.loads(line), ensure_ascii=False)
         for secret in (PASSWORD, "wrong-password", "short", "a-password-8", "forged", first, token, "the user's name"):
+            assert secret not in written
+
+
+def test_no_secret_of_the_new_routes_is_ever_logged(http: HttpService) -> None:
+    with logged("menshen") as records:
+        mine, admin = http.register(device={"id": "the-device-id", "name": "the device's name"}), http.admin()
+        token = granted(mine)
+        fresh = http.refresh(refresh_token_of(mine))
+        body = {"old_password": PASSWORD, "new_password": "the-new-password"}
+        for _ in range(2):
+            http.request("POST", CHANGE_PASSWORD, body, token=token)
+        http.request("PATCH", PROFILE, {"user_name": "the user's name"}, token=token)
+        http.request("POST", EXPLAIN, {"token": token}, token=admin)
+        http.request("POST", f"{ADMIN_USERS}/1/freeze", {"reason": "the reason"}, token=admin)
+        http.request("GET", f"{ADMIN_USERS}?phone={PHONE}&token={admin}", token=token)
+        http.request("GET", f"{ADMIN_USERS}?phone=the-number", token=admin)
+        http.refresh("a-forged-token")
+        http.request("DELETE", ACCOUNT, {"password": "a-wrong-password"}, token=token)
+        http.store.sessions = None  # type: ignore[assignment]
+        http.refresh(refresh_token_of(fresh))
+        http.request("POST", CHANGE_PASSWORD, body, token=token)
+    secrets = [PASSWORD, "the-new-password", "a-wrong-password", "forged", token, admin, granted(fresh)]
+    secrets += [refresh_token_of(mine), refresh_token_of(fresh), "the user's name", "the-device", "the device"]
+    secrets += ["the reason", "the-number"]
+    lines = [log._JsonFormatter().format(record) for record in records]
+    assert sum("traceback" in line for line in lines) == 2
+    for line in lines:
+        written = json.dumps(json.loads(line), ensure_ascii=False)
+        for secret in secrets:
             assert secret not in written
 
 

@@ -1,8 +1,8 @@
-"""Finding a user, for operators."""
+"""Finding one user, for operators."""
 
 import pytest
 
-from menshen.domain.users import User
+from menshen.domain.users import User, UserId
 
 from .memory_house import House
 
@@ -57,3 +57,8 @@ def test_a_user_is_found_by_phone_number_or_id(house: House, user: User, identif
 )
 def test_anything_else_names_nobody(house: House, user: User, identifier: str) -> None:
     assert house.service.find_user(identifier) is None
+
+
+def test_a_user_is_found_by_id(house: House, user: User) -> None:
+    assert house.service.find_user.by_id(user.id) == user
+    assert house.service.find_user.by_id(UserId(2)) is None

@@ -1,49 +1,110 @@
 """The in-memory adapters keep the contracts of their ports."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from menshen.adapters.memory.fakes import FakeClock, FakePasswordHasher, FakeRandomIds, FakeTokenCodec
-from menshen.adapters.memory.sessions import MemorySessionRepository
+from menshen.adapters.memory.fakes import (
+    FakeClock,
+    FakeLastSeen,
+    FakePasswordHasher,
+    FakeRandomIds,
+    FakeRefreshTokenCodec,
+    FakeTokenCodec,
+)
 from menshen.adapters.memory.store import MemoryStore
-from menshen.adapters.memory.users import MemoryUserRepository
 from menshen.domain.ports import (
+    AuditLog,
     Clock,
+    LastSeen,
     PasswordHasher,
     RandomIds,
+    RefreshTokenCodec,
     SessionRepository,
     TokenCodec,
+    UnitOfWork,
     UserRepository,
     Verdict,
 )
+from menshen.entrypoints.wiring import Store, memory_store
 
+from ..contracts.audit import AuditLogContract
 from ..contracts.clocks import ClockContract
 from ..contracts.codecs import TokenCodecContract
 from ..contracts.hashers import PasswordHasherContract
 from ..contracts.ids import RandomIdsContract
-from ..contracts.sessions import SessionRepositoryContract
-from ..contracts.users import UserRepositoryContract
+from ..contracts.last_seen import LastSeenContract
+from ..contracts.refresh_codecs import RefreshTokenCodecContract
+from ..contracts.sessions import EndingSessionsContract, SessionRepositoryContract, UsingSessionsContract
+from ..contracts.units_of_work import UnitOfWorkContract
+from ..contracts.users import FindingUsersContract, SavingUsersContract, UserRepositoryContract
 
 
-class TestMemoryUserRepository(UserRepositoryContract):
-    @pytest.fixture
-    def users(self) -> UserRepository:
-        return MemoryUserRepository(MemoryStore())
-
-
-class TestMemorySessionRepository(SessionRepositoryContract):
-    @pytest.fixture
-    def store(self) -> MemoryStore:
-        return MemoryStore()
+class InMemory:
+    """The fixtures of the storage contracts, all on one empty store."""
 
     @pytest.fixture
-    def users(self, store: MemoryStore) -> UserRepository:
-        return MemoryUserRepository(store)
+    def store(self) -> Store:
+        return memory_store(MemoryStore())
 
     @pytest.fixture
-    def sessions(self, store: MemoryStore) -> SessionRepository:
-        return MemorySessionRepository(store)
+    def users(self, store: Store) -> UserRepository:
+        return store.users
+
+    @pytest.fixture
+    def sessions(self, store: Store) -> SessionRepository:
+        return store.sessions
+
+    @pytest.fixture
+    def audit(self, store: Store) -> AuditLog:
+        return store.audit
+
+    @pytest.fixture
+    def work(self, store: Store) -> UnitOfWork:
+        return store.work
+
+
+class TestMemoryUserRepository(InMemory, UserRepositoryContract):
+    pass
+
+
+class TestSavingMemoryUsers(InMemory, SavingUsersContract):
+    pass
+
+
+class TestFindingMemoryUsers(InMemory, FindingUsersContract):
+    pass
+
+
+class TestMemorySessionRepository(InMemory, SessionRepositoryContract):
+    pass
+
+
+class TestEndingMemorySessions(InMemory, EndingSessionsContract):
+    pass
+
+
+class TestUsingMemorySessions(InMemory, UsingSessionsContract):
+    pass
+
+
+class TestMemoryAuditLog(InMemory, AuditLogContract):
+    pass
+
+
+class TestMemoryUnitOfWork(InMemory, UnitOfWorkContract):
+    pass
+
+
+class TestFakeLastSeen(InMemory, LastSeenContract):
+    @pytest.fixture
+    def last_seen(self, sessions: SessionRepository) -> LastSeen:
+        return FakeLastSeen(sessions)
+
+    @pytest.fixture
+    def wait(self) -> Callable[[], None]:
+        return lambda: None
 
 
 class TestFakePasswordHasher(PasswordHasherContract):
@@ -67,6 +128,12 @@ class TestFakeTokenCodec(TokenCodecContract):
     @pytest.fixture
     def codec(self) -> TokenCodec:
         return FakeTokenCodec()
+
+
+class TestFakeRefreshTokenCodec(RefreshTokenCodecContract):
+    @pytest.fixture
+    def codec(self) -> RefreshTokenCodec:
+        return FakeRefreshTokenCodec()
 
 
 class TestFakeRandomIds(RandomIdsContract):

@@ -60,7 +60,7 @@ def test_every_data_file_is_shipped() -> None:
 
 
 def test_a_command_is_installed() -> None:
-    assert PROJECT["project"]["scripts"] == {"menshen": "menshen.entrypoints.cli:entry_point"}
+    assert PROJECT["project"]["scripts"] == {"menshen": "menshen.entrypoints.cli.main:entry_point"}
 
 
 def test_there_are_pins_for_running_and_for_developing() -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from menshen.domain.device_policy import DevicePolicy
 from menshen.entrypoints.settings import (
     SettingInvalid,
     Settings,
@@ -33,6 +34,12 @@ DEFAULTS: dict[str, object] = {
     "port": 8000,
     "workers": 1,
     "access_token_ttl": timedelta(days=7),
+    "refresh_token_ttl": timedelta(days=30),
+    "session_ttl": None,
+    "session_idle_ttl": None,
+    "remember_session_ttl": timedelta(days=180),
+    "remember_session_idle_ttl": timedelta(days=60),
+    "device_policy": None,
     "multi_device_login": True,
     "always_http_200": False,
     "time_zone": None,
@@ -44,11 +51,30 @@ DEFAULTS: dict[str, object] = {
     "argon2_parallelism": 1,
     "issuer": "menshen",
     "audience": "menshen-users",
+    "admin_audience": "menshen-admins",
+    "admin_access_token_ttl": timedelta(minutes=15),
+    "account_closing_grace": timedelta(days=7),
+    "audit_retention": timedelta(days=180),
     "trusted_proxies": (),
 }
 
 SWITCHED = {"true": True, "True": True, "1": True, "yes": True, "on": True}
 SWITCHED |= {"false": False, "FALSE": False, "0": False, "no": False, "off": False}
+
+DURATIONS: dict[str, object] = {
+    "1": timedelta(seconds=1),
+    "900": timedelta(minutes=15),
+    "900s": timedelta(minutes=15),
+    "15m": timedelta(minutes=15),
+    "12h": timedelta(hours=12),
+    "30d": timedelta(days=30),
+    "3650d": timedelta(days=3650),
+}
+IDLE_DURATIONS = {text: duration for text, duration in DURATIONS.items() if text != "1"}
+IDLE_DURATIONS |= {"5m": timedelta(minutes=5), "300": timedelta(minutes=5)}
+
+QQ = {"phone": 1, "pc": 1}
+CINEMA = {"total": 5, "overflow": "evict_idle"}
 
 GOOD: dict[str, dict[str, object]] = {
     "data_dir": {"/var/lib/menshen": Path("/var/lib/menshen"), ".": Path(), "数据": Path("数据")},
@@ -58,14 +84,17 @@ GOOD: dict[str, dict[str, object]] = {
     "host": {"0.0.0.0": "0.0.0.0", "::1": "::1", "localhost": "127.0.0.1"},
     "port": {"1": 1, "8080": 8080, "65535": 65535},
     "workers": {"1": 1, "64": 64},
-    "access_token_ttl": {
-        "1": timedelta(seconds=1),
-        "900": timedelta(minutes=15),
-        "900s": timedelta(minutes=15),
-        "15m": timedelta(minutes=15),
-        "12h": timedelta(hours=12),
-        "30d": timedelta(days=30),
-        "3650d": timedelta(days=3650),
+    "access_token_ttl": DURATIONS,
+    "refresh_token_ttl": DURATIONS,
+    "session_ttl": DURATIONS,
+    "session_idle_ttl": IDLE_DURATIONS,
+    "remember_session_ttl": DURATIONS,
+    "remember_session_idle_ttl": IDLE_DURATIONS,
+    "device_policy": {
+        "multi": DevicePolicy(),
+        "single": DevicePolicy.single(),
+        '{"phone": 1, "pc": 1}': DevicePolicy.from_table(QQ),
+        '{"total": 5, "overflow": "evict_idle"}': DevicePolicy.from_table(CINEMA),
     },
     "multi_device_login": {**SWITCHED},
     "always_http_200": {**SWITCHED},
@@ -78,6 +107,10 @@ GOOD: dict[str, dict[str, object]] = {
     "argon2_parallelism": {"1": 1, "16": 16},
     "issuer": {"https://accounts.example": "https://accounts.example"},
     "audience": {"门神": "门神"},
+    "admin_audience": {"门神": "门神"},
+    "admin_access_token_ttl": DURATIONS,
+    "account_closing_grace": DURATIONS,
+    "audit_retention": DURATIONS,
     "trusted_proxies": {
         "": (),
         "127.0.0.1": (ip_network("127.0.0.1/32"),),
@@ -108,6 +141,11 @@ NO_NUMBER = [
 ]
 NO_SWITCH = ["", " ", "maybe", "2", "-1", "true ", "truefalse", "y", "真"]
 
+NO_DURATION = [
+    *("", "0", "0d", "d", "s", "-1d", "+1d", "1.5h", "1w", "1D", "7 d", "7days", "１d", "٧d"),
+    *("3651d", "315360001", "9" * 12 + "d", "9" * 13, "9" * 5000, "P7D", "7d\n"),
+]
+
 BAD: dict[str, list[str]] = {
     "data_dir": NO_TEXT,
     "database_url": NO_TEXT,
@@ -116,10 +154,13 @@ BAD: dict[str, list[str]] = {
     "host": NO_TEXT,
     "port": [*NO_NUMBER, "0", "65536"],
     "workers": [*NO_NUMBER, "0", "65"],
-    "access_token_ttl": [
-        *("", "0", "0d", "d", "s", "-1d", "+1d", "1.5h", "1w", "1D", "7 d", "7days", "１d", "٧d"),
-        *("3651d", "315360001", "9" * 12 + "d", "9" * 13, "9" * 5000, "P7D", "7d\n"),
-    ],
+    "access_token_ttl": NO_DURATION,
+    "refresh_token_ttl": NO_DURATION,
+    "session_ttl": NO_DURATION,
+    "session_idle_ttl": [*NO_DURATION, "1", "4m", "299"],
+    "remember_session_ttl": NO_DURATION,
+    "remember_session_idle_ttl": [*NO_DURATION, "1", "4m", "299"],
+    "device_policy": ["", "MULTI", "double", "1", "{}", "[]", '{"phone": -1}', '{"fridge": 1}', "{" * 9_000],
     "multi_device_login": NO_SWITCH,
     "always_http_200": NO_SWITCH,
     "time_zone": [
@@ -134,6 +175,10 @@ BAD: dict[str, list[str]] = {
     "argon2_parallelism": [*NO_NUMBER, "0", "17"],
     "issuer": NO_TEXT,
     "audience": NO_TEXT,
+    "admin_audience": NO_TEXT,
+    "admin_access_token_ttl": NO_DURATION,
+    "account_closing_grace": NO_DURATION,
+    "audit_retention": NO_DURATION,
     "trusted_proxies": [
         "localhost",
         "256.0.0.1",
@@ -241,6 +286,50 @@ def test_the_database_is_in_the_data_folder_unless_told_otherwise(data_dir: str)
 def test_memory_is_that_of_one_process() -> None:
     with pytest.raises(SettingInvalid, match="MENSHEN_WORKERS"):
         read_settings({"MENSHEN_DATABASE_URL": "memory://", "MENSHEN_WORKERS": "2"})
+
+
+@pytest.mark.parametrize("policy", ["multi", '{"total": 2}', '{"phone": 1}', '{"total": 1, "overflow": "reject_new"}'])
+def test_single_by_one_name_and_many_by_the_other_contradict(policy: str) -> None:
+    environ = {"MENSHEN_MULTI_DEVICE_LOGIN": "false", "MENSHEN_DEVICE_POLICY": policy}
+    with pytest.raises(SettingInvalid) as refusal:
+        read_settings(environ)
+    assert "MENSHEN_MULTI_DEVICE_LOGIN=false contradicts MENSHEN_DEVICE_POLICY" in str(refusal.value)
+    assert len(str(refusal.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("multi_device_login", "policy"),
+    [("false", "single"), ("false", '{"total": 1}'), ("true", "multi"), ("true", '{"phone": 1}')],
+)
+def test_two_names_may_say_the_same(multi_device_login: str, policy: str) -> None:
+    held = read_settings({"MENSHEN_MULTI_DEVICE_LOGIN": multi_device_login, "MENSHEN_DEVICE_POLICY": policy})
+    assert held.device_policy == read_settings({"MENSHEN_DEVICE_POLICY": policy}).device_policy
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"MENSHEN_AUDIENCE": "the same", "MENSHEN_ADMIN_AUDIENCE": "the same"},
+        {"MENSHEN_AUDIENCE": "menshen-admins"},
+        {"MENSHEN_ADMIN_AUDIENCE": "menshen-users"},
+    ],
+)
+def test_users_and_admins_have_audiences_of_their_own(environ: dict[str, str]) -> None:
+    with pytest.raises(SettingInvalid, match="MENSHEN_AUDIENCE and MENSHEN_ADMIN_AUDIENCE"):
+        read_settings(environ)
+
+
+def test_the_two_audiences_may_change_places() -> None:
+    read_settings({"MENSHEN_AUDIENCE": "menshen-admins", "MENSHEN_ADMIN_AUDIENCE": "menshen-users"})
+
+
+def test_a_policy_that_is_none_says_why() -> None:
+    for text, why in {
+        "double": "multi, single or a JSON object",
+        '{"fridge": 1}': "'fridge' names no device type",
+    }.items():
+        with pytest.raises(SettingInvalid, match=why):
+            read_settings({"MENSHEN_DEVICE_POLICY": text})
 
 
 def test_a_variable_that_is_no_setting_is_hinted_at() -> None:

@@ -20,3 +20,7 @@ class TestSystemRandomIds(RandomIdsContract):
     @pytest.fixture
     def ids(self) -> RandomIds:
         return SystemRandomIds()
+
+
+def test_no_id_looks_like_an_option_of_a_command() -> None:
+    assert not any(SystemRandomIds().new_id().startswith("-") for _ in range(2_000))

@@ -1,14 +1,25 @@
-"""Phone numbers have one spelling; user names are kept whole or refused; users show no password hash."""
+"""Phone numbers have one spelling, user names are kept whole, states mean one thing, and users show no password hash."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from attrs import evolve
 from attrs.exceptions import FrozenInstanceError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from menshen.domain.errors import PhoneInvalid, UserNameInvalid
-from menshen.domain.users import NewUser, Phone, User, UserId, UserState, check_user_name
+from menshen.domain.errors import FeeInvalid, PhoneInvalid, TextInvalid, UserNameInvalid
+from menshen.domain.users import (
+    MAX_FREEZE_REASON_LENGTH,
+    NewUser,
+    Phone,
+    Standing,
+    User,
+    UserId,
+    UserState,
+    check_fee_percentage,
+    check_user_name,
+)
 
 FULL_WIDTH = str.maketrans("0123456789+-", "０１２３４５６７８９＋－")
 
@@ -191,11 +202,103 @@ def test_a_user_name_that_cannot_be_kept_whole_is_refused(name: str) -> None:
         check_user_name(name)
 
 
-def test_only_the_contracts_word_is_active() -> None:
-    assert UserState("正常").is_active
-    assert UserState("正常") == UserState.ACTIVE
-    for text in ("", "正常 ", " 正常", "冻结", "normal", "active"):
-        assert not UserState(text).is_active
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+MOMENT = timedelta(microseconds=1)
+LATER = NOW + timedelta(days=7)
+
+
+def test_a_state_is_spelled_as_the_contract_has_it() -> None:
+    assert UserState().text == UserState.active().text == "正常"
+    assert UserState.frozen(until=None, reason="x").text == "冻结"
+    assert UserState.closing(LATER).text == "注销中"
+    assert UserState.closed().text == "已注销"
+
+
+@pytest.mark.parametrize("standing", set(Standing) - {Standing.UNKNOWN})
+def test_each_standing_but_the_unknown_one_has_a_spelling_that_means_it(standing: Standing) -> None:
+    assert UserState(UserState.text_of(standing)).standing(NOW) is standing
+
+
+def test_the_unknown_standing_has_no_spelling() -> None:
+    with pytest.raises(ValueError, match=r"^unknown$"):
+        UserState.text_of(Standing.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "正常 ", " 正常", "正 常", "异常", "normal", "active", "FROZEN", "注销", "\0正常"]
+)
+def test_a_text_that_nobody_knows_is_not_active(text: str) -> None:
+    assert UserState(text).standing(NOW) is Standing.UNKNOWN
+    assert UserState(text, until=NOW).standing(LATER) is Standing.UNKNOWN
+
+
+@given(st.text(max_size=8))
+@settings(max_examples=50)
+def test_only_the_contracts_word_is_active(text: str) -> None:
+    assert (UserState(text).standing(NOW) is Standing.ACTIVE) == (text == "正常")
+
+
+def test_a_freeze_until_a_time_ends_by_itself() -> None:
+    state = UserState.frozen(until=LATER, reason="many complaints")
+    assert state.standing(LATER - MOMENT) is Standing.FROZEN
+    assert state.standing(LATER) is Standing.ACTIVE
+    assert state.standing(LATER + timedelta(days=365)) is Standing.ACTIVE
+    assert state.reason == "many complaints"
+
+
+def test_a_freeze_for_good_never_ends() -> None:
+    assert UserState.frozen(until=None, reason="x").standing(NOW + timedelta(days=36500)) is Standing.FROZEN
+    assert UserState("冻结").standing(NOW + timedelta(days=36500)) is Standing.FROZEN
+
+
+def test_a_closing_becomes_closed_by_itself() -> None:
+    state = UserState.closing(LATER)
+    assert state.standing(LATER - MOMENT) is Standing.CLOSING
+    assert state.standing(LATER) is Standing.CLOSED
+    assert state.standing(LATER + timedelta(days=365)) is Standing.CLOSED
+
+
+def test_what_is_closed_stays_closed_and_what_is_active_stays_active() -> None:
+    assert UserState.closed().standing(NOW + timedelta(days=36500)) is Standing.CLOSED
+    assert evolve(UserState.closed(), until=LATER).standing(NOW) is Standing.CLOSED
+    assert evolve(UserState.active(), until=NOW).standing(LATER) is Standing.ACTIVE
+
+
+@pytest.mark.parametrize("reason", [" x ", "投诉过多", "x" * MAX_FREEZE_REASON_LENGTH, "冻" * MAX_FREEZE_REASON_LENGTH])
+def test_a_reason_to_freeze_may_be_anything_that_can_be_shown(reason: str) -> None:
+    assert UserState.frozen(until=None, reason=reason).reason == reason
+
+
+@pytest.mark.parametrize("reason", ["", " ", "\u3000"])
+def test_a_reason_to_freeze_that_says_nothing_is_refused(reason: str) -> None:
+    with pytest.raises(TextInvalid):
+        UserState.frozen(until=None, reason=reason)
+
+
+@pytest.mark.parametrize("reason", ["x" * (MAX_FREEZE_REASON_LENGTH + 1), "a\nb", "\0", "\x1b[2J", "\ud83d"])
+def test_a_reason_to_freeze_that_cannot_be_shown_is_refused(reason: str) -> None:
+    with pytest.raises(TextInvalid):
+        UserState.frozen(until=None, reason=reason)
+
+
+@pytest.mark.parametrize("percentage", [0, 1, 4, 99, 100])
+def test_a_fee_goes_from_0_to_100(percentage: int) -> None:
+    check_fee_percentage(percentage)
+
+
+@pytest.mark.parametrize("percentage", [-1, 101, 2**31, -(2**63)])
+def test_any_other_fee_is_refused(percentage: int) -> None:
+    with pytest.raises(FeeInvalid):
+        check_fee_percentage(percentage)
+
+
+def test_a_user_is_active_as_long_as_the_state_says_so() -> None:
+    frozen = UserState.frozen(until=LATER, reason="x")
+    user = User(id=UserId(1), phone=Phone("13800138000"), password_hash="", registered_at=None)
+    assert user.is_active(NOW)
+    assert not evolve(user, state=frozen).is_active(NOW)
+    assert evolve(user, state=frozen).is_active(LATER)
+    assert not evolve(user, state=UserState.closing(LATER)).is_active(NOW)
 
 
 def test_no_user_shows_the_password_hash() -> None:

@@ -2,19 +2,28 @@
 
 import os
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from attrs import evolve
 
 from menshen.adapters.argon2_hasher import Argon2PasswordHasher
+from menshen.adapters.background_last_seen import BackgroundLastSeen
 from menshen.adapters.bounded_hasher import BoundedPasswordHasher
 from menshen.adapters.jwt_codec import JwtTokenCodec
+from menshen.adapters.memory.audit import MemoryAuditLog
+from menshen.adapters.memory.sessions import MemorySessionRepository
+from menshen.adapters.memory.store import MemoryUnitOfWork
 from menshen.adapters.memory.users import MemoryUserRepository
 from menshen.adapters.random_ids import SystemRandomIds
+from menshen.adapters.refresh_token_codec import HmacRefreshTokenCodec
 from menshen.adapters.system_clock import SystemClock
+from menshen.domain.actors import Actor
 from menshen.domain.device_policy import DevicePolicy
-from menshen.domain.errors import PasswordHoldsIdentifier, PasswordLengthInvalid, PasswordTooCommon
+from menshen.domain.errors import PasswordHoldsIdentifier, PasswordLengthInvalid, PasswordTooCommon, TokenInvalid
 from menshen.domain.passwords import contract_policy
+from menshen.domain.sessions import Lifetimes, SessionKind
+from menshen.domain.use_cases.granting import Grants
 from menshen.entrypoints.settings import SettingInvalid, Settings
 from menshen.entrypoints.wiring import SERVICE_NAME, Adapters, Service, open_adapters, open_service, open_store, wire
 
@@ -65,22 +74,37 @@ def test_a_secret_that_is_too_short_opens_nothing() -> None:
 
 
 def test_the_adapters_are_those_for_production(adapters: Adapters) -> None:
-    assert isinstance(adapters.users, MemoryUserRepository)
+    assert isinstance(adapters.store.users, MemoryUserRepository)
+    assert isinstance(adapters.store.sessions, MemorySessionRepository)
+    assert isinstance(adapters.store.audit, MemoryAuditLog)
+    assert isinstance(adapters.store.work, MemoryUnitOfWork)
     assert isinstance(adapters.clock, SystemClock)
     assert isinstance(adapters.ids, SystemRandomIds)
     assert isinstance(adapters.codec, JwtTokenCodec)
+    assert isinstance(adapters.admin_codec, JwtTokenCodec)
+    assert isinstance(adapters.refresh_codec, HmacRefreshTokenCodec)
+    assert isinstance(adapters.last_seen, BackgroundLastSeen)
 
 
-def test_secret_issuer_and_audience_reach_the_codec() -> None:
-    adapters = open_adapters(
-        evolve(IN_MEMORY, issuer="an issuer", audience="an audience"), SECRET, open_store(IN_MEMORY)
-    )
-    assert isinstance(adapters.codec, JwtTokenCodec)
-    assert (adapters.codec.secret, adapters.codec.issuer, adapters.codec.audience) == (
-        SECRET,
-        "an issuer",
-        "an audience",
-    )
+def test_secret_issuer_and_audiences_reach_the_codecs() -> None:
+    settings = evolve(IN_MEMORY, issuer="an issuer", audience="an audience", admin_audience="admins")
+    adapters = open_adapters(settings, SECRET, open_store(IN_MEMORY))
+    for codec, audience in ((adapters.codec, "an audience"), (adapters.admin_codec, "admins")):
+        assert isinstance(codec, JwtTokenCodec)
+        assert (codec.secret, codec.issuer, codec.audience) == (SECRET, "an issuer", audience)
+    assert adapters.refresh_codec == HmacRefreshTokenCodec(SECRET)
+
+
+def test_what_notes_the_last_use_writes_into_the_store(adapters: Adapters) -> None:
+    assert isinstance(adapters.last_seen, BackgroundLastSeen)
+    assert adapters.last_seen.sessions is adapters.store.sessions
+
+
+def test_closing_the_service_closes_its_store() -> None:
+    closed: list[str] = []
+    store = evolve(open_store(IN_MEMORY), close=lambda: closed.append("the store"))
+    wire(IN_MEMORY, open_adapters(IN_MEMORY, SECRET, store)).close()
+    assert closed == ["the store"]
 
 
 def test_the_hasher_is_bounded_and_has_the_parameters_that_were_set() -> None:
@@ -100,21 +124,127 @@ def test_the_default_hasher_is_owasps() -> None:
     )
 
 
-@pytest.mark.parametrize("multi_device", [True, False])
-def test_the_device_policy_reaches_every_login(adapters: Adapters, multi_device: bool) -> None:
-    service = wire(evolve(IN_MEMORY, multi_device_login=multi_device), adapters)
-    for use_case in (service.login, service.register_and_login):
-        assert use_case.open_session.device_policy == DevicePolicy(multi_device=multi_device)
+def user_grants(service: Service) -> list[Grants]:
+    """Those of every way in that users have."""
+    return [service.login.grants, service.register_and_login.grants, service.refresh.grants]
 
 
-def test_the_life_of_a_token_reaches_every_login(adapters: Adapters) -> None:
-    service = wire(evolve(IN_MEMORY, access_token_ttl=timedelta(minutes=15)), adapters)
-    for use_case in (service.login, service.register_and_login):
-        assert use_case.open_session.access_token_ttl == timedelta(minutes=15)
+def admin_grants(service: Service) -> list[Grants]:
+    return [service.admin_login.grants, service.admin_refresh.grants]
+
+
+POLICY = DevicePolicy.from_table({"phone": 1, "total": 3, "overflow": "reject_new"})
+
+
+@pytest.mark.parametrize(
+    ("settings", "policy"),
+    [
+        ({}, DevicePolicy()),
+        ({"multi_device_login": True}, DevicePolicy()),
+        ({"multi_device_login": False}, DevicePolicy.single()),
+        ({"device_policy": DevicePolicy()}, DevicePolicy()),
+        ({"device_policy": DevicePolicy.single()}, DevicePolicy.single()),
+        ({"device_policy": POLICY}, POLICY),
+        ({"device_policy": POLICY, "multi_device_login": True}, POLICY),
+    ],
+)
+def test_the_device_policy_reaches_every_way_in(
+    adapters: Adapters, settings: dict[str, Any], policy: DevicePolicy
+) -> None:
+    service = wire(evolve(IN_MEMORY, **settings), adapters)
+    assert [grants.device_policy for grants in user_grants(service)] == [policy] * 3
+    assert [grants.device_policy for grants in admin_grants(service)] == [DevicePolicy()] * 2
+
+
+def test_the_lives_of_tokens_reach_every_way_in(adapters: Adapters) -> None:
+    settings = evolve(
+        IN_MEMORY,
+        access_token_ttl=timedelta(minutes=15),
+        refresh_token_ttl=timedelta(days=3),
+        admin_access_token_ttl=timedelta(minutes=2),
+    )
+    service = wire(settings, adapters)
+    for grants in user_grants(service):
+        assert (grants.access_token_ttl, grants.refresh_token_ttl) == (timedelta(minutes=15), timedelta(days=3))
+    for grants in admin_grants(service):
+        assert (grants.access_token_ttl, grants.refresh_token_ttl) == (timedelta(minutes=2), timedelta(hours=1))
+
+
+def test_the_lives_of_sessions_reach_every_way_in(adapters: Adapters) -> None:
+    settings = evolve(
+        IN_MEMORY,
+        session_ttl=timedelta(hours=2),
+        session_idle_ttl=timedelta(hours=1),
+        remember_session_ttl=timedelta(hours=4),
+        remember_session_idle_ttl=timedelta(hours=3),
+    )
+    for grants in user_grants(wire(settings, adapters)):
+        assert grants.lifetimes == Lifetimes(absolute=timedelta(hours=2), idle=timedelta(hours=1))
+        assert grants.remembered == Lifetimes(absolute=timedelta(hours=4), idle=timedelta(hours=3))
+
+
+def test_to_be_remembered_is_never_the_shorter_life(adapters: Adapters) -> None:
+    for grants in user_grants(wire(evolve(IN_MEMORY, access_token_ttl=timedelta(days=365)), adapters)):
+        assert grants.remembered == Lifetimes(absolute=timedelta(days=365), idle=timedelta(days=365))
+
+
+@pytest.mark.parametrize(
+    ("token_days", "session_days", "idle_days"), [(1, 30, 14), (7, 30, 14), (20, 30, 20), (90, 90, 90)]
+)
+def test_a_session_is_not_shorter_than_its_token_unless_that_was_set(
+    adapters: Adapters, token_days: int, session_days: int, idle_days: int
+) -> None:
+    service = wire(evolve(IN_MEMORY, access_token_ttl=timedelta(days=token_days)), adapters)
+    for grants in user_grants(service):
+        expected = Lifetimes(absolute=timedelta(days=session_days), idle=timedelta(days=idle_days))
+        assert grants.lifetimes == expected
+
+
+def test_an_admins_session_is_short_whatever_was_set_for_users(adapters: Adapters) -> None:
+    settings = evolve(IN_MEMORY, session_ttl=timedelta(days=99), remember_session_ttl=timedelta(days=999))
+    for grants in admin_grants(wire(settings, adapters)):
+        assert grants.lifetimes == Lifetimes(absolute=timedelta(hours=12), idle=timedelta(hours=1))
+        assert grants.remembered == grants.lifetimes
+
+
+def test_the_grace_and_the_retention_reach_what_is_meant(adapters: Adapters) -> None:
+    settings = evolve(IN_MEMORY, account_closing_grace=timedelta(days=2), audit_retention=timedelta(days=9))
+    service = wire(settings, adapters)
+    assert service.close_account.grace == timedelta(days=2)
+    assert service.prune.audit_retention == timedelta(days=9)
+
+
+def test_each_kind_of_session_has_its_own_codec(adapters: Adapters, service: Service) -> None:
+    assert {grants.kind for grants in user_grants(service)} == {SessionKind.USER}
+    assert {grants.kind for grants in admin_grants(service)} == {SessionKind.ADMIN}
+    assert all(grants.codec is adapters.codec for grants in user_grants(service))
+    assert all(grants.codec is adapters.admin_codec for grants in admin_grants(service))
+    assert (service.authenticate.codec, service.authenticate.kind) == (adapters.codec, SessionKind.USER)
+    assert (service.authenticate_admin.codec, service.authenticate_admin.kind) == (
+        adapters.admin_codec,
+        SessionKind.ADMIN,
+    )
+    assert service.explain_token.guards == (service.authenticate, service.authenticate_admin)
+
+
+def test_the_service_of_production_refreshes_and_lets_an_admin_in() -> None:
+    service = open_service(IN_MEMORY)
+    granted = service.register_and_login(phone="13800138000", password="a good password")
+    fresh = service.refresh(granted.refresh_token)
+    assert service.authenticate(fresh.access_token).session.id == granted.session.id
+    service.operate.set_admin(granted.user.id, is_admin=True, actor=Actor.operator("root"))
+    admin = service.admin_login(phone="13800138000", password="a good password")
+    assert service.authenticate_admin(admin.access_token).user.id == granted.user.id
+    with pytest.raises(TokenInvalid):
+        service.authenticate(admin.access_token)
+    with pytest.raises(TokenInvalid):
+        service.authenticate_admin(fresh.access_token)
+    service.close()
 
 
 def test_the_contracts_password_policy_is_the_default(service: Service) -> None:
     assert service.register_user.password_policy == contract_policy()
+    assert service.change_password.password_policy == contract_policy()
 
 
 def test_the_strict_policy_knows_3000_common_passwords_the_service_and_its_minimum() -> None:
@@ -123,7 +253,9 @@ def test_the_strict_policy_knows_3000_common_passwords_the_service_and_its_minim
     assert isinstance(adapters.common_passwords, frozenset)
     assert len(adapters.common_passwords) == 3000
     assert all(8 <= len(password) <= 128 for password in adapters.common_passwords)
-    register = wire(settings, adapters).register_user
+    service = wire(settings, adapters)
+    register = service.register_user
+    assert service.change_password.password_policy == register.password_policy
     assert register.password_policy.service_name == SERVICE_NAME
     with pytest.raises(PasswordLengthInvalid) as refusal:
         register(phone="13800138000", password="ninechars")

@@ -1,0 +1,62 @@
+"""Last-seen times, written by a thread of their own."""
+
+import logging
+from datetime import datetime
+from threading import Event, Lock, Thread
+
+from attrs import define, field
+
+from ..domain.errors import StoreUnavailable
+from ..domain.ports import Clock, SessionRepository
+from ..domain.sessions import SessionId
+
+_log = logging.getLogger("menshen.last_seen")
+
+INTERVAL_SECONDS = 1.0
+
+
+@define(eq=False)
+class BackgroundLastSeen:
+    """LastSeen that gathers what it is told and writes it once a second, all in one transaction.
+
+    What was gathered last is lost with the process: a session then seems to have been used a little earlier.
+    """
+
+    sessions: SessionRepository
+    clock: Clock
+    interval_seconds: float = INTERVAL_SECONDS
+    _waiting: dict[SessionId, datetime] = field(factory=dict, init=False)
+    _lock: Lock = field(factory=Lock, init=False)
+    _thread: Thread | None = field(default=None, init=False)
+    _closing: Event = field(factory=Event, init=False)
+
+    def note(self, session_id: SessionId, at: datetime) -> None:
+        with self._lock:
+            self._waiting[session_id] = max(at, self._waiting.get(session_id, at))
+            # Not before it is needed: a server forks its workers after it has opened the store once.
+            if self._thread is None:
+                self._thread = Thread(target=self._run, name="menshen-last-seen", daemon=True)
+                self._thread.start()
+
+    def close(self) -> None:
+        """Write what is waiting, and stop."""
+        self._closing.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._write()
+
+    def _run(self) -> None:
+        while not self._closing.wait(self.interval_seconds):
+            self._write()
+
+    def _write(self) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, {}
+        if not waiting:
+            return
+        try:
+            self.sessions.see(list(waiting.items()), self.clock.now())
+        except StoreUnavailable:
+            _log.warning("the last-seen times of %d sessions were not written", len(waiting))
+        except Exception:  # noqa: BLE001 - whatever it is, the next second is another try
+            _log.exception("the last-seen times of %d sessions were not written", len(waiting))

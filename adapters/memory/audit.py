@@ -1,0 +1,39 @@
+"""The audit log in memory."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from attrs import frozen
+
+from ...domain.audit import AuditEntry, AuditEvent, AuditId
+from ...domain.users import UserId
+from .store import MemoryStore
+
+
+@frozen
+class MemoryAuditLog:
+    """AuditLog over a MemoryStore."""
+
+    store: MemoryStore
+
+    def append(self, event: AuditEvent) -> None:
+        with self.store.step():
+            self.store.audit_entries_ever += 1
+            entry = AuditEntry(id=AuditId(self.store.audit_entries_ever), event=event)
+            self.store.put(self.store.audit, entry.id, entry)
+
+    def find(self, *, subject: UserId | None, before: AuditId | None, limit: int) -> Sequence[AuditEntry]:
+        with self.store.step():
+            found = [
+                entry
+                for _, entry in sorted(self.store.audit.items(), key=lambda item: item[0], reverse=True)
+                if (subject is None or entry.event.subject == subject) and (before is None or entry.id < before)
+            ]
+        return found[:limit]
+
+    def prune(self, before: datetime, limit: int) -> int:
+        with self.store.step():
+            old = [entry.id for entry in self.store.audit.values() if entry.event.at < before][:limit]
+            for entry_id in old:
+                self.store.remove(self.store.audit, entry_id)
+            return len(old)

@@ -1,0 +1,103 @@
+"""Admission: which sessions end for a newcomer under a device policy."""
+
+from collections.abc import Callable, Collection, Iterable
+from itertools import combinations
+from typing import Any
+
+from attrs import evolve
+
+from .device_policy import DevicePolicy, Limit, Overflow
+from .devices import DeviceType
+from .errors import TooManyDevices
+from .sessions import Session, SessionId
+from .users import User
+
+MOST_SESSIONS = 100
+"""How many sessions a user may have where the policy sets no total: nobody has more devices, and a list must end."""
+
+_EVERY_TYPE = frozenset(DeviceType)
+
+
+def policy_of(user: User, default: DevicePolicy) -> DevicePolicy:
+    """The user's own policy, or the *default* where the user has none; with a total in any case."""
+    policy = default if user.device_policy is None else user.device_policy
+    if any(limit.types == _EVERY_TYPE for limit in policy.limits):
+        return policy
+    return evolve(policy, limits=(*policy.limits, Limit(_EVERY_TYPE, MOST_SESSIONS)))
+
+
+def decide(policy: DevicePolicy, live: Collection[Session], newcomer: Session) -> frozenset[SessionId]:
+    """Admit *newcomer* and say which of the *live* sessions of its user end for it.
+
+    A session on the newcomer's own device, known by its id, ends first. With the others ended every limit holds, and
+    none of them could have stayed; the newcomer itself is never among them. Raises TooManyDevices, with the sessions
+    that are in the way, where the policy rejects newcomers or has no place for one of this type at all.
+    """
+    ends = frozenset(session.id for session in live if _is_same_device(session, newcomer))
+    others = [session for session in live if session.id not in ends and session.id != newcomer.id]
+    full = [limit for limit in policy.limits if limit.counts(newcomer.device) and _count(limit, others) >= limit.most]
+    if any(limit.most == 0 for limit in full) or (full and policy.overflow is Overflow.REJECT_NEW):
+        raise TooManyDevices([session for session in others if any(limit.counts(session.device) for limit in full)])
+    return ends if policy.overflow is Overflow.REJECT_NEW else ends | _surplus(policy, [*others, newcomer], newcomer)
+
+
+def surplus(policy: DevicePolicy, live: Collection[Session]) -> frozenset[SessionId]:
+    """Those of the *live* sessions that would have to end for every limit to hold, as after a policy became stricter."""
+    return _surplus(policy, live, None)
+
+
+def _surplus(policy: DevicePolicy, live: Collection[Session], stays: Session | None) -> frozenset[SessionId]:
+    order = _ORDER[policy.overflow]
+    left = sorted((session for session in live if session is not stays), key=order)
+    over = {limit: _count(limit, live) - limit.most for limit in policy.limits}
+    ended: list[Session] = []
+    while exceeded := [limit for limit, excess in over.items() if excess > 0]:
+        for session in _fewest(exceeded, left, order):
+            _move(over, session, -1)
+            left.remove(session)
+            ended.append(session)
+    # One that went early for one limit may be spared by one that went later for another.
+    for session in reversed(ended.copy()):
+        if all(excess < 0 for limit, excess in over.items() if limit.counts(session.device)):
+            _move(over, session, +1)
+            ended.remove(session)
+    return frozenset(session.id for session in ended)
+
+
+def _fewest(exceeded: list[Limit], left: list[Session], order: Callable[[Session], Any]) -> tuple[Session, ...]:
+    """The fewest sessions of *left*, which is in *order*, of which every limit counts one; the first of these to go."""
+    first_of_type: dict[DeviceType, Session] = {}
+    for session in left:
+        first_of_type.setdefault(session.device.type, session)
+    for size in range(1, len(first_of_type) + 1):
+        fitting = [
+            some
+            for some in combinations(first_of_type.values(), size)
+            if all(any(limit.counts(session.device) for session in some) for limit in exceeded)
+        ]
+        if fitting:
+            return min(fitting, key=lambda some: [order(session) for session in some])
+    raise AssertionError("a limit counts more sessions than there are")
+
+
+def _move(over: dict[Limit, int], session: Session, by: int) -> None:
+    for limit in over:
+        if limit.counts(session.device):
+            over[limit] += by
+
+
+def _count(limit: Limit, sessions: Iterable[Session]) -> int:
+    return sum(limit.counts(session.device) for session in sessions)
+
+
+def _is_same_device(session: Session, newcomer: Session) -> bool:
+    return session.id != newcomer.id and session.device.id is not None and session.device.id == newcomer.device.id
+
+
+# The id settles ties, so that the order in which a store lists sessions decides nothing.
+_ORDER: dict[Overflow, Callable[[Session], Any]] = {
+    Overflow.EVICT_OLDEST: lambda session: (session.started_at, session.id),
+    Overflow.EVICT_IDLE: lambda session: (session.last_seen_at, session.id),
+    # Where newcomers are rejected, those who came last are the ones too many.
+    Overflow.REJECT_NEW: lambda session: (-session.started_at.timestamp(), session.id),
+}

@@ -1,0 +1,9 @@
+"""Texts that people gave, and that are kept whole or refused."""
+
+from unicodedata import category
+
+
+def is_plain(text: str, limit: int) -> bool:
+    """Whether *text* has at most *limit* characters, and none that forges log lines or terminals or is no character."""
+    # Cc: control characters; Cs: lone surrogates.
+    return len(text) <= limit and not any(category(sign) in {"Cc", "Cs"} for sign in text)

@@ -1,0 +1,140 @@
+"""What a user does with his own account: the password, the name, the sessions."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from attrs import evolve, frozen
+
+from ..actors import Actor
+from ..audit import Action, event_of
+from ..devices import Client
+from ..errors import NoSuchSession, ReauthenticationFailed
+from ..passwords import PasswordPolicy
+from ..ports import Clock, PasswordHasher, SessionRepository, Transaction, UnitOfWork, Verdict
+from ..sessions import EndReason, Session, SessionEnd, SessionId, SessionKind
+from ..users import User, check_user_name
+from .granting import all_live, end_sessions, still_in
+from .recording import record_refusal, transact_or_record
+
+
+@frozen
+class ChangePassword:
+    """Put a new password in the place of the old one, and end all other sessions of the user (ASVS 6.2.3, 7.4.3).
+
+    Raises ReauthenticationFailed, a refusal of the password policy, HasherBusy, and what the guard raises.
+    """
+
+    work: UnitOfWork
+    hasher: PasswordHasher
+    password_policy: PasswordPolicy
+    clock: Clock
+
+    def __call__(self, user: User, session: Session, *, old: str, new: str, client: Client) -> None:
+        event = event_of(
+            client, at=self.clock.now(), actor=Actor.user(user.id), action=Action.CHANGE_PASSWORD, subject=user.id
+        )
+        if self.hasher.verify(old, user.password_hash) is Verdict.NO_MATCH:
+            record_refusal(self.work, event, ReauthenticationFailed())
+            raise ReauthenticationFailed
+        if user.phone is not None:
+            self.password_policy.check(new, phone=user.phone, user_name=user.user_name)
+        new_hash = self.hasher.hash(new)
+
+        def change(tx: Transaction) -> None:
+            now = self.clock.now()
+            locked = still_in(tx, session, now)
+            # Changed since it was judged.
+            if locked.password_hash != user.password_hash:
+                raise ReauthenticationFailed
+            tx.users.save(evolve(locked, password_hash=new_hash))
+            others = [other for other in all_live(tx.sessions, locked.id, now) if other.id != session.id]
+            end = SessionEnd(at=now, reason=EndReason.PASSWORD_CHANGED, by=session.device)
+            end_sessions(tx, others, end, actor=event.actor, client=client)
+            tx.audit.append(evolve(event, at=now))
+
+        transact_or_record(self.work, event, change)
+
+
+@frozen
+class RenameUser:
+    """Give the user another name, or none. Raises UserNameInvalid, and what the guard raises."""
+
+    work: UnitOfWork
+    clock: Clock
+
+    def __call__(self, session: Session, *, user_name: str | None, client: Client) -> User:
+        check_user_name(user_name)
+
+        def rename(tx: Transaction) -> User:
+            now = self.clock.now()
+            renamed = evolve(still_in(tx, session, now), user_name=user_name)
+            tx.users.save(renamed)
+            tx.audit.append(
+                event_of(client, at=now, actor=Actor.user(renamed.id), action=Action.RENAME, subject=renamed.id)
+            )
+            return renamed
+
+        return self.work.transact(rename)
+
+
+@frozen
+class ListSessions:
+    """The live sessions of a user, of one kind, in the order in which they started."""
+
+    sessions: SessionRepository
+    clock: Clock
+
+    def __call__(self, user: User, kind: SessionKind = SessionKind.USER) -> Sequence[Session]:
+        return self.sessions.live(user.id, kind, self.clock.now())
+
+
+@frozen
+class EndSessions:
+    """From one session, end others of the same user, as kicked. Raises what the guard raises."""
+
+    work: UnitOfWork
+    clock: Clock
+
+    def __call__(self, current: Session, *, session_id: SessionId, client: Client) -> None:
+        """End one; ending the current one this way is logging out. Raises NoSuchSession."""
+
+        def end(tx: Transaction) -> None:
+            now = self.clock.now()
+            still_in(tx, current, now)
+            found = tx.sessions.by_id(session_id)
+            if (
+                found is None
+                or (found.user_id, found.kind) != (current.user_id, current.kind)
+                or not found.is_live(now)
+            ):
+                raise NoSuchSession
+            reason = EndReason.LOGGED_OUT if session_id == current.id else EndReason.KICKED
+            self._end(tx, [found], current, reason, now, client)
+
+        self.work.transact(end)
+
+    def others(self, current: Session, *, client: Client) -> int:
+        """End all but the current one. Returns how many there were."""
+
+        def end(tx: Transaction) -> int:
+            now = self.clock.now()
+            still_in(tx, current, now)
+            live = tx.sessions.live(current.user_id, current.kind, now)
+            found = [session for session in live if session.id != current.id]
+            self._end(tx, found, current, EndReason.KICKED, now, client)
+            return len(found)
+
+        return self.work.transact(end)
+
+    def _end(
+        self,
+        tx: Transaction,
+        sessions: list[Session],
+        current: Session,
+        reason: EndReason,
+        now: datetime,
+        client: Client,
+    ) -> None:
+        by = current.device if reason is EndReason.KICKED else None
+        end = SessionEnd(at=now, reason=reason, by=by)
+        end_sessions(tx, sessions, end, actor=Actor.user(current.user_id), client=client)

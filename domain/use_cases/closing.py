@@ -1,0 +1,93 @@
+"""Leaving: an account closes after a time of grace, and keeps only what others refer to."""
+
+from datetime import datetime, timedelta
+
+from attrs import evolve, frozen
+
+from ..actors import Actor
+from ..audit import Action, AuditEvent, event_of
+from ..devices import NO_CLIENT, Client, Device
+from ..errors import NoSuchUser, ReauthenticationFailed, StateConflict
+from ..ports import Clock, PasswordHasher, Transaction, UnitOfWork, Verdict
+from ..sessions import EndReason, Session, SessionEnd
+from ..users import Standing, User, UserId, UserState
+from .granting import all_live, end_sessions, still_in
+from .recording import record_refusal, transact_or_record
+
+
+@frozen
+class CloseAccount:
+    """Close an account once the grace is over; logging in before takes it back. All sessions end at once.
+
+    Only an active account can be closed: neither its owner nor an operator gets rid of a freeze this way.
+    """
+
+    work: UnitOfWork
+    hasher: PasswordHasher
+    clock: Clock
+    grace: timedelta
+
+    def __call__(self, user: User, session: Session, *, password: str, client: Client) -> datetime:
+        """For the owner. Returns when it closes. Raises ReauthenticationFailed, HasherBusy, what the guard raises."""
+        event = self._event(user.id, Actor.user(user.id), client)
+        if self.hasher.verify(password, user.password_hash) is Verdict.NO_MATCH:
+            record_refusal(self.work, event, ReauthenticationFailed())
+            raise ReauthenticationFailed
+
+        def close(tx: Transaction) -> datetime:
+            now = self.clock.now()
+            locked = still_in(tx, session, now)
+            # Changed since it was judged.
+            if locked.password_hash != user.password_hash:
+                raise ReauthenticationFailed
+            return self._close(tx, locked, evolve(event, at=now), session.device, client)
+
+        return transact_or_record(self.work, event, close)
+
+    def close(self, user_id: UserId, *, actor: Actor) -> datetime:
+        """For an operator, who knows no password. Returns when it closes. Raises NoSuchUser, StateConflict."""
+        event = self._event(user_id, actor, NO_CLIENT)
+
+        def close(tx: Transaction) -> datetime:
+            now = self.clock.now()
+            user = tx.users.locked(user_id)
+            if user is None:
+                raise NoSuchUser
+            if not user.is_active(now):
+                raise StateConflict
+            return self._close(tx, user, evolve(event, at=now), None, NO_CLIENT)
+
+        return transact_or_record(self.work, event, close)
+
+    def _close(self, tx: Transaction, user: User, event: AuditEvent, by: Device | None, client: Client) -> datetime:
+        closes_at = event.at + self.grace
+        tx.users.save(evolve(user, state=UserState.closing(closes_at)))
+        tx.audit.append(event)
+        end = SessionEnd(at=event.at, reason=EndReason.USER_CLOSED, by=by)
+        end_sessions(tx, all_live(tx.sessions, user.id, event.at), end, actor=event.actor, client=client)
+        return closes_at
+
+    def _event(self, user_id: UserId, actor: Actor, client: Client) -> AuditEvent:
+        return event_of(client, at=self.clock.now(), actor=actor, action=Action.CLOSE, subject=user_id)
+
+
+def erase(tx: Transaction, user_id: UserId, now: datetime) -> bool:
+    """Take everything personal out of an account whose closing is due, and free its number. Returns whether it was due."""
+    user = tx.users.locked(user_id)
+    if user is None or user.is_erased or user.state.standing(now) is not Standing.CLOSED:
+        return False
+    tx.users.save(
+        evolve(
+            user,
+            phone=None,
+            password_hash="",
+            user_name=None,
+            wechat_openid=None,
+            state=UserState.closed(),
+            is_admin=False,
+            device_policy=None,
+        )
+    )
+    tx.sessions.erase_of(user_id)
+    tx.audit.append(AuditEvent(at=now, actor=Actor.service(), action=Action.ERASE, subject=user_id))
+    return True

@@ -1,0 +1,60 @@
+"""Why a token opens something or not, for operators."""
+
+from attrs import frozen
+
+from ..errors import Refusal, SessionUnknown, TokenInvalid
+from ..ports import SessionRepository, TokenCodec
+from ..sessions import Session, SessionKind
+from ..tokens import AccessTokenClaims
+from ..users import User
+from .authentication import Authenticate
+
+VALID = "valid"
+
+
+@frozen(kw_only=True)
+class Explanation:
+    """What the guard says of a token, and all that is known of it: the more checks passed, the more."""
+
+    verdict: str
+    kind: SessionKind | None = None
+    claims: AccessTokenClaims | None = None
+    user: User | None = None
+    session: Session | None = None
+
+
+@frozen
+class ExplainToken:
+    """Say which check a token fails, or that it passes, and whose it is. It asks the very guard that it explains."""
+
+    guards: tuple[Authenticate, ...]
+    sessions: SessionRepository
+
+    def __call__(self, token: str) -> Explanation:
+        for guard in self.guards:
+            claims = _claims_of(guard.codec, token)
+            if claims is not None:
+                return self._explained(guard, claims, token)
+        return Explanation(verdict=TokenInvalid.reason)
+
+    def _explained(self, guard: Authenticate, claims: AccessTokenClaims, token: str) -> Explanation:
+        presence = self.sessions.presence(claims.subject, claims.session_id)
+        try:
+            guard.judge(token)
+            verdict = VALID
+        except Refusal as refusal:
+            verdict = refusal.reason
+        return Explanation(
+            verdict=verdict,
+            kind=guard.kind,
+            claims=claims,
+            user=None if presence is None else presence.user,
+            session=None if presence is None or verdict == SessionUnknown.reason else presence.session,
+        )
+
+
+def _claims_of(codec: TokenCodec, token: str) -> AccessTokenClaims | None:
+    try:
+        return codec.decode(token)
+    except TokenInvalid:
+        return None

@@ -1,0 +1,180 @@
+"""Sessions and the tokens to use them with: what every way in shares."""
+
+from datetime import datetime, timedelta
+
+from attrs import evolve, field, frozen
+
+from ..actors import Actor
+from ..admission import decide, policy_of
+from ..audit import Action, event_of
+from ..device_policy import DevicePolicy
+from ..devices import NO_CLIENT, Client
+from ..errors import LoginNotAllowed, SessionUnknown, UserNotActive, UserNotFound
+from ..ports import RandomIds, RefreshTokenCodec, SessionRepository, TokenCodec, Transaction
+from ..refresh_tokens import RefreshToken
+from ..sessions import EndReason, Lifetimes, Refreshing, Session, SessionEnd, SessionId, SessionKind
+from ..tokens import AccessTokenClaims
+from ..users import Standing, User, UserId, UserState
+
+
+@frozen(kw_only=True)
+class Granted:
+    """A session that is open, and the tokens to use it with."""
+
+    user: User
+    session: Session
+    access_token: str = field(repr=False)
+    access_token_ttl: timedelta
+    refresh_token: str = field(repr=False)
+
+
+@frozen(kw_only=True)
+class Grants:
+    """How long everything lasts, and what makes the tokens of one kind of session."""
+
+    kind: SessionKind
+    codec: TokenCodec
+    refresh_codec: RefreshTokenCodec
+    ids: RandomIds
+    access_token_ttl: timedelta
+    refresh_token_ttl: timedelta
+    lifetimes: Lifetimes
+    remembered: Lifetimes
+    device_policy: DevicePolicy
+
+    def grant(self, user: User, session: Session, refresh_token: RefreshToken, now: datetime) -> Granted:
+        """The tokens of *session*; the access token never outlives it."""
+        issued_at = now.replace(microsecond=0)
+        expires_at = min(issued_at + self.access_token_ttl, session.expires_at)
+        claims = AccessTokenClaims(
+            subject=user.id,
+            session_id=session.id,
+            token_id=self.ids.new_id(),
+            issued_at=issued_at,
+            expires_at=expires_at,
+        )
+        return Granted(
+            user=user,
+            session=session,
+            access_token=self.codec.encode(claims),
+            access_token_ttl=expires_at - issued_at,
+            refresh_token=self.refresh_codec.encode(refresh_token),
+        )
+
+    def open_session(
+        self, tx: Transaction, user: User, client: Client, now: datetime, *, replacing: SessionId | None = None
+    ) -> Granted:
+        """Give *user*, who has just proved who he is and is locked in *tx*, a fresh session (ASVS 7.2.4).
+
+        Sessions that the device policy has no place for end with it, and so does the one named by *replacing*. Raises
+        LoginNotAllowed, TooManyDevices.
+        """
+        user = _able_to_log_in(tx, user, client, now)
+        session_id = SessionId(self.ids.new_id())
+        refresh_token = self.refresh_codec.new(session_id)
+        lifetimes = self.remembered if client.remember else self.lifetimes
+        session = Session(
+            id=session_id,
+            user_id=user.id,
+            kind=self.kind,
+            device=client.device,
+            started_at=now,
+            last_seen_at=now,
+            # Whole seconds, since that is what a token can say.
+            expires_at=now.replace(microsecond=0) + lifetimes.absolute,
+            idle_ttl=lifetimes.idle,
+            refreshing=self.fresh(refresh_token, 0, now, lifetimes.idle),
+            address=client.address,
+            user_agent=client.user_agent,
+        )
+        self._make_room(tx, user, session, client, replacing)
+        tx.sessions.add(session)
+        action = Action.LOG_IN if self.kind is SessionKind.USER else Action.ADMIN_LOG_IN
+        tx.audit.append(
+            event_of(client, at=now, actor=Actor.user(user.id), action=action, subject=user.id, session_id=session_id)
+        )
+        return self.grant(user, session, refresh_token, now)
+
+    def fresh(self, token: RefreshToken, rotations: int, now: datetime, idle_ttl: timedelta) -> Refreshing:
+        """The state of a chain that has just come to *token*, which lasts as long as its session may be idle."""
+        return Refreshing(
+            digest=self.refresh_codec.digest(token),
+            rotations=rotations,
+            rotated_at=now,
+            expires_at=now + max(self.refresh_token_ttl, idle_ttl),
+        )
+
+    def policy_for(self, user: User) -> DevicePolicy:
+        """The device policy of *user*; one of his own is about the user's sessions, not about those of an admin."""
+        is_user = self.kind is SessionKind.USER
+        return policy_of(user if is_user else evolve(user, device_policy=None), self.device_policy)
+
+    def _make_room(
+        self, tx: Transaction, user: User, session: Session, client: Client, replacing: SessionId | None
+    ) -> None:
+        policy = self.policy_for(user)
+        live = tx.sessions.live(user.id, self.kind, session.started_at)
+        leaving = {other.id for other in live if other.id == replacing}
+        ends = leaving | decide(policy, [other for other in live if other.id not in leaving], session)
+        end_sessions(
+            tx,
+            [other for other in live if other.id in ends],
+            SessionEnd(at=session.started_at, reason=EndReason.REPLACED, by=client.device),
+            actor=Actor.user(user.id),
+            client=client,
+        )
+
+
+def end_sessions(
+    tx: Transaction, sessions: list[Session], end: SessionEnd, *, actor: Actor, client: Client = NO_CLIENT
+) -> None:
+    """End *sessions*, which are live and whose user is locked in *tx*, and record each end."""
+    tx.sessions.end([session.id for session in sessions], evolve(end, actor=actor))
+    for session in sessions:
+        tx.audit.append(
+            event_of(
+                client,
+                at=end.at,
+                actor=actor,
+                action=Action.END_SESSION,
+                subject=session.user_id,
+                session_id=session.id,
+                detail=end.reason.value,
+            )
+        )
+
+
+def still_in(tx: Transaction, session: Session, now: datetime) -> User:
+    """Lock the user of *session*, and judge anew what the guard has judged before the lock.
+
+    Raises UserNotFound, UserNotActive, SessionUnknown, or the refusal that tells how the session ended.
+    """
+    user = tx.users.locked(session.user_id)
+    if user is None:
+        raise UserNotFound
+    found = tx.sessions.by_id(session.id)
+    if not user.is_active(now):
+        raise UserNotActive(None if found is None or found.end is None else found.end.at)
+    if found is None:
+        raise SessionUnknown
+    found.check_live(now)
+    return user
+
+
+def all_live(sessions: SessionRepository, user_id: UserId, now: datetime) -> list[Session]:
+    """The live sessions of a user, of every kind."""
+    return [session for kind in SessionKind for session in sessions.live(user_id, kind, now)]
+
+
+def _able_to_log_in(tx: Transaction, user: User, client: Client, now: datetime) -> User:
+    """Raises LoginNotAllowed. Logging in takes the closing of an account back, and tidies up a freeze that is over."""
+    standing = user.state.standing(now)
+    if standing is Standing.CLOSING:
+        tx.audit.append(event_of(client, at=now, actor=Actor.user(user.id), action=Action.REOPEN, subject=user.id))
+    elif standing is not Standing.ACTIVE:
+        raise LoginNotAllowed
+    if user.state == UserState.active():
+        return user
+    active = evolve(user, state=UserState.active())
+    tx.users.save(active)
+    return active

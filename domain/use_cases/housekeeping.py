@@ -1,0 +1,76 @@
+"""What must be done from time to time: forgetting what is old, and finishing closings that have come due."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+from attrs import frozen
+
+from ..audit import AuditEntry, AuditId
+from ..ports import AuditLog, Clock, UnitOfWork, UserRepository
+from ..users import UserId
+from .closing import erase
+from .operating import MAX_PAGE
+
+BATCH = 500
+"""Rows in one transaction: small enough that logins hardly wait for it."""
+
+KEEP_ENDED_SESSIONS = timedelta(days=30)
+"""How long an ended session can still be told from one that never was."""
+
+
+@frozen(kw_only=True)
+class Pruned:
+    """What a round of pruning did away with."""
+
+    sessions: int
+    audit_entries: int
+    accounts: int
+
+
+@frozen
+class Prune:
+    """Forget old sessions and audit entries, and erase accounts whose closing is due, in small batches."""
+
+    users: UserRepository
+    work: UnitOfWork
+    clock: Clock
+    audit_retention: timedelta
+
+    def __call__(self, should_stop: Callable[[], bool] = lambda: False) -> Pruned:
+        """Go on until nothing is left to do, or *should_stop* says so."""
+        now = self.clock.now()
+
+        def drained(batch: Callable[[], int]) -> int:
+            total = 0
+            while not should_stop() and (done := batch()):
+                total += done
+            return total
+
+        before = now - KEEP_ENDED_SESSIONS
+        return Pruned(
+            sessions=drained(lambda: self.work.transact(lambda tx: tx.sessions.prune(before, BATCH))),
+            audit_entries=drained(
+                lambda: self.work.transact(lambda tx: tx.audit.prune(now - self.audit_retention, BATCH))
+            ),
+            accounts=drained(lambda: self._erase_due(now)),
+        )
+
+    def _erase_due(self, now: datetime) -> int:
+        # A transaction for each: two processes that prune at once must not wait for each other's users.
+        due = self.users.due_to_close(now, BATCH)
+        return sum(self.work.transact(partial(erase, user_id=user_id, now=now)) for user_id in due)
+
+
+@frozen
+class ReadAudit:
+    """The audit log, newest first, a page at a time."""
+
+    audit: AuditLog
+
+    def __call__(
+        self, *, subject: UserId | None = None, before: int | None = None, limit: int = MAX_PAGE
+    ) -> Sequence[AuditEntry]:
+        """At most *limit* entries, never more than 100, older than the entry *before*; about *subject*, or all."""
+        page = max(1, min(limit, MAX_PAGE))
+        return self.audit.find(subject=subject, before=None if before is None else AuditId(before), limit=page)

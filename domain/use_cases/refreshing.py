@@ -1,0 +1,112 @@
+"""From a refresh token to the next pair of tokens."""
+
+from attrs import evolve, frozen
+
+from ..actors import Actor
+from ..admission import surplus
+from ..devices import NO_CLIENT, Client
+from ..errors import (
+    NotAnAdmin,
+    RefreshTokenExpired,
+    RefreshTokenInvalid,
+    RefreshTokenWasReused,
+    Refusal,
+    SessionReplaced,
+    UserNotActive,
+    UserNotFound,
+)
+from ..ports import Clock, SessionRepository, Transaction, UnitOfWork
+from ..refresh_tokens import RefreshToken, Shown, judge
+from ..sessions import EndReason, Session, SessionEnd, SessionKind
+from ..users import User, UserId
+from .granting import Granted, Grants, end_sessions
+
+_MAX_GENERATIONS = 1_000
+"""How far back a used token is known as one; walking further would let a caller keep the processor busy."""
+
+
+@frozen
+class RefreshSession:
+    """Exchange a refresh token for a fresh access token and the next refresh token (RFC 6749, 6).
+
+    State and device policy are judged anew. Raises RefreshTokenInvalid, RefreshTokenExpired, RefreshTokenWasReused
+    (which ends the session), and what the guard raises for a session that has ended or a user who may not act.
+    """
+
+    sessions: SessionRepository
+    work: UnitOfWork
+    grants: Grants
+    clock: Clock
+
+    def __call__(self, refresh_token: str, client: Client = NO_CLIENT) -> Granted:
+        token = self.grants.refresh_codec.decode(refresh_token)
+        # Looked at before the lock: walking a chain takes time, and garbage shall keep nobody waiting.
+        found = None if token is None else self.sessions.by_id(token.session_id)
+        if token is None or found is None or found.kind is not self.grants.kind:
+            raise RefreshTokenInvalid
+        generation = self._generation(token, found)
+        if generation is None:
+            raise RefreshTokenInvalid
+        first = generation - found.refreshing.rotations
+        # A refusal that ends the session is returned, not raised, so that the end is kept.
+        outcome = self.work.transact(lambda tx: self._refresh(tx, found.user_id, token, first, client))
+        if isinstance(outcome, Refusal):
+            raise outcome
+        return outcome
+
+    def _refresh(
+        self, tx: Transaction, user_id: UserId, token: RefreshToken, first: int, client: Client
+    ) -> Granted | Refusal:
+        """*first* is what the number of rotations is added to for the generation of *token*."""
+        now = self.clock.now()
+        user, session = self._locked(tx, user_id, token)
+        client = evolve(client, device=session.device)
+        shown = judge(first + session.refreshing.rotations, session.refreshing, now)
+        if not user.is_active(now):
+            raise UserNotActive(None if session.end is None else session.end.at)
+        session.check_live(now)
+        if self.grants.kind is SessionKind.ADMIN and not user.is_admin:
+            raise NotAnAdmin
+        if shown is Shown.REUSED:
+            self._end(tx, session, EndReason.REFRESH_REUSED, client)
+            return RefreshTokenWasReused(ended_at=now)
+        if now >= session.refreshing.expires_at:
+            raise RefreshTokenExpired
+        if self._is_surplus(tx, user, session):
+            self._end(tx, session, EndReason.REPLACED, client)
+            return SessionReplaced(ended_at=now)
+        successor = self.grants.refresh_codec.successor(token)
+        if shown is Shown.CURRENT:
+            rotated = self.grants.fresh(successor, session.refreshing.rotations + 1, now, session.idle_ttl)
+            if not tx.sessions.rotate(session.id, old=session.refreshing.digest, new=rotated):
+                raise RefreshTokenInvalid
+        if session.is_due_to_be_seen(now):
+            tx.sessions.see([(session.id, now)], now)
+        return self.grants.grant(user, session, successor, now)
+
+    def _locked(self, tx: Transaction, user_id: UserId, token: RefreshToken) -> tuple[User, Session]:
+        """The token's session, and its user, as they stand under the user's lock."""
+        user = tx.users.locked(user_id)
+        if user is None:
+            raise UserNotFound
+        session = tx.sessions.by_id(token.session_id)
+        if session is None:
+            raise RefreshTokenInvalid
+        return user, session
+
+    def _generation(self, token: RefreshToken, session: Session) -> int | None:
+        """How many rotations before the current token *token* stands; None if it is not one of this session's."""
+        codec = self.grants.refresh_codec
+        for generation in range(min(session.refreshing.rotations, _MAX_GENERATIONS) + 1):
+            if codec.digest(token) == session.refreshing.digest:
+                return generation
+            token = codec.successor(token)
+        return None
+
+    def _is_surplus(self, tx: Transaction, user: User, session: Session) -> bool:
+        policy = self.grants.policy_for(user)
+        return session.id in surplus(policy, tx.sessions.live(user.id, session.kind, self.clock.now()))
+
+    def _end(self, tx: Transaction, session: Session, reason: EndReason, client: Client) -> None:
+        end = SessionEnd(at=self.clock.now(), reason=reason)
+        end_sessions(tx, [session], end, actor=Actor.service(), client=client)

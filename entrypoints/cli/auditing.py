@@ -1,0 +1,62 @@
+"""``menshen audit`` and ``menshen prune``."""
+
+from typing import Any
+
+from ...domain.audit import AuditEntry
+from ...domain.errors import NoSuchUser
+from .output import DONE, Commands, Context, number, print_record, print_table
+
+_COLUMNS = ("id", "time", "actor", "action", "outcome", "subject", "detail", "address")
+
+
+def add_audit_commands(commands: Commands) -> None:
+    """``menshen audit`` and ``menshen prune``."""
+    audit = commands.add_parser("audit", help="what happened, newest first")
+    audit.add_argument("--user", help="a phone number or an id: only what is about this user")
+    audit.add_argument("--before", type=number, metavar="ID", help="the last id of the page before")
+    audit.add_argument("--limit", type=number, default=100, help="at most 100")
+    audit.add_argument("--json", action="store_true", help="for programs")
+    audit.set_defaults(run=_audit)
+
+    prune = commands.add_parser("prune", help="forget old sessions and audit entries, erase closed accounts")
+    prune.add_argument("--json", action="store_true", help="for programs")
+    prune.set_defaults(run=_prune)
+
+
+def _audit(context: Context) -> int:
+    arguments = context.arguments
+    with context.service() as service:
+        subject = None
+        if arguments.user is not None:
+            user = service.find_user(arguments.user)
+            if user is None:
+                raise NoSuchUser
+            subject = user.id
+        entries = service.read_audit(subject=subject, before=arguments.before, limit=arguments.limit)
+    print_table([_record(context, entry) for entry in entries], _COLUMNS, as_json=arguments.json)
+    return DONE
+
+
+def _prune(context: Context) -> int:
+    with context.service() as service:
+        pruned = service.prune()
+    record = {"sessions": pruned.sessions, "audit_entries": pruned.audit_entries, "accounts": pruned.accounts}
+    print_record(record, as_json=context.arguments.json)
+    return DONE
+
+
+def _record(context: Context, entry: AuditEntry) -> dict[str, Any]:
+    event = entry.event
+    return {
+        "id": entry.id,
+        "time": context.local(event.at),
+        "actor": event.actor.text,
+        "action": event.action.value,
+        "outcome": event.outcome,
+        "subject": event.subject,
+        "detail": event.detail,
+        "session_id": event.session_id,
+        "device_type": None if event.device is None else event.device.type.value,
+        "device_name": None if event.device is None else event.device.name,
+        "address": event.address,
+    }

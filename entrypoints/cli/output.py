@@ -1,0 +1,111 @@
+"""What the commands share: how they open the service, and how they speak."""
+
+import argparse
+import getpass
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+from unicodedata import east_asian_width
+
+from attrs import frozen
+
+from ...domain.actors import Actor
+from ...domain.users import MAX_USER_ID
+from ..settings import Settings
+from ..wiring import Service, open_service
+
+DONE, REFUSED, USAGE = 0, 1, 2
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+@frozen
+class Context:
+    """One call of the command: its arguments, and the settings it runs under."""
+
+    arguments: argparse.Namespace
+    settings: Settings
+
+    @contextmanager
+    def service(self) -> Iterator[Service]:
+        """The service, closed again afterwards. Raises what open_service raises."""
+        service = open_service(self.settings, say=note)
+        try:
+            yield service
+        finally:
+            service.close()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)  # noqa: TID251 - only for showing what a state comes to
+
+    def local(self, moment: datetime | None) -> str | None:
+        """A time as people read it, in the configured zone."""
+        return None if moment is None else moment.astimezone(self.settings.time_zone).isoformat(" ", "seconds")
+
+
+def number(text: str) -> int:
+    """A whole number that every store can take, for argparse. Raises ValueError."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 10):
+        raise ValueError
+    return min(int(text), MAX_USER_ID)
+
+
+def plain(text: str) -> str:
+    """Text that is UTF-8, for argparse. Raises ValueError."""
+    text.encode()
+    return text
+
+
+def operator() -> Actor:
+    """Who runs the command, by the login name of the machine."""
+    try:
+        return Actor.operator(getpass.getuser())
+    except (KeyError, OSError):
+        return Actor.operator("unknown")
+
+
+def note(line: str) -> None:
+    """A line for people, out of the way of what programs read."""
+    print(f"menshen: {line}", file=sys.stderr, flush=True)
+
+
+def print_record(record: Mapping[str, Any], *, as_json: bool) -> None:
+    """One thing: a member a line."""
+    if as_json:
+        print(_json(record))
+        return
+    width = max(len(name) for name in record)
+    for name, value in record.items():
+        print(f"{name:<{width}}  {_text(value)}".rstrip())
+
+
+def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
+    """Several things of a kind: a line each, under the names of the *columns*; as JSON, with all their members."""
+    if as_json:
+        print(_json(rows))
+        return
+    lines = [columns, *([_text(row[column]) for column in columns] for row in rows)]
+    widths = [max(_width(line[i]) for line in lines) for i in range(len(columns))]
+    for line in lines:
+        print("  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _json(found: object) -> str:
+    """JSON on one line, readable where it can be shown at all."""
+    text = json.dumps(found, ensure_ascii=False)
+    return "".join(sign if sign.isprintable() else json.dumps(sign)[1:-1] for sign in text)
+
+
+def _width(text: str) -> int:
+    """How many columns a terminal takes for *text*: two for a Chinese sign."""
+    return sum(2 if east_asian_width(sign) in "WF" else 1 for sign in text)
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    # A control character in a name must not reach the terminal; none is stored by us, but a database has other writers.
+    return "".join(sign if sign.isprintable() else "?" for sign in str(value))

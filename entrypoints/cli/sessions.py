@@ -1,0 +1,91 @@
+"""``menshen session ...`` and ``menshen token ...``."""
+
+from typing import Any
+
+from ...domain.errors import NoSuchUser
+from ...domain.sessions import Session, SessionId
+from .output import DONE, Commands, Context, operator, print_record, print_table
+
+_COLUMNS = ("id", "kind", "device_type", "device_name", "first_seen", "last_seen", "address")
+
+
+def add_session_commands(commands: Commands) -> None:
+    """``menshen session`` and ``menshen token``, and what comes after them."""
+    verbs = commands.add_parser("session", help="list and end sessions").add_subparsers(
+        required=True, metavar="COMMAND"
+    )
+    listing = verbs.add_parser("list", help="the live sessions of a user")
+    kick = verbs.add_parser("kick", help="end a live session of a user, or all of them")
+    for parser in (listing, kick):
+        parser.add_argument("user", help="a phone number or an id")
+        parser.add_argument("--json", action="store_true", help="for programs")
+    which = kick.add_mutually_exclusive_group(required=True)
+    which.add_argument("--session", metavar="ID")
+    which.add_argument("--all", action="store_true")
+    listing.set_defaults(run=_list)
+    kick.set_defaults(run=_kick)
+
+    verbs = commands.add_parser("token", help="understand tokens").add_subparsers(required=True, metavar="COMMAND")
+    explain = verbs.add_parser("explain", help="why a token opens something or not")
+    explain.add_argument("token")
+    explain.add_argument("--json", action="store_true", help="for programs")
+    explain.set_defaults(run=_explain)
+
+
+def _list(context: Context) -> int:
+    with context.service() as service:
+        user = service.find_user(context.arguments.user)
+        if user is None:
+            raise NoSuchUser
+        sessions = service.sessions_of(user.id)
+    rows = [_record(context, session) for session in sessions]
+    print_table(rows, _COLUMNS, as_json=context.arguments.json)
+    return DONE
+
+
+def _kick(context: Context) -> int:
+    named = context.arguments.session
+    with context.service() as service:
+        user = service.find_user(context.arguments.user)
+        if user is None:
+            raise NoSuchUser
+        ended = service.operate.kick(user.id, session_id=None if named is None else SessionId(named), actor=operator())
+    print_record({"ended": ended}, as_json=context.arguments.json)
+    return DONE
+
+
+def _explain(context: Context) -> int:
+    with context.service() as service:
+        explanation = service.explain_token(context.arguments.token)
+    claims, user, session = explanation.claims, explanation.user, explanation.session
+    end = None if session is None else session.end
+    record = {
+        "verdict": explanation.verdict,
+        "kind": None if explanation.kind is None else explanation.kind.value,
+        "issued_at": None if claims is None else context.local(claims.issued_at),
+        "expires_at": None if claims is None else context.local(claims.expires_at),
+        "user_id": None if claims is None else claims.subject,
+        "user_state": None if user is None else user.state.text,
+        "session_id": None if claims is None else claims.session_id,
+        "ended_at": None if end is None else context.local(end.at),
+        "ended_as": None if end is None else end.reason.value,
+        "ended_by": None if end is None or end.actor is None else end.actor.text,
+        "ended_from": None if end is None or end.by is None else f"{end.by.type} {end.by.name or ''}".strip(),
+    }
+    print_record(record, as_json=context.arguments.json)
+    return DONE
+
+
+def _record(context: Context, session: Session) -> dict[str, Any]:
+    return {
+        "id": session.id,
+        "kind": session.kind.value,
+        "device_type": session.device.type.value,
+        "device_id": session.device.id,
+        "device_name": session.device.name,
+        "first_seen": context.local(session.started_at),
+        "last_seen": context.local(session.last_seen_at),
+        "expires_at": context.local(session.expires_at),
+        "address": session.address,
+        "user_agent": session.user_agent,
+    }

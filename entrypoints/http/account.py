@@ -1,0 +1,124 @@
+"""What a user does with his own account."""
+
+import falcon
+from attrs import frozen
+
+from ...domain.sessions import SessionId
+from ...domain.use_cases.account import ChangePassword, EndSessions, ListSessions, RenameUser
+from ...domain.use_cases.closing import CloseAccount
+from .clients import Clients
+from .envelope import Envelopes
+from .errors import PASSWORD_NOT_CHANGED, PROFILE_NOT_CHANGED, MemberMissing
+from .guard import Guard
+from .json_body import optional_text_member, read_object, text_member
+from .languages import Text
+from .users import user_data
+
+
+@frozen
+class SessionsResource:
+    """GET and DELETE /api/user/sessions"""
+
+    list_sessions: ListSessions
+    end_sessions: EndSessions
+    guard: Guard
+    clients: Clients
+    envelopes: Envelopes
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        self.guard.check(req, resp)
+        current = req.context.session.id
+        sessions = [
+            {**self.envelopes.session(session), "current": session.id == current}
+            for session in self.list_sessions(req.context.user)
+        ]
+        self.envelopes.write(req, resp, Text("获取会话成功", "Here are the sessions."), data={"sessions": sessions})
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response) -> None:
+        self.guard.check(req, resp)
+        ended = self.end_sessions.others(req.context.session, client=self.clients.of(req))
+        self.envelopes.write(req, resp, Text("已退出其他设备", "The others are signed out."), data={"ended": ended})
+
+
+@frozen
+class SessionResource:
+    """DELETE /api/user/sessions/{session_id}"""
+
+    end_sessions: EndSessions
+    guard: Guard
+    clients: Clients
+    envelopes: Envelopes
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, session_id: str) -> None:
+        self.guard.check(req, resp)
+        self.end_sessions(req.context.session, session_id=SessionId(session_id), client=self.clients.of(req))
+        self.envelopes.write(req, resp, Text("已退出该设备", "It is signed out."))
+
+
+@frozen
+class PasswordResource:
+    """POST /api/user/password"""
+
+    change_password: ChangePassword
+    guard: Guard
+    clients: Clients
+    envelopes: Envelopes
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        self.guard.check(req, resp)
+        req.context.failed = PASSWORD_NOT_CHANGED
+        body = read_object(req)
+        self.change_password(
+            req.context.user,
+            req.context.session,
+            old=text_member(body, "old_password"),
+            new=text_member(body, "new_password"),
+            client=self.clients.of(req),
+        )
+        self.envelopes.write(req, resp, Text("修改密码成功", "The password is changed."))
+
+
+@frozen
+class ProfileResource:
+    """PATCH /api/user/profile"""
+
+    rename_user: RenameUser
+    guard: Guard
+    clients: Clients
+    envelopes: Envelopes
+
+    def on_patch(self, req: falcon.Request, resp: falcon.Response) -> None:
+        self.guard.check(req, resp)
+        req.context.failed = PROFILE_NOT_CHANGED
+        body = read_object(req)
+        if "user_name" not in body:
+            raise MemberMissing("user_name")
+        user = self.rename_user(
+            req.context.session, user_name=optional_text_member(body, "user_name"), client=self.clients.of(req)
+        )
+        self.envelopes.write(
+            req, resp, Text("修改资料成功", "The profile is changed."), data=user_data(user, self.envelopes)
+        )
+
+
+@frozen
+class AccountResource:
+    """DELETE /api/user"""
+
+    close_account: CloseAccount
+    guard: Guard
+    clients: Clients
+    envelopes: Envelopes
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response) -> None:
+        self.guard.check(req, resp)
+        password = text_member(read_object(req), "password")
+        closes_at = self.close_account(
+            req.context.user, req.context.session, password=password, client=self.clients.of(req)
+        )
+        self.envelopes.write(
+            req,
+            resp,
+            Text("注销申请成功,在此之前登陆即可撤销", "The account closes then; logging in before takes it back."),
+            data={"closes_at": self.envelopes.local_text(closes_at)},
+        )

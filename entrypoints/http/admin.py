@@ -1,0 +1,273 @@
+"""What admins do over HTTP: the operators' use cases, behind a guard of their own."""
+
+from typing import Any
+
+import falcon
+from attrs import frozen
+
+from ...domain.actors import Actor
+from ...domain.audit import AuditEntry
+from ...domain.devices import Client
+from ...domain.errors import NoSuchUser, PhoneInvalid
+from ...domain.ports import UserFilter
+from ...domain.sessions import Session, SessionId
+from ...domain.use_cases.explaining import Explanation
+from ...domain.use_cases.operating import MAX_PAGE
+from ...domain.users import MAX_USER_ID, Phone, Standing, User, UserId
+from ..wiring import Service
+from .clients import Clients
+from .envelope import Envelopes
+from .errors import QueryInvalid
+from .guard import Guard
+from .json_body import int_member, optional_moment_member, read_object, text_member
+from .languages import Text
+from .users import user_data
+
+_MAX_DIGITS = 18
+"""Every such number fits into the 64 bits of a database."""
+
+_DONE = Text("操作成功", "Done.")
+
+
+@frozen
+class Desk:
+    """What every admin resource needs: the use cases, the guard, and how users and sessions are shown."""
+
+    service: Service
+    guard: Guard
+    clients: Clients
+    envelopes: Envelopes
+
+    def admit(self, req: falcon.Request, resp: falcon.Response) -> tuple[Actor, Client]:
+        """Let an admin in, and say who acts and from where."""
+        self.guard.check(req, resp)
+        return Actor.user(req.context.user.id), self.clients.of(req)
+
+    def write(self, req: falcon.Request, resp: falcon.Response, data: dict[str, Any]) -> None:
+        self.envelopes.write(req, resp, _DONE, data=data)
+
+    def user(self, user: User) -> dict[str, Any]:
+        state, now = user.state, self.service.clock.now()
+        return {
+            **user_data(user, self.envelopes),
+            "standing": state.standing(now),
+            "state_until": None if state.until is None else self.envelopes.local_text(state.until),
+            "state_reason": state.reason,
+            "is_admin": user.is_admin,
+            "device_policy": None if user.device_policy is None else user.device_policy.to_table(),
+        }
+
+    def session(self, session: Session) -> dict[str, Any]:
+        end = session.end
+        shown = {**self.envelopes.session(session), "kind": session.kind}
+        if end is None:
+            return shown
+        ended = {
+            "at": self.envelopes.local_text(end.at),
+            "reason": end.reason,
+            "actor": None if end.actor is None else end.actor.text,
+            "device": None if end.by is None else {"type": end.by.type, "name": end.by.name},
+        }
+        return {**shown, "end": ended}
+
+
+@frozen
+class UsersResource:
+    """GET /api/admin/users"""
+
+    desk: Desk
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        self.desk.admit(req, resp)
+        users = self.desk.service.find_users(_filter_of(req), after=_user_number(req, "after") or 0, limit=_limit(req))
+        data = {"users": [self.desk.user(user) for user in users], "next": users[-1].id if users else None}
+        self.desk.write(req, resp, data)
+
+
+@frozen
+class UserResource:
+    """GET /api/admin/users/{user_id}"""
+
+    desk: Desk
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, user_id: int) -> None:
+        self.desk.admit(req, resp)
+        user = self.desk.service.find_user.by_id(_user_id(user_id))
+        if user is None:
+            raise NoSuchUser
+        self.desk.write(req, resp, self.desk.user(user))
+
+
+@frozen
+class FreezeResource:
+    """POST /api/admin/users/{user_id}/freeze"""
+
+    desk: Desk
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, user_id: int) -> None:
+        actor, client = self.desk.admit(req, resp)
+        body = read_object(req)
+        user = self.desk.service.operate.freeze(
+            _user_id(user_id),
+            reason=text_member(body, "reason"),
+            until=optional_moment_member(body, "until"),
+            actor=actor,
+            client=client,
+        )
+        self.desk.write(req, resp, self.desk.user(user))
+
+
+@frozen
+class UnfreezeResource:
+    """POST /api/admin/users/{user_id}/unfreeze"""
+
+    desk: Desk
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response, user_id: int) -> None:
+        actor, client = self.desk.admit(req, resp)
+        user = self.desk.service.operate.unfreeze(_user_id(user_id), actor=actor, client=client)
+        self.desk.write(req, resp, self.desk.user(user))
+
+
+@frozen
+class FeeResource:
+    """PUT /api/admin/users/{user_id}/fee"""
+
+    desk: Desk
+
+    def on_put(self, req: falcon.Request, resp: falcon.Response, user_id: int) -> None:
+        actor, client = self.desk.admit(req, resp)
+        percentage = int_member(read_object(req), "fee_percentage")
+        user = self.desk.service.operate.set_fee(_user_id(user_id), percentage=percentage, actor=actor, client=client)
+        self.desk.write(req, resp, self.desk.user(user))
+
+
+@frozen
+class UserSessionsResource:
+    """GET and DELETE /api/admin/users/{user_id}/sessions"""
+
+    desk: Desk
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, user_id: int) -> None:
+        self.desk.admit(req, resp)
+        sessions = self.desk.service.sessions_of(_user_id(user_id))
+        self.desk.write(req, resp, {"sessions": [self.desk.session(session) for session in sessions]})
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, user_id: int) -> None:
+        actor, client = self.desk.admit(req, resp)
+        ended = self.desk.service.operate.kick(_user_id(user_id), session_id=None, actor=actor, client=client)
+        self.desk.write(req, resp, {"ended": ended})
+
+
+@frozen
+class UserSessionResource:
+    """DELETE /api/admin/users/{user_id}/sessions/{session_id}"""
+
+    desk: Desk
+
+    def on_delete(self, req: falcon.Request, resp: falcon.Response, user_id: int, session_id: str) -> None:
+        actor, client = self.desk.admit(req, resp)
+        ended = self.desk.service.operate.kick(
+            _user_id(user_id), session_id=SessionId(session_id), actor=actor, client=client
+        )
+        self.desk.write(req, resp, {"ended": ended})
+
+
+@frozen
+class AuditResource:
+    """GET /api/admin/audit"""
+
+    desk: Desk
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        self.desk.admit(req, resp)
+        entries = self.desk.service.read_audit(
+            subject=_user_number(req, "user"), before=_number(req, "before"), limit=_limit(req)
+        )
+        data = {
+            "entries": [_entry_data(entry, self.desk.envelopes) for entry in entries],
+            "next": entries[-1].id if entries else None,
+        }
+        self.desk.write(req, resp, data)
+
+
+@frozen
+class ExplainResource:
+    """POST /api/admin/explain"""
+
+    desk: Desk
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        self.desk.admit(req, resp)
+        explanation = self.desk.service.explain_token(text_member(read_object(req), "token"))
+        self.desk.write(req, resp, self._shown(explanation))
+
+    def _shown(self, explanation: Explanation) -> dict[str, Any]:
+        claims, text = explanation.claims, self.desk.envelopes.local_text
+        return {
+            "verdict": explanation.verdict,
+            "kind": explanation.kind,
+            "issued_at": None if claims is None else text(claims.issued_at),
+            "expires_at": None if claims is None else text(claims.expires_at),
+            "user": None if explanation.user is None else self.desk.user(explanation.user),
+            "session": None if explanation.session is None else self.desk.session(explanation.session),
+        }
+
+
+def _entry_data(entry: AuditEntry, envelopes: Envelopes) -> dict[str, Any]:
+    event = entry.event
+    return {
+        "id": entry.id,
+        "time": envelopes.local_text(event.at),
+        "actor": event.actor.text,
+        "action": event.action,
+        "outcome": event.outcome,
+        "subject": event.subject,
+        "detail": event.detail,
+        "session_id": event.session_id,
+        "device": None if event.device is None else {"type": event.device.type, "name": event.device.name},
+        "address": event.address,
+    }
+
+
+def _user_id(number: int) -> UserId:
+    """Raises NoSuchUser for a number that no user can have."""
+    if not 0 < number <= MAX_USER_ID:
+        raise NoSuchUser
+    return UserId(number)
+
+
+def _filter_of(req: falcon.Request) -> UserFilter:
+    phone, state = req.get_param("phone"), req.get_param("state")
+    try:
+        number = None if phone is None else Phone.parse(phone)
+    except PhoneInvalid:
+        raise QueryInvalid("phone") from None
+    try:
+        standing = None if state is None else Standing(state)
+    except ValueError:
+        raise QueryInvalid("state") from None
+    return UserFilter(
+        user_id=_user_number(req, "id"), phone=number, name_prefix=req.get_param("name"), standing=standing
+    )
+
+
+def _limit(req: falcon.Request) -> int:
+    limit = _number(req, "limit")
+    return MAX_PAGE if limit is None else limit
+
+
+def _number(req: falcon.Request, name: str) -> int | None:
+    """A whole number in the query, or None where there is none. Raises QueryInvalid."""
+    text = req.get_param(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+        raise QueryInvalid(name)
+    return int(text)
+
+
+def _user_number(req: falcon.Request, name: str) -> UserId | None:
+    """The same for the id of a user: a number that no user can have is brought to one that no user has."""
+    number = _number(req, name)
+    return None if number is None else UserId(min(number, MAX_USER_ID))

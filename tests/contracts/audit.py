@@ -1,0 +1,150 @@
+"""The contract of AuditLog."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import pytest
+from attrs import evolve
+
+from menshen.domain.actors import Actor
+from menshen.domain.audit import Action, AuditEntry, AuditEvent, AuditId
+from menshen.domain.devices import Device, DeviceType
+from menshen.domain.ports import AuditLog
+from menshen.domain.sessions import SessionId
+from menshen.domain.users import MAX_USER_ID, UserId
+
+START = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+ANNA, BERT = UserId(7), UserId(MAX_USER_ID)
+
+_numbers: Iterator[int] = count(1)
+
+
+def new_event(subject: UserId | None = ANNA, *, at: datetime = START) -> AuditEvent:
+    """An event that no other one is equal to."""
+    detail = f"event {next(_numbers)}"
+    return AuditEvent(at=at, actor=Actor.service(), action=Action.RENAME, subject=subject, detail=detail)
+
+
+def all_of(audit: AuditLog) -> list[AuditEvent]:
+    """Every event, newest first."""
+    return [entry.event for entry in audit.find(subject=None, before=None, limit=1000)]
+
+
+class AuditLogContract:
+    """Subclasses give the fixture ``audit``: an empty log."""
+
+    @pytest.mark.parametrize(
+        "event",
+        [
+            AuditEvent(at=START, actor=Actor.nobody(), action=Action.LOG_IN, subject=None, outcome="a_reason"),
+            AuditEvent(
+                at=START,
+                actor=Actor.operator("o" * 100),
+                action=Action.FREEZE,
+                subject=BERT,
+                outcome="done",
+                detail="欠费 𠮷, 'quoted' % _ \\ " + "x" * 300,
+                session_id=SessionId("s" * 64),
+                device=Device(DeviceType.MINI_PROGRAM, id="标识" * 64, name="𠮷 的手机" + " " * 4),
+                address="2001:db8::ffff:192.0.2.1",
+            ),
+            AuditEvent(at=START, actor=Actor.user(ANNA), action=Action.REGISTER, subject=ANNA, device=Device()),
+            AuditEvent(at=START, actor=Actor.user(ANNA), action=Action.CLOSE, subject=ANNA, detail="", address=""),
+        ],
+    )
+    def test_what_was_appended_comes_back_exactly(self, audit: AuditLog, event: AuditEvent) -> None:
+        audit.append(event)
+        [entry] = audit.find(subject=None, before=None, limit=10)
+        assert entry == AuditEntry(id=entry.id, event=event)
+        assert entry.event.at.utcoffset() == timedelta(0)
+
+    @pytest.mark.parametrize("action", Action)
+    def test_every_action_comes_back(self, audit: AuditLog, action: Action) -> None:
+        event = evolve(new_event(), action=action)
+        audit.append(event)
+        [found] = all_of(audit)
+        assert found == event
+        assert found.action is action
+
+    def test_the_same_event_twice_makes_two_entries(self, audit: AuditLog) -> None:
+        event = new_event()
+        audit.append(event)
+        audit.append(event)
+        newer, older = audit.find(subject=None, before=None, limit=10)
+        assert newer.event == older.event == event
+        assert newer.id > older.id
+
+    def test_the_entry_that_was_appended_last_is_found_first_whatever_its_time(self, audit: AuditLog) -> None:
+        events = [new_event(at=START + timedelta(hours=hours)) for hours in (1, 3, 2)]
+        for event in events:
+            audit.append(event)
+        assert all_of(audit) == events[::-1]
+
+    def test_there_is_nothing_in_an_empty_log(self, audit: AuditLog) -> None:
+        assert audit.find(subject=None, before=None, limit=10) == []
+        assert audit.find(subject=ANNA, before=AuditId(1), limit=10) == []
+
+    def test_what_is_about_one_subject_is_told_from_the_rest(self, audit: AuditLog) -> None:
+        events = [new_event(subject) for subject in (ANNA, BERT, None, ANNA)]
+        for event in events:
+            audit.append(event)
+        for subject, expected in [(ANNA, [events[3], events[0]]), (BERT, [events[1]]), (UserId(8), [])]:
+            found = audit.find(subject=subject, before=None, limit=10)
+            assert [entry.event for entry in found] == expected
+        assert all_of(audit) == events[::-1]
+
+    @pytest.mark.parametrize("subject", [ANNA, None])
+    def test_pages_leave_nothing_out(self, audit: AuditLog, subject: UserId | None) -> None:
+        for number in range(9):
+            audit.append(new_event(BERT if number % 3 == 0 else ANNA))
+        found: list[AuditEntry] = []
+        for _ in range(4):
+            page = audit.find(subject=subject, before=found[-1].id if found else None, limit=4)
+            assert len(page) <= 4
+            found += page
+        assert found == audit.find(subject=subject, before=None, limit=100)
+        assert len(found) == (9 if subject is None else 6)
+
+    def test_what_comes_in_meanwhile_does_not_move_a_page(self, audit: AuditLog) -> None:
+        for _ in range(4):
+            audit.append(new_event())
+        expected = audit.find(subject=None, before=None, limit=4)
+        audit.append(new_event())
+        assert audit.find(subject=None, before=expected[1].id, limit=4) == expected[2:]
+
+    def test_what_is_old_is_pruned_and_nothing_else(self, audit: AuditLog) -> None:
+        events = [new_event(at=START + timedelta(microseconds=number)) for number in range(4)]
+        for event in events:
+            audit.append(event)
+        assert audit.prune(START + timedelta(microseconds=2), 10) == 2
+        assert all_of(audit) == [events[3], events[2]]
+        assert audit.prune(START + timedelta(microseconds=2), 10) == 0
+
+    def test_no_more_is_pruned_than_was_asked_for(self, audit: AuditLog) -> None:
+        events = [new_event(at=START + timedelta(seconds=number)) for number in range(5)]
+        for event in events:
+            audit.append(event)
+        newest_that_is_old = START + timedelta(seconds=4)
+        assert audit.prune(newest_that_is_old, 3) == 3
+        left = all_of(audit)
+        assert len(left) == 2
+        assert left[0] == events[4]
+        assert audit.prune(newest_that_is_old, 3) == 1
+        assert audit.prune(newest_that_is_old, 3) == 0
+        assert all_of(audit) == [events[4]]
+
+    def test_the_oldest_goes_first(self, audit: AuditLog) -> None:
+        events = [new_event(at=START + timedelta(seconds=number)) for number in range(4)]
+        for event in events:
+            audit.append(event)
+        assert audit.prune(START + timedelta(days=1), 1) == 1
+        assert all_of(audit) == events[:0:-1]
+
+    def test_the_number_of_a_pruned_entry_is_not_given_again(self, audit: AuditLog) -> None:
+        audit.append(new_event())
+        [old] = audit.find(subject=None, before=None, limit=1)
+        assert audit.prune(START + timedelta(days=1), 10) == 1
+        audit.append(new_event())
+        [new] = audit.find(subject=None, before=None, limit=1)
+        assert new.id > old.id

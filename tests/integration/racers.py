@@ -1,0 +1,204 @@
+"""Those who race: threads, and processes of threads, that log in and refresh at the same moment.
+
+They go through the use cases, wired as in production, on a real store and with the real codecs. Only the hasher costs
+nothing, so that the race is in the store. Run as a program, this module is one of several processes on one SQLite file.
+"""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Protocol, TypeVar
+
+from attrs import asdict, frozen
+
+from menshen.adapters.background_last_seen import BackgroundLastSeen
+from menshen.adapters.jwt_codec import JwtTokenCodec
+from menshen.adapters.memory.fakes import FakePasswordHasher
+from menshen.adapters.random_ids import SystemRandomIds
+from menshen.adapters.refresh_token_codec import HmacRefreshTokenCodec
+from menshen.adapters.system_clock import SystemClock
+from menshen.domain.devices import Client, Device, DeviceType
+from menshen.domain.errors import Refusal, StoreUnavailable
+from menshen.entrypoints.settings import MEMORY_URL, Settings
+from menshen.entrypoints.wiring import Adapters, Service, open_store, wire
+
+T = TypeVar("T")
+
+RACERS_PASSWORD = "a good password"
+
+_SECRET = b"a secret that all the racers share"
+
+_TRIES = 60
+"""How often one goes on asking a store that has no time; each time it has waited for seconds."""
+
+
+@frozen
+class Attempt:
+    """A login of the user with this number or, where there is one, the use of a refresh token."""
+
+    phone: str = ""
+    device_type: str = "other"
+    device_id: str | None = None
+    refresh_token: str | None = None
+
+
+@frozen
+class Outcome:
+    """What came of an attempt: tokens, or the reason of the refusal."""
+
+    refused: str | None = None
+    session_id: str = ""
+    access_token: str = ""
+    refresh_token: str = ""
+
+
+class Racers(Protocol):
+    """Several who make attempts at the same time."""
+
+    def race(self, attempts: Sequence[Attempt]) -> list[Outcome]: ...
+
+
+def open_race_service(path: Path | None) -> Service:
+    """The service on the SQLite file at *path*, or in memory."""
+    settings = Settings(database_url=MEMORY_URL if path is None else f"sqlite:///{path}")
+    store = open_store(settings)
+    clock = SystemClock()
+    last_seen = BackgroundLastSeen(store.sessions, clock)
+
+    def close() -> None:
+        last_seen.close()
+        store.close()
+
+    adapters = Adapters(
+        store=store,
+        hasher=FakePasswordHasher(),
+        codec=JwtTokenCodec(secret=_SECRET, issuer=settings.issuer, audience=settings.audience),
+        admin_codec=JwtTokenCodec(secret=_SECRET, issuer=settings.issuer, audience=settings.admin_audience),
+        refresh_codec=HmacRefreshTokenCodec(_SECRET),
+        last_seen=last_seen,
+        clock=clock,
+        ids=SystemRandomIds(),
+        close=close,
+    )
+    return wire(settings, adapters)
+
+
+def at_once(count: int, act: Callable[[int], T]) -> list[T]:
+    """What *act* returns for each number below *count*, called by as many threads at one moment."""
+    gate = threading.Barrier(count)
+    results: dict[int, T] = {}
+    failures: list[BaseException] = []
+
+    def run(number: int) -> None:
+        try:
+            gate.wait(30)
+            results[number] = act(number)
+        except Exception as error:  # noqa: BLE001 - raised again below, in the caller's own thread
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(90)
+        assert not thread.is_alive()
+    assert not failures, failures[0]
+    return [results[number] for number in range(count)]
+
+
+def patiently(act: Callable[[], T]) -> T:
+    """Ask again where the store had no time: it has decided nothing then."""
+    for _ in range(_TRIES):
+        try:
+            return act()
+        except StoreUnavailable:
+            continue
+    raise AssertionError("the store had no time at all")
+
+
+@frozen
+class RacingThreads:
+    """Racers in this process."""
+
+    service: Service
+    count: int
+
+    def race(self, attempts: Sequence[Attempt]) -> list[Outcome]:
+        count = min(self.count, len(attempts))
+        shares = at_once(count, lambda number: [self._outcome_of(each) for each in attempts[number::count]])
+        return [outcome for share in shares for outcome in share]
+
+    def _outcome_of(self, attempt: Attempt) -> Outcome:
+        client = Client(device=Device(DeviceType(attempt.device_type), id=attempt.device_id))
+        token = attempt.refresh_token
+        try:
+            if token is None:
+                granted = patiently(
+                    lambda: self.service.login(phone=attempt.phone, password=RACERS_PASSWORD, client=client)
+                )
+            else:
+                granted = patiently(lambda: self.service.refresh(token, client))
+        except Refusal as refusal:
+            return Outcome(refused=refusal.reason)
+        return Outcome(
+            session_id=granted.session.id, access_token=granted.access_token, refresh_token=granted.refresh_token
+        )
+
+
+@frozen
+class RacingProcesses:
+    """Racers in processes of their own; each runs this module."""
+
+    processes: "tuple[subprocess.Popen[str], ...]"
+
+    def race(self, attempts: Sequence[Attempt]) -> list[Outcome]:
+        count = len(self.processes)
+        for number, process in enumerate(self.processes):
+            stdin = _there(process.stdin)
+            stdin.write(json.dumps([asdict(attempt) for attempt in attempts[number::count]]) + "\n")
+            stdin.flush()
+        lines = [_there(process.stdout).readline() for process in self.processes]
+        return [Outcome(**outcome) for line in lines for outcome in json.loads(line)]
+
+
+@contextmanager
+def racing_processes(
+    path: Path, *, processes: int, threads: int, environment: dict[str, str]
+) -> Iterator[RacingProcesses]:
+    """Processes on the SQLite file at *path*, each started afresh, so that no lock is forked."""
+    command = [sys.executable, __file__, str(path), str(threads)]
+    started = tuple(
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        for _ in range(processes)
+    )
+    try:
+        for process in started:
+            assert _there(process.stdout).readline() == "ready\n"
+        yield RacingProcesses(started)
+    finally:
+        for process in started:
+            process.communicate(timeout=60)
+
+
+def _there(stream: IO[str] | None) -> IO[str]:
+    assert stream is not None
+    return stream
+
+
+def main(path: str, threads: str) -> None:
+    """Race for each line of attempts that comes in, and answer with a line of outcomes."""
+    service = open_race_service(Path(path))
+    racers = RacingThreads(service, int(threads))
+    print("ready", flush=True)
+    for line in sys.stdin:
+        outcomes = racers.race([Attempt(**attempt) for attempt in json.loads(line)])
+        print(json.dumps([asdict(outcome) for outcome in outcomes]), flush=True)
+    service.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

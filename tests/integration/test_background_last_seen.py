@@ -1,0 +1,247 @@
+"""Last-seen times reach a real SQLite file in the background, and nobody waits for them."""
+
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from attrs import define, field
+
+from menshen.adapters.background_last_seen import INTERVAL_SECONDS, BackgroundLastSeen
+from menshen.adapters.memory.fakes import FakeClock
+from menshen.domain.errors import StoreUnavailable
+from menshen.domain.ports import LastSeen, SessionRepository, UserRepository
+from menshen.domain.sessions import Session, SessionId
+from menshen.entrypoints.settings import Settings
+from menshen.entrypoints.wiring import Store, open_store
+
+from ..contracts.last_seen import START, LastSeenContract, last_seen_of
+from ..contracts.sessions import new_session
+from ..contracts.users import new_user
+
+QUICK = 0.02
+NEVER = 3600.0
+MINUTE = timedelta(minutes=1)
+
+
+@define
+class Watched:
+    """The ``see`` of a repository: what it was told, and whether it can be reached."""
+
+    sessions: SessionRepository
+    told: list[list[tuple[SessionId, datetime]]] = field(factory=list)
+    failure: Exception | None = None
+
+    def see(self, seen: Collection[tuple[SessionId, datetime]], now: datetime) -> None:
+        self.told.append(list(seen))
+        if self.failure is not None:
+            raise self.failure
+        self.sessions.see(seen, now)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.sessions, name)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "accounts.sqlite3"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    store = open_store(Settings(database_url=f"sqlite:///{path}"))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def users(store: Store) -> UserRepository:
+    return store.users
+
+
+@pytest.fixture
+def sessions(store: Store) -> SessionRepository:
+    return store.sessions
+
+
+@pytest.fixture
+def session(users: UserRepository, sessions: SessionRepository) -> Session:
+    session = new_session(users.add(new_user()).id, started_at=START)
+    sessions.add(session)
+    return session
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """Wait, for ten seconds at the most."""
+    for _ in range(2000):
+        if is_so():
+            return
+        time.sleep(0.005)
+    raise AssertionError("it did not come about")
+
+
+def until_seen(sessions: SessionRepository, session: Session, at: datetime) -> None:
+    until(lambda: last_seen_of(sessions, session) == at)
+
+
+class TestBackgroundLastSeen(LastSeenContract):
+    @pytest.fixture
+    def background(self, sessions: SessionRepository) -> Iterator[BackgroundLastSeen]:
+        background = BackgroundLastSeen(sessions, FakeClock(START), QUICK)
+        yield background
+        background.close()
+
+    @pytest.fixture
+    def last_seen(self, background: BackgroundLastSeen) -> LastSeen:
+        return background
+
+    @pytest.fixture
+    def wait(self, background: BackgroundLastSeen) -> Callable[[], None]:
+        return background.close
+
+
+class TestTheThread:
+    @pytest.fixture
+    def watched(self, sessions: SessionRepository) -> Watched:
+        return Watched(sessions)
+
+    @pytest.fixture
+    def make(self, watched: Watched) -> Iterator[Callable[[float], BackgroundLastSeen]]:
+        made: list[BackgroundLastSeen] = []
+
+        def make(interval: float) -> BackgroundLastSeen:
+            made.append(BackgroundLastSeen(watched, FakeClock(START), interval))  # type: ignore[arg-type]  # the rest by __getattr__
+            return made[-1]
+
+        yield make
+        for each in made:
+            each.close()
+
+    def test_in_production_it_writes_once_a_second(self) -> None:
+        assert INTERVAL_SECONDS == 1.0
+
+    def test_what_was_noted_is_written_within_the_interval(
+        self, make: Callable[[float], BackgroundLastSeen], sessions: SessionRepository, session: Session
+    ) -> None:
+        last_seen = make(QUICK)
+        for minute in (1, 2, 3):
+            last_seen.note(session.id, START + minute * MINUTE)
+            until_seen(sessions, session, START + minute * MINUTE)
+
+    def test_before_the_interval_is_over_nothing_is_written(
+        self, make: Callable[[float], BackgroundLastSeen], watched: Watched, session: Session
+    ) -> None:
+        last_seen = make(0.5)
+        begin = time.monotonic()
+        last_seen.note(session.id, START + MINUTE)
+        until(lambda: bool(watched.told))
+        assert time.monotonic() - begin >= 0.5
+
+    def test_closing_writes_what_waits_at_once(
+        self, make: Callable[[float], BackgroundLastSeen], sessions: SessionRepository, session: Session
+    ) -> None:
+        last_seen = make(NEVER)
+        last_seen.note(session.id, START + MINUTE)
+        assert last_seen_of(sessions, session) == START
+        last_seen.close()
+        assert last_seen_of(sessions, session) == START + MINUTE
+
+    def test_several_notes_of_one_session_become_one_write(
+        self, make: Callable[[float], BackgroundLastSeen], watched: Watched, session: Session
+    ) -> None:
+        other = new_session(session.user_id, started_at=START)
+        watched.sessions.add(other)
+        last_seen = make(NEVER)
+        for minute in range(1, 6):
+            last_seen.note(session.id, START + minute * MINUTE)
+        last_seen.note(other.id, START + MINUTE)
+        last_seen.close()
+        assert watched.told == [[(session.id, START + 5 * MINUTE), (other.id, START + MINUTE)]]
+
+    def test_what_is_written_is_not_written_again(
+        self, make: Callable[[float], BackgroundLastSeen], watched: Watched, session: Session
+    ) -> None:
+        last_seen = make(NEVER)
+        last_seen.note(session.id, START + MINUTE)
+        last_seen.close()
+        last_seen.close()
+        assert len(watched.told) == 1
+
+    def test_there_is_no_thread_before_the_first_note_and_none_after_closing(
+        self, make: Callable[[float], BackgroundLastSeen], watched: Watched, session: Session
+    ) -> None:
+        last_seen = make(QUICK)
+        assert running() == []
+        last_seen.note(session.id, START + MINUTE)
+        last_seen.note(session.id, START + MINUTE)
+        [thread] = running()
+        assert thread.daemon
+        last_seen.close()
+        assert running() == []
+
+    def test_closing_what_was_never_used_writes_nothing(
+        self, make: Callable[[float], BackgroundLastSeen], watched: Watched
+    ) -> None:
+        make(QUICK).close()
+        assert watched.told == []
+
+    @pytest.mark.parametrize(
+        ("failure", "level"), [(StoreUnavailable("down"), logging.WARNING), (RuntimeError("a fault"), logging.ERROR)]
+    )
+    def test_a_store_that_fails_is_told_in_the_log_and_does_not_stop_it(
+        self,
+        make: Callable[[float], BackgroundLastSeen],
+        watched: Watched,
+        session: Session,
+        caplog: pytest.LogCaptureFixture,
+        failure: Exception,
+        level: int,
+    ) -> None:
+        last_seen = make(QUICK)
+        watched.failure = failure
+        last_seen.note(session.id, START + MINUTE)
+        until(lambda: bool(caplog.records))
+        [record] = caplog.records
+        assert (record.name, record.levelno) == ("menshen.last_seen", level)
+        assert record.getMessage() == "the last-seen times of 1 sessions were not written"
+        watched.failure = None
+        last_seen.note(session.id, START + 2 * MINUTE)
+        until_seen(watched.sessions, session, START + 2 * MINUTE)
+
+    def test_closing_does_not_fail_where_the_store_is_down(
+        self,
+        make: Callable[[float], BackgroundLastSeen],
+        watched: Watched,
+        session: Session,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        last_seen = make(NEVER)
+        watched.failure = StoreUnavailable("down")
+        last_seen.note(session.id, START + MINUTE)
+        last_seen.close()
+        assert [record.levelno for record in caplog.records] == [logging.WARNING]
+        assert watched.sessions.by_id(session.id) == session
+
+    def test_nobody_waits_while_the_database_is_locked(
+        self, make: Callable[[float], BackgroundLastSeen], path: Path, watched: Watched, session: Session
+    ) -> None:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        last_seen = make(QUICK)
+        last_seen.note(session.id, START + MINUTE)
+        until(lambda: bool(watched.told))
+        begin = time.monotonic()
+        for minute in range(2, 102):
+            last_seen.note(session.id, START + minute * MINUTE)
+        assert time.monotonic() - begin < 0.5
+        assert watched.sessions.by_id(session.id) == session
+        other.close()
+        until_seen(watched.sessions, session, START + 101 * MINUTE)
+
+
+def running() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "menshen-last-seen"]

@@ -1,0 +1,434 @@
+"""What a user does with his own account: the password, the name, the sessions."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from attrs import evolve
+
+from menshen.domain.actors import Actor
+from menshen.domain.audit import Action
+from menshen.domain.devices import NO_CLIENT
+from menshen.domain.errors import (
+    HasherBusy,
+    InvalidCredentials,
+    NoSuchSession,
+    PasswordHoldsIdentifier,
+    PasswordLengthInvalid,
+    PasswordTooCommon,
+    PasswordWasChanged,
+    ReauthenticationFailed,
+    Refusal,
+    SessionExpired,
+    SessionIdle,
+    SessionKicked,
+    SessionLoggedOut,
+    SessionReplaced,
+    SessionUnknown,
+    UserNameInvalid,
+    UserNotActive,
+    UserNotFound,
+)
+from menshen.domain.passwords import strict_policy
+from menshen.domain.ports import Verdict
+from menshen.domain.sessions import SessionId, SessionKind
+from menshen.domain.use_cases.granting import Granted
+from menshen.domain.users import User, UserId, UserState
+
+from .memory_house import (
+    OPERATOR,
+    OTHER_PHONE,
+    PASSWORD,
+    PHONE,
+    WRONG_PASSWORD,
+    House,
+    MeddlingHasher,
+    client_on,
+    told_of,
+)
+
+NEW = "a newer password"
+HERE = client_on("pc", "pc-1", "an office computer")
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+@pytest.fixture
+def user(house: House) -> User:
+    return house.register_admin()
+
+
+@pytest.fixture
+def current(house: House, user: User) -> Granted:
+    return house.login(client=HERE)
+
+
+def change(house: House, current: Granted, old: str = PASSWORD, new: str = NEW) -> None:
+    house.service.change_password(current.user, current.session, old=old, new=new, client=HERE)
+
+
+# The password.
+
+
+def test_after_a_change_the_new_password_opens_and_the_old_one_does_not(house: House, current: Granted) -> None:
+    change(house, current)
+    with pytest.raises(InvalidCredentials):
+        house.login()
+    house.login(password=NEW)
+
+
+def test_a_change_of_the_password_ends_all_other_sessions_of_every_kind(
+    house: House, user: User, current: Granted
+) -> None:
+    phone, admin = house.login(client=client_on("phone")), house.admin_login()
+    house.register(OTHER_PHONE)
+    other = house.login(OTHER_PHONE)
+    house.clock.move(timedelta(minutes=1))
+    change(house, current)
+    assert house.live(user) == [current.session.id]
+    with pytest.raises(PasswordWasChanged) as refused:
+        house.authenticate(phone)
+    assert (refused.value.ended_at, refused.value.by) == (house.clock.time, told_of(HERE.device))
+    with pytest.raises(PasswordWasChanged):
+        house.service.authenticate_admin(admin.access_token)
+    for refresh, granted in ((house.service.refresh, phone), (house.service.admin_refresh, admin)):
+        with pytest.raises(PasswordWasChanged):
+            refresh(granted.refresh_token)
+    house.authenticate(current)
+    house.service.refresh(current.refresh_token)
+    house.authenticate(other)
+
+
+@pytest.mark.parametrize("old", ["", WRONG_PASSWORD, PASSWORD + " ", NEW])
+def test_the_old_password_must_be_right(house: House, user: User, current: Granted, old: str) -> None:
+    other = house.login()
+    with pytest.raises(ReauthenticationFailed):
+        change(house, current, old=old)
+    assert house.hash_of(user) == f"fake:{PASSWORD}"
+    house.authenticate(other)
+
+
+def test_an_outdated_hash_proves_the_old_password_as_well(house: House, user: User, current: Granted) -> None:
+    house.put_hash(user, f"old:{PASSWORD}")
+    house.service.change_password(house.user(user), current.session, old=PASSWORD, new=NEW, client=HERE)
+    assert house.hash_of(user) == f"fake:{NEW}"
+
+
+@pytest.mark.parametrize(
+    ("new", "refusal"),
+    [
+        ("short", PasswordLengthInvalid),
+        ("x" * 129, PasswordLengthInvalid),
+        ("Qwertyuiop", PasswordTooCommon),
+        (f"my {PHONE}", PasswordHoldsIdentifier),
+        ("zhangsan 1", PasswordHoldsIdentifier),
+    ],
+)
+def test_the_new_password_meets_the_policy(house: House, new: str, refusal: type[Exception]) -> None:
+    house.service.register_user(phone=PHONE, password=PASSWORD, user_name="Zhangsan")
+    current, other = house.login(), house.login()
+    policy = strict_policy(common=frozenset({"qwertyuiop"}), service_name="menshen")
+    strict = evolve(house.service.change_password, password_policy=policy)
+    with pytest.raises(refusal):
+        strict(current.user, current.session, old=PASSWORD, new=new, client=HERE)
+    assert house.hash_of(current.user) == f"fake:{PASSWORD}"
+    house.authenticate(other)
+
+
+def test_of_a_password_that_changed_meanwhile_the_first_change_stays(
+    house: House, user: User, current: Granted
+) -> None:
+    other = house.login()
+    change(house, other, new="the other device's password")
+    with pytest.raises(PasswordWasChanged):
+        change(house, current)
+    assert house.hash_of(user) == "fake:the other device's password"
+
+
+def test_a_password_that_was_changed_since_it_was_judged_proves_nothing(
+    house: House, user: User, current: Granted
+) -> None:
+    other = house.login()
+    hasher = MeddlingHasher(house, after=lambda: house.put_hash(user, "fake:changed in the table"))
+    with pytest.raises(ReauthenticationFailed):
+        evolve(house.service.change_password, hasher=hasher)(
+            current.user, current.session, old=PASSWORD, new=NEW, client=HERE
+        )
+    assert hasher.verdicts == [Verdict.MATCH]
+    assert house.hash_of(user) == "fake:changed in the table"
+    house.authenticate(other)
+    assert [event.outcome for event in house.events_of(Action.CHANGE_PASSWORD)] == ["password_wrong"]
+
+
+def test_a_user_without_a_number_still_has_a_password(house: House, user: User, current: Granted) -> None:
+    house.store.users[user.id] = evolve(user, phone=None)
+    house.service.change_password(house.user(user), current.session, old=PASSWORD, new=NEW, client=HERE)
+    assert house.hash_of(user) == f"fake:{NEW}"
+
+
+def test_a_busy_hasher_changes_no_password(house: House, user: User, current: Granted) -> None:
+    class BusyHasher:
+        def hash(self, password: str) -> str:
+            raise HasherBusy("busy")
+
+        def verify(self, password: str, password_hash: str | None) -> Verdict:
+            return house.hasher.verify(password, password_hash)
+
+    before = house.events
+    busy = evolve(house.service.change_password, hasher=BusyHasher())
+    with pytest.raises(HasherBusy):
+        busy(current.user, current.session, old=PASSWORD, new=NEW, client=HERE)
+    assert house.hash_of(user) == f"fake:{PASSWORD}"
+    assert house.events == before
+
+
+def test_a_change_of_the_password_is_recorded_with_the_ends_it_brings(
+    house: House, user: User, current: Granted
+) -> None:
+    other = house.login()
+    before = len(house.events)
+    change(house, current)
+    ended, changed = house.events[before:]
+    assert (ended.action, ended.session_id, ended.detail) == (
+        Action.END_SESSION,
+        other.session.id,
+        "password_changed",
+    )
+    assert (changed.action, changed.outcome) == (Action.CHANGE_PASSWORD, "done")
+    for event in (ended, changed):
+        assert (event.actor, event.subject) == (Actor.user(user.id), user.id)
+        assert (event.device, event.address) == (HERE.device, HERE.address)
+
+
+def test_a_wrong_old_password_is_recorded(house: House, user: User, current: Granted) -> None:
+    with pytest.raises(ReauthenticationFailed):
+        change(house, current, old=WRONG_PASSWORD)
+    (event,) = house.events_of(Action.CHANGE_PASSWORD)
+    assert (event.outcome, event.actor, event.subject) == ("password_wrong", Actor.user(user.id), user.id)
+    assert (event.device, event.address) == (HERE.device, HERE.address)
+
+
+# The name.
+
+
+def rename(house: House, current: Granted, name: str | None) -> User:
+    return house.service.rename_user(current.session, user_name=name, client=HERE)
+
+
+@pytest.mark.parametrize("name", ["张三", " 张 三 ", "", None, "x" * 80])
+def test_a_user_takes_another_name_or_none(house: House, user: User, current: Granted, name: str | None) -> None:
+    rename(house, current, "before")
+    assert rename(house, current, name) == house.user(user) == evolve(user, user_name=name)
+
+
+@pytest.mark.parametrize("name", ["x" * 81, "a\nb", "\0", "\ud800"])
+def test_a_name_that_cannot_be_kept_whole_is_refused(house: House, user: User, current: Granted, name: str) -> None:
+    with pytest.raises(UserNameInvalid):
+        rename(house, current, name)
+    assert house.user(user) == user
+
+
+def test_a_new_name_undoes_nothing_that_was_changed_meanwhile(house: House, user: User, current: Granted) -> None:
+    house.put_hash(user, "fake:another password")
+    house.service.operate.set_fee(user.id, percentage=7, actor=OPERATOR)
+    renamed = rename(house, current, "张三")
+    assert renamed == house.user(user)
+    assert (renamed.user_name, renamed.password_hash, renamed.fee_percentage) == ("张三", "fake:another password", 7)
+
+
+def test_a_new_name_is_recorded(house: House, user: User, current: Granted) -> None:
+    rename(house, current, "张三")
+    (event,) = house.events_of(Action.RENAME)
+    assert (event.actor, event.subject, event.device) == (Actor.user(user.id), user.id, HERE.device)
+
+
+# The sessions.
+
+
+def test_a_user_sees_the_live_sessions_of_one_kind_in_the_order_in_which_they_started(house: House, user: User) -> None:
+    house.register(OTHER_PHONE)
+    house.login(OTHER_PHONE)
+    granted = []
+    for _ in range(3):
+        granted.append(house.login())
+        house.clock.move(timedelta(minutes=1))
+    admin = house.admin_login()
+    house.service.logout(granted[1].session)
+    assert house.service.list_sessions(user) == [granted[0].session, granted[2].session]
+    assert house.service.list_sessions(user, SessionKind.ADMIN) == [admin.session]
+    house.clock.move(timedelta(days=365))
+    assert house.service.list_sessions(user) == []
+
+
+def test_a_user_ends_one_other_session(house: House, user: User, current: Granted) -> None:
+    other, third = house.login(), house.login()
+    house.service.end_sessions(current.session, session_id=other.session.id, client=HERE)
+    with pytest.raises(SessionKicked) as refused:
+        house.authenticate(other)
+    assert (refused.value.ended_at, refused.value.by) == (house.clock.time, told_of(HERE.device))
+    assert set(house.live(user)) == {current.session.id, third.session.id}
+    with pytest.raises(SessionKicked):
+        house.service.refresh(other.refresh_token)
+
+
+def test_ending_the_current_session_is_logging_out(house: House, current: Granted) -> None:
+    house.service.end_sessions(current.session, session_id=current.session.id, client=HERE)
+    with pytest.raises(SessionLoggedOut) as refused:
+        house.authenticate(current)
+    assert refused.value.by is None
+
+
+def test_a_user_ends_no_session_that_is_not_his_own_and_live(house: House, user: User, current: Granted) -> None:
+    house.register(OTHER_PHONE)
+    others, ended, admin = house.login(OTHER_PHONE), house.login(), house.admin_login()
+    house.service.logout(ended.session)
+    before, events = dict(house.store.sessions), house.events
+    for session_id in (others.session.id, ended.session.id, admin.session.id, SessionId("nobody's"), SessionId("")):
+        with pytest.raises(NoSuchSession):
+            house.service.end_sessions(current.session, session_id=session_id, client=HERE)
+    assert house.store.sessions == before
+    assert house.events == events
+
+
+def test_a_user_ends_all_other_sessions_of_this_kind(house: House, user: User, current: Granted) -> None:
+    house.register(OTHER_PHONE)
+    stranger, admin = house.login(OTHER_PHONE), house.admin_login()
+    others = [house.login() for _ in range(3)]
+    assert house.service.end_sessions.others(current.session, client=HERE) == 3
+    for other in others:
+        with pytest.raises(SessionKicked):
+            house.authenticate(other)
+    assert set(house.live(user)) == {current.session.id, admin.session.id}
+    house.authenticate(stranger)
+    assert house.service.end_sessions.others(current.session, client=NO_CLIENT) == 0
+
+
+def test_each_end_is_recorded(house: House, user: User, current: Granted) -> None:
+    others = [house.login() for _ in range(3)]
+    house.service.end_sessions(current.session, session_id=others[0].session.id, client=HERE)
+    house.service.end_sessions.others(current.session, client=HERE)
+    house.service.end_sessions(current.session, session_id=current.session.id, client=HERE)
+    events = house.events_of(Action.END_SESSION)
+    assert [event.session_id for event in events] == [each.session.id for each in (*others, current)]
+    assert [event.detail for event in events] == ["kicked", "kicked", "kicked", "logged_out"]
+    assert {(event.actor, event.subject, event.device) for event in events} == {
+        (Actor.user(user.id), user.id, HERE.device)
+    }
+
+
+# What happened since the guard let the request in.
+
+Meanwhile = Callable[[House, Granted], object]
+
+
+def erase(house: House, current: Granted) -> None:
+    house.put_state(current.user, UserState.closing(house.clock.time))
+    house.service.prune()
+
+
+MEANWHILE: dict[str, tuple[Meanwhile, type[Refusal]]] = {
+    "kicked": (
+        lambda h, g: h.service.operate.kick(g.user.id, session_id=g.session.id, actor=OPERATOR),
+        SessionKicked,
+    ),
+    "logged out": (lambda h, g: h.service.logout(g.session), SessionLoggedOut),
+    "replaced": (lambda h, g: h.login(client=HERE), SessionReplaced),
+    "password changed": (lambda h, g: change(h, h.login()), PasswordWasChanged),
+    "idle": (lambda h, g: h.clock.move(g.session.idle_ttl), SessionIdle),
+    "expired": (lambda h, g: h.clock.move(g.session.expires_at - h.clock.time), SessionExpired),
+    "frozen": (
+        lambda h, g: h.service.operate.freeze(g.user.id, reason="x", until=None, actor=OPERATOR),
+        UserNotActive,
+    ),
+    "frozen in the table": (lambda h, g: h.freeze(g.user), UserNotActive),
+    "of unknown state": (lambda h, g: h.put_state(g.user, UserState("异常")), UserNotActive),
+    "closing": (lambda h, g: h.service.close_account.close(g.user.id, actor=OPERATOR), UserNotActive),
+    "erased": (erase, UserNotActive),
+    "deleted": (lambda h, g: h.forget(g.user), UserNotFound),
+    "forgotten": (lambda h, g: h.store.sessions.pop(g.session.id), SessionUnknown),
+}
+
+Act = Callable[[House, Granted, Callable[[], object]], object]
+
+
+def change_after(house: House, current: Granted, meddle: Callable[[], object]) -> None:
+    meddling = evolve(house.service.change_password, hasher=MeddlingHasher(house, after=meddle))
+    meddling(current.user, current.session, old=PASSWORD, new=NEW, client=HERE)
+
+
+def change_while_hashing(house: House, current: Granted, meddle: Callable[[], object]) -> None:
+    meddling = evolve(house.service.change_password, hasher=MeddlingHasher(house, before=meddle))
+    meddling(current.user, current.session, old=PASSWORD, new=NEW, client=HERE)
+
+
+def close_after(house: House, current: Granted, meddle: Callable[[], object]) -> None:
+    meddling = evolve(house.service.close_account, hasher=MeddlingHasher(house, after=meddle))
+    meddling(current.user, current.session, password=PASSWORD, client=HERE)
+
+
+def rename_after(house: House, current: Granted, meddle: Callable[[], object]) -> None:
+    meddle()
+    rename(house, current, "张三")
+
+
+def end_one_after(house: House, current: Granted, meddle: Callable[[], object]) -> None:
+    other = house.login()
+    meddle()
+    house.service.end_sessions(current.session, session_id=other.session.id, client=HERE)
+
+
+def end_others_after(house: House, current: Granted, meddle: Callable[[], object]) -> None:
+    house.login()
+    meddle()
+    house.service.end_sessions.others(current.session, client=HERE)
+
+
+RECORDED = {
+    change_after: Action.CHANGE_PASSWORD,
+    change_while_hashing: Action.CHANGE_PASSWORD,
+    close_after: Action.CLOSE,
+}
+
+
+@pytest.mark.parametrize("act", [*RECORDED, rename_after, end_one_after, end_others_after])
+@pytest.mark.parametrize("name", MEANWHILE)
+def test_who_is_out_by_now_changes_nothing(house: House, current: Granted, name: str, act: Act) -> None:
+    meanwhile, refusal = MEANWHILE[name]
+    after: list[object] = []
+
+    def meddle() -> None:
+        meanwhile(house, current)
+        after.append((dict(house.store.users), dict(house.store.sessions), house.events))
+
+    with pytest.raises(refusal) as refused:
+        act(house, current, meddle)
+    assert type(refused.value) is refusal
+    events = house.events
+    if act in RECORDED:
+        recorded = events.pop()
+        assert (recorded.action, recorded.outcome) == (RECORDED[act], refusal.reason)
+        assert (recorded.actor, recorded.subject) == (Actor.user(current.user.id), current.user.id)
+        assert (recorded.device, recorded.address) == (HERE.device, HERE.address)
+    assert [(house.store.users, house.store.sessions, events)] == after
+
+
+@pytest.mark.parametrize("name", ["frozen", "closing", "frozen in the table", "erased"])
+def test_who_may_not_act_any_more_is_told_when_that_ended_the_session(
+    house: House, current: Granted, name: str
+) -> None:
+    MEANWHILE[name][0](house, current)
+    ended_at = house.clock.time if name in {"frozen", "closing"} else None
+    house.clock.move(timedelta(minutes=1))
+    with pytest.raises(UserNotActive) as refused:
+        rename(house, current, "张三")
+    assert refused.value.ended_at == ended_at
+
+
+def test_an_actor_is_a_user_an_operator_the_service_or_nobody() -> None:
+    assert Actor.user(UserId(7)).text == "user:7"
+    assert Actor.operator("root").text == "operator:root"
+    assert Actor.operator("x" * 1000).text == "operator:" + "x" * 71
+    assert (Actor.service().text, Actor.nobody().text) == ("service", "nobody")

@@ -1,0 +1,82 @@
+"""What a login says it is made on is kept whole or refused."""
+
+import pytest
+
+from menshen.domain.devices import MAX_DEVICE_ID_LENGTH, MAX_DEVICE_NAME_LENGTH, NO_CLIENT, Client, Device, DeviceType
+from menshen.domain.errors import DeviceInvalid
+from menshen.domain.texts import is_plain
+
+from .memory_house import OTHER_PHONE, PASSWORD, PHONE, House
+
+PLAIN = [" ", "iPhone 15 Pro", "张三的手机", "🏮", "O'Brien\"; --", "<b>", "a/b+c=d"]
+NOT_PLAIN = ["a\0b", "\n", "name\r\nforged: line", "\x1b[31m", "\x7f", "\x85", "\ud83d"]
+
+
+def test_a_client_that_says_nothing_is_on_another_device() -> None:
+    assert Device() == Device(DeviceType.OTHER, None, None)
+    assert Client() == NO_CLIENT
+    assert NO_CLIENT.device == Device()
+    assert not NO_CLIENT.remember
+
+
+def test_the_types_are_the_contracts() -> None:
+    assert [kind.value for kind in DeviceType] == ["phone", "tablet", "pc", "web", "mini_program", "other"]
+
+
+@pytest.mark.parametrize("text", [*PLAIN, None])
+def test_an_id_and_a_name_may_be_anything_that_can_be_shown(text: str | None) -> None:
+    device = Device(DeviceType.PHONE, text, text)
+    device.check()
+    assert (device.id, device.name) == (text, text)
+
+
+def test_an_empty_id_would_make_one_device_of_all_that_send_it() -> None:
+    with pytest.raises(DeviceInvalid):
+        Device(id="").check()
+    Device(name="").check()
+
+
+@pytest.mark.parametrize("text", NOT_PLAIN)
+def test_an_id_or_a_name_with_a_control_character_is_refused(text: str) -> None:
+    with pytest.raises(DeviceInvalid):
+        Device(id=text).check()
+    with pytest.raises(DeviceInvalid):
+        Device(name=text).check()
+
+
+@pytest.mark.parametrize("sign", ["x", "机", "🔑"])
+def test_lengths_are_in_characters_with_the_limit_allowed(sign: str) -> None:
+    Device(id=sign * MAX_DEVICE_ID_LENGTH, name=sign * MAX_DEVICE_NAME_LENGTH).check()
+    with pytest.raises(DeviceInvalid):
+        Device(id=sign * (MAX_DEVICE_ID_LENGTH + 1)).check()
+    with pytest.raises(DeviceInvalid):
+        Device(name=sign * (MAX_DEVICE_NAME_LENGTH + 1)).check()
+
+
+@pytest.mark.parametrize("text", ["", *PLAIN])
+def test_a_text_is_plain_up_to_its_limit(text: str) -> None:
+    assert is_plain(text, len(text))
+    assert not is_plain(text + "x", len(text))
+
+
+@pytest.mark.parametrize("text", NOT_PLAIN)
+def test_a_text_with_a_sign_that_cannot_be_shown_is_not_plain(text: str) -> None:
+    for whole in (text, f"before{text}", f"{text}after"):
+        assert not is_plain(whole, 100)
+
+
+@pytest.mark.parametrize("device", [Device(id=""), Device(name="a\nb"), Device(id="x" * 129), Device(id="\ud83d")])
+def test_who_comes_on_a_device_that_cannot_be_kept_stays_out_before_anything_else(device: Device) -> None:
+    house = House()
+    house.register_admin()
+    users, events = dict(house.store.users), house.events
+    client = Client(device=device)
+    for phone in (PHONE, OTHER_PHONE, "no number"):
+        with pytest.raises(DeviceInvalid):
+            house.login(phone, client=client)
+        with pytest.raises(DeviceInvalid):
+            house.admin_login(phone, client=client)
+        with pytest.raises(DeviceInvalid):
+            house.service.register_and_login(phone=phone, password=PASSWORD, client=client)
+    assert house.hasher.judged == 0
+    assert (house.store.users, house.store.sessions, house.events) == (users, {}, events)
