@@ -238,13 +238,14 @@ class TestSigterm:
     def test_it_ends_at_once_while_its_workers_are_still_starting(
         self, folder: Path, stop: signal.Signals, *, is_for_all: bool
     ) -> None:
-        for moment in range(8):
+        for moment in range(5):
             server = Server(folder, {"MENSHEN_WORKERS": "3"}, port=free_port())
             server.spawn()
             try:
                 while not server.workers:
+                    assert server.returncode is None, server.log
                     time.sleep(0.005)
-                time.sleep(moment * 0.05)
+                time.sleep(moment * 0.08)
                 begin = time.monotonic()
                 (os.killpg if is_for_all else os.kill)(server.pid, stop)
                 assert server.wait() == 0, server.log
