@@ -7,7 +7,7 @@ from typing import Any
 from attrs import evolve
 
 from .device_policy import DevicePolicy, Limit, Overflow
-from .devices import DeviceType
+from .devices import EVERY_TYPE, DeviceType
 from .errors import TooManyDevices
 from .sessions import Session, SessionId
 from .users import User
@@ -15,15 +15,13 @@ from .users import User
 MOST_SESSIONS = 100
 """How many sessions a user may have where the policy sets no total: nobody has more devices, and a list must end."""
 
-_EVERY_TYPE = frozenset(DeviceType)
-
 
 def policy_of(user: User, default: DevicePolicy) -> DevicePolicy:
     """The user's own policy, or the *default* where the user has none; with a total in any case."""
     policy = default if user.device_policy is None else user.device_policy
-    if any(limit.types == _EVERY_TYPE for limit in policy.limits):
+    if any(limit.types == EVERY_TYPE for limit in policy.limits):
         return policy
-    return evolve(policy, limits=(*policy.limits, Limit(_EVERY_TYPE, MOST_SESSIONS)))
+    return evolve(policy, limits=(*policy.limits, Limit(EVERY_TYPE, MOST_SESSIONS)))
 
 
 def decide(policy: DevicePolicy, live: Collection[Session], newcomer: Session) -> frozenset[SessionId]:

@@ -68,7 +68,6 @@ def event_of(
     actor: Actor,
     action: Action,
     subject: UserId | None,
-    outcome: str = DONE,
     session_id: SessionId | None = None,
     detail: str | None = None,
 ) -> AuditEvent:
@@ -78,7 +77,6 @@ def event_of(
         actor=actor,
         action=action,
         subject=subject,
-        outcome=outcome,
         detail=detail,
         session_id=session_id,
         device=None if client == NO_CLIENT else client.device,

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from attrs import frozen
 
-from .devices import Device, DeviceType
+from .devices import EVERY_TYPE, Device, DeviceType
 
 _TOTAL = "total"
 _OVERFLOW = "overflow"
@@ -50,7 +50,7 @@ class DevicePolicy:
     @classmethod
     def single(cls) -> Self:
         """One session: the newest login ends the one before."""
-        return cls((Limit(frozenset(DeviceType), 1),))
+        return cls((Limit(EVERY_TYPE, 1),))
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> Self:
@@ -81,7 +81,7 @@ class DevicePolicy:
 
 def _types_of(key: str) -> frozenset[DeviceType]:
     if key == _TOTAL:
-        return frozenset(DeviceType)
+        return EVERY_TYPE
     try:
         return frozenset(DeviceType(part) for part in key.split("+"))
     except ValueError:
@@ -89,4 +89,4 @@ def _types_of(key: str) -> frozenset[DeviceType]:
 
 
 def _key_of(types: frozenset[DeviceType]) -> str:
-    return _TOTAL if types == frozenset(DeviceType) else "+".join(each for each in DeviceType if each in types)
+    return _TOTAL if types == EVERY_TYPE else "+".join(each for each in DeviceType if each in types)

@@ -23,6 +23,9 @@ class DeviceType(StrEnum):
     """What a client is that does not say."""
 
 
+EVERY_TYPE = frozenset(DeviceType)
+
+
 @frozen
 class Device:
     """A device as it describes itself. None of it is proof of anything."""

@@ -1,9 +1,9 @@
 """Device policies as operators write them: ``multi``, ``single``, or a table in JSON."""
 
 import json
-from typing import Any
 
 from ..domain.device_policy import DevicePolicy, PolicyInvalid
+from .strict_json import without_duplicates
 
 
 def parse_device_policy(text: str) -> DevicePolicy:
@@ -13,7 +13,7 @@ def parse_device_policy(text: str) -> DevicePolicy:
     if text == "single":
         return DevicePolicy.single()
     try:
-        table = json.loads(text, object_pairs_hook=_without_duplicates)
+        table = json.loads(text, object_pairs_hook=without_duplicates)
     except (ValueError, RecursionError):
         table = None
     if not isinstance(table, dict):
@@ -29,9 +29,3 @@ def device_policy_text(policy: DevicePolicy) -> str:
     if policy.is_unlimited:
         return "multi"
     return "single" if policy == DevicePolicy.single() else json.dumps(policy.to_table())
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len(dict(pairs)) != len(pairs):
-        raise ValueError("a member comes twice")
-    return dict(pairs)

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeAlias
 from unicodedata import east_asian_width
 
@@ -37,9 +37,6 @@ class Context:
             yield service
         finally:
             service.close()
-
-    def now(self) -> datetime:
-        return datetime.now(UTC)  # noqa: TID251 - only for showing what a state comes to
 
     def local(self, moment: datetime | None) -> str | None:
         """A time as people read it, in the configured zone."""

@@ -75,13 +75,13 @@ def _create(context: Context) -> int:
             invited_by=arguments.invited_by,
             actor=operator(),
         )
-    return _print(context, user)
+    return _print(context, service, user)
 
 
 def _show(context: Context) -> int:
     with context.service() as service:
         user = _named(context, service)
-    return _print(context, user)
+    return _print(context, service, user)
 
 
 def _find(context: Context) -> int:
@@ -95,7 +95,8 @@ def _find(context: Context) -> int:
     wanted = UserFilter(phone=phone, name_prefix=arguments.name, standing=standing)
     with context.service() as service:
         users = service.find_users(wanted, after=arguments.after, limit=arguments.limit)
-    print_table([_record(context, user) for user in users], _COLUMNS, as_json=arguments.json)
+    now = service.clock.now()
+    print_table([_record(context, user, now) for user in users], _COLUMNS, as_json=arguments.json)
     return DONE
 
 
@@ -109,13 +110,13 @@ def _freeze(context: Context) -> int:
             return USAGE
         user = _named(context, service)
         frozen = service.operate.freeze(user.id, reason=arguments.reason, until=until, actor=operator())
-    return _print(context, frozen)
+    return _print(context, service, frozen)
 
 
 def _unfreeze(context: Context) -> int:
     with context.service() as service:
         user = service.operate.unfreeze(_named(context, service).id, actor=operator())
-    return _print(context, user)
+    return _print(context, service, user)
 
 
 def _close(context: Context) -> int:
@@ -129,7 +130,7 @@ def _fee(context: Context) -> int:
     with context.service() as service:
         named = _named(context, service)
         user = service.operate.set_fee(named.id, percentage=context.arguments.percentage, actor=operator())
-    return _print(context, user)
+    return _print(context, service, user)
 
 
 def _policy(context: Context) -> int:
@@ -141,7 +142,7 @@ def _policy(context: Context) -> int:
         return USAGE
     with context.service() as service:
         user = service.operate.set_policy(_named(context, service).id, policy=policy, actor=operator())
-    return _print(context, user)
+    return _print(context, service, user)
 
 
 def _grant_admin(context: Context) -> int:
@@ -155,7 +156,7 @@ def _revoke_admin(context: Context) -> int:
 def _set_admin(context: Context, *, is_admin: bool) -> int:
     with context.service() as service:
         user = service.operate.set_admin(_named(context, service).id, is_admin=is_admin, actor=operator())
-    return _print(context, user)
+    return _print(context, service, user)
 
 
 def _named(context: Context, service: Service) -> User:
@@ -194,18 +195,18 @@ def _asked_password() -> str | None:
     return password if getpass.getpass("Again: ") == password else None
 
 
-def _print(context: Context, user: User) -> int:
-    print_record(_record(context, user), as_json=context.arguments.json)
+def _print(context: Context, service: Service, user: User) -> int:
+    print_record(_record(context, user, service.clock.now()), as_json=context.arguments.json)
     return DONE
 
 
-def _record(context: Context, user: User) -> dict[str, Any]:
+def _record(context: Context, user: User, now: datetime) -> dict[str, Any]:
     return {
         "id": user.id,
         "phone": None if user.phone is None else user.phone.digits,
         "user_name": user.user_name,
         "state": user.state.text,
-        "standing": user.state.standing(context.now()).value,
+        "standing": user.state.standing(now).value,
         "state_until": context.local(user.state.until),
         "state_reason": user.state.reason,
         "registered_at": context.local(user.registered_at),

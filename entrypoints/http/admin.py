@@ -8,23 +8,18 @@ from attrs import frozen
 from ...domain.actors import Actor
 from ...domain.audit import AuditEntry
 from ...domain.devices import Client
-from ...domain.errors import NoSuchUser, PhoneInvalid
-from ...domain.ports import UserFilter
+from ...domain.errors import NoSuchUser
 from ...domain.sessions import Session, SessionId
 from ...domain.use_cases.explaining import Explanation
-from ...domain.use_cases.operating import MAX_PAGE
-from ...domain.users import MAX_USER_ID, Phone, Standing, User, UserId
+from ...domain.users import MAX_USER_ID, User, UserId
 from ..wiring import Service
 from .clients import Clients
 from .envelope import Envelopes
-from .errors import QueryInvalid
 from .guard import Guard
 from .json_body import int_member, optional_moment_member, read_object, text_member
 from .languages import Text
+from .queries import filter_parameters, limit_parameter, number_parameter, user_id_parameter
 from .users import user_data
-
-_MAX_DIGITS = 18
-"""Every such number fits into the 64 bits of a database."""
 
 _DONE = Text("操作成功", "Done.")
 
@@ -79,7 +74,9 @@ class UsersResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         self.desk.admit(req, resp)
-        users = self.desk.service.find_users(_filter_of(req), after=_user_number(req, "after") or 0, limit=_limit(req))
+        users = self.desk.service.find_users(
+            filter_parameters(req), after=user_id_parameter(req, "after") or 0, limit=limit_parameter(req)
+        )
         data = {"users": [self.desk.user(user) for user in users], "next": users[-1].id if users else None}
         self.desk.write(req, resp, data)
 
@@ -182,7 +179,9 @@ class AuditResource:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         self.desk.admit(req, resp)
         entries = self.desk.service.read_audit(
-            subject=_user_number(req, "user"), before=_number(req, "before"), limit=_limit(req)
+            subject=user_id_parameter(req, "user"),
+            before=number_parameter(req, "before"),
+            limit=limit_parameter(req),
         )
         data = {
             "entries": [_entry_data(entry, self.desk.envelopes) for entry in entries],
@@ -235,39 +234,3 @@ def _user_id(number: int) -> UserId:
     if not 0 < number <= MAX_USER_ID:
         raise NoSuchUser
     return UserId(number)
-
-
-def _filter_of(req: falcon.Request) -> UserFilter:
-    phone, state = req.get_param("phone"), req.get_param("state")
-    try:
-        number = None if phone is None else Phone.parse(phone)
-    except PhoneInvalid:
-        raise QueryInvalid("phone") from None
-    try:
-        standing = None if state is None else Standing(state)
-    except ValueError:
-        raise QueryInvalid("state") from None
-    return UserFilter(
-        user_id=_user_number(req, "id"), phone=number, name_prefix=req.get_param("name"), standing=standing
-    )
-
-
-def _limit(req: falcon.Request) -> int:
-    limit = _number(req, "limit")
-    return MAX_PAGE if limit is None else limit
-
-
-def _number(req: falcon.Request, name: str) -> int | None:
-    """A whole number in the query, or None where there is none. Raises QueryInvalid."""
-    text = req.get_param(name)
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
-        raise QueryInvalid(name)
-    return int(text)
-
-
-def _user_number(req: falcon.Request, name: str) -> UserId | None:
-    """The same for the id of a user: a number that no user can have is brought to one that no user has."""
-    number = _number(req, name)
-    return None if number is None else UserId(min(number, MAX_USER_ID))

@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 
 import falcon
 
+from ..strict_json import without_duplicates
 from .errors import (
     BodyIncomplete,
     BodyInvalid,
@@ -25,7 +26,7 @@ def read_object(req: falcon.Request) -> dict[str, Any]:
     _check_media_type(req)
     text = _read(req)
     try:
-        found = json.loads(text.decode("utf-8"), object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
+        found = json.loads(text.decode("utf-8"), object_pairs_hook=without_duplicates, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         raise BodyInvalid from None
     if not isinstance(found, dict):
@@ -127,13 +128,6 @@ def _read(req: falcon.Request) -> bytes:
     if len(text) < length:
         raise BodyIncomplete
     return text
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise BodyInvalid
-    return members
 
 
 def _refuse_constant(_name: str) -> None:

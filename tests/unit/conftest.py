@@ -8,6 +8,7 @@ import pytest
 
 if TYPE_CHECKING:
     from .http_service import HttpService
+    from .memory_house import House
 
 
 @pytest.fixture
@@ -16,3 +17,11 @@ def http() -> HttpService:
     from .http_service import serve  # here, so that only tests that ask for it depend on it
 
     return serve()
+
+
+@pytest.fixture
+def house() -> House:
+    """The use cases over memory, with the settings' defaults."""
+    from .memory_house import House  # here, so that only tests that ask for it depend on it
+
+    return House()

@@ -52,11 +52,6 @@ HERE = client_on("pc", "pc-1", "an office computer")
 
 
 @pytest.fixture
-def house() -> House:
-    return House()
-
-
-@pytest.fixture
 def user(house: House) -> User:
     return house.register_admin()
 

@@ -28,11 +28,6 @@ from menshen.domain.users import Standing, User, UserState
 from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, PHONE, House
 
 
-@pytest.fixture
-def house() -> House:
-    return House()
-
-
 class Caller:
     """A user with a session and its token, and all that may befall them."""
 

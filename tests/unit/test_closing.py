@@ -45,11 +45,6 @@ THERE = client_on("phone", "phone-1", "the phone as it said at login")
 
 
 @pytest.fixture
-def house() -> House:
-    return House()
-
-
-@pytest.fixture
 def user(house: House) -> User:
     return house.register()
 

@@ -17,11 +17,6 @@ from .memory_house import OPERATOR, OTHER_PHONE, House, client_on
 
 
 @pytest.fixture
-def house() -> House:
-    return House()
-
-
-@pytest.fixture
 def user(house: House) -> User:
     return house.register_admin()
 

@@ -26,11 +26,6 @@ NOTHING = Pruned(sessions=0, audit_entries=0, accounts=0)
 RETENTION = timedelta(days=180)
 
 
-@pytest.fixture
-def house() -> House:
-    return House()
-
-
 @define
 class CountingWork:
     """A unit of work that counts what it is asked for."""

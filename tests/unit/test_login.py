@@ -40,11 +40,6 @@ from .memory_house import (
 MALFORMED = ["", "1380013800", "8613800138000", "13800138000\n", "' OR 1=1 --", "\ud800", "1" * 100_000]
 
 
-@pytest.fixture
-def house() -> House:
-    return House()
-
-
 def test_the_right_password_opens_a_session(house: House) -> None:
     user = house.register()
     granted = house.login()

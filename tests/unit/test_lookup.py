@@ -8,11 +8,6 @@ from .memory_house import House
 
 
 @pytest.fixture
-def house() -> House:
-    return House()
-
-
-@pytest.fixture
 def user(house: House) -> User:
     return house.register()
 

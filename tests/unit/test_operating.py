@@ -35,11 +35,6 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-def house() -> House:
-    return House()
-
-
-@pytest.fixture
 def user(house: House) -> User:
     return house.register()
 

@@ -83,11 +83,6 @@ def test_a_refresh_token_shows_no_secret() -> None:
 
 
 @pytest.fixture
-def house() -> House:
-    return House()
-
-
-@pytest.fixture
 def user(house: House) -> User:
     return house.register_admin()
 

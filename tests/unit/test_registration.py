@@ -28,11 +28,6 @@ from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, PHONE, House, client_
 T = TypeVar("T")
 
 
-@pytest.fixture
-def house() -> House:
-    return House()
-
-
 def test_registering_makes_an_active_user(house: House) -> None:
     house.clock.time = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
     user = house.service.register_user(phone="+86 138-0013-8000", password=PASSWORD, user_name=" 张三 ")

@@ -1,0 +1,50 @@
+"""Reading the query of a request: each parameter whole and right, or a refusal."""
+
+import falcon
+
+from ...domain.errors import PhoneInvalid
+from ...domain.ports import UserFilter
+from ...domain.use_cases.operating import MAX_PAGE
+from ...domain.users import MAX_USER_ID, Phone, Standing, UserId
+from .errors import QueryInvalid
+
+_MAX_DIGITS = 18
+"""Every such number fits into the 64 bits of a database."""
+
+
+def filter_parameters(req: falcon.Request) -> UserFilter:
+    """Which users are wanted, by ``id``, ``phone``, ``name`` and ``state``. Raises QueryInvalid."""
+    phone, state = req.get_param("phone"), req.get_param("state")
+    try:
+        number = None if phone is None else Phone.parse(phone)
+    except PhoneInvalid:
+        raise QueryInvalid("phone") from None
+    try:
+        standing = None if state is None else Standing(state)
+    except ValueError:
+        raise QueryInvalid("state") from None
+    return UserFilter(
+        user_id=user_id_parameter(req, "id"), phone=number, name_prefix=req.get_param("name"), standing=standing
+    )
+
+
+def limit_parameter(req: falcon.Request) -> int:
+    """How long a page is to be. Raises QueryInvalid."""
+    limit = number_parameter(req, "limit")
+    return MAX_PAGE if limit is None else limit
+
+
+def number_parameter(req: falcon.Request, name: str) -> int | None:
+    """A whole number in the query, or None where there is none. Raises QueryInvalid."""
+    text = req.get_param(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+        raise QueryInvalid(name)
+    return int(text)
+
+
+def user_id_parameter(req: falcon.Request, name: str) -> UserId | None:
+    """The same for the id of a user: a number that no user can have is brought to one that no user has."""
+    number = number_parameter(req, name)
+    return None if number is None else UserId(min(number, MAX_USER_ID))
