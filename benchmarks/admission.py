@@ -23,7 +23,8 @@ from menshen.adapters.system_clock import SystemClock
 from menshen.domain.devices import Client, Device, DeviceType
 from menshen.entrypoints.device_policies import parse_device_policy
 from menshen.entrypoints.settings import Settings
-from menshen.entrypoints.wiring import Service, open_adapters, open_store, wire
+from menshen.entrypoints.stores import open_store
+from menshen.entrypoints.wiring import Service, open_adapters, wire
 
 ROUNDS = 5
 SECONDS = 2.0
@@ -118,6 +119,7 @@ def _sessions(numbers: range, now: datetime) -> Iterator[dict[str, object]]:
             "started_at": started_at,
             "last_seen_at": started_at,
             "expires_at": started_at + timedelta(days=30),
+            "over_at": started_at + timedelta(days=30),
             "idle_seconds": 14 * 86400,
             "refresh_digest": number.to_bytes(32, "big"),
             "refresh_rotations": 0,

@@ -15,7 +15,7 @@ from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 
 from menshen.entrypoints.server import Front, WsgiApp, run
-from menshen.entrypoints.wiring import SERVING_THREADS
+from menshen.entrypoints.stores import SERVING_THREADS
 
 
 class _Nothing:

@@ -1,6 +1,6 @@
 """All that the domain asks of the outside world.
 
-A port is a Protocol and its docstring is the contract that every adapter is held to (``tests/contracts``). What is not
+A port is a Protocol and its docstring is the contract that every adapter is held to (``adapters/conformance``). What is not
 found is None; a refusal is a domain error. Each method is one atomic step: it happens whole or not at all, and what it
 has returned is durable. Any method of a repository may raise StoreUnavailable.
 """
@@ -35,7 +35,10 @@ class UserRepository(Protocol):
     """The users."""
 
     def add(self, user: NewUser) -> User:
-        """Keep *user* under a fresh id, never used before. Raises PhoneTaken or ReferrerUnknown, and keeps nothing."""
+        """Keep *user* under a fresh id, never used before.
+
+        Raises ReferrerUnknown or, where the referrer is known, PhoneTaken, and keeps nothing.
+        """
         ...
 
     def by_id(self, user_id: UserId) -> User | None: ...
@@ -138,6 +141,26 @@ class UnitOfWork(Protocol):
     def transact(self, work: Callable[[Transaction], T]) -> T:
         """Carry out *work* whole, durably, or not at all where it raises. It may be called more than once."""
         ...
+
+
+@frozen(kw_only=True)
+class Store:
+    """One store: its side of the storage ports, and how to ask after it and let go of it."""
+
+    users: UserRepository
+    sessions: SessionRepository
+    audit: AuditLog
+    work: UnitOfWork
+    ping: Callable[[], None] = lambda: None
+    """Raises StoreUnavailable when nothing can be read."""
+
+    close: Callable[[], None] = lambda: None
+
+    weaknesses: Callable[[], Sequence[str]] = lambda: ()
+    """A line for each way in which something acknowledged can be lost. May raise StoreUnavailable."""
+
+    is_embedded: bool = False
+    """Whether it answers a read in this very process, so that an event loop may wait for it."""
 
 
 class LastSeen(Protocol):

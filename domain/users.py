@@ -22,6 +22,8 @@ MAX_FREEZE_REASON_LENGTH = 200
 
 DEFAULT_FEE_PERCENTAGE = 4
 
+NO_MONEY = Decimal("0.0000")
+
 # Full-width forms, as Chinese keyboards type them, and the other blanks and hyphens that come with a pasted number.
 _TO_ASCII = str.maketrans("０１２３４５６７８９＋－‐‑　\N{NO-BREAK SPACE}", "0123456789+---  ")
 _MOBILE = re.compile(r"(?:(?:\+86|0086|86-)[ -]*)?(1[ -]*[3-9](?:[ -]*[0-9]){9})", re.ASCII)
@@ -141,7 +143,7 @@ class User:
     user_name: str | None = None
     referrer_id: UserId | None = None
     wechat_openid: str | None = None
-    account_balance: Decimal = Decimal("0.0000")
+    account_balance: Decimal = NO_MONEY
     state: UserState = UserState()
     fee_percentage: int = DEFAULT_FEE_PERCENTAGE
     is_admin: bool = False

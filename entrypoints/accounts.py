@@ -33,7 +33,7 @@ class Accounts:
         Raises SettingInvalid, StoreUnavailable, or OSError where the data folder cannot be made.
         """
         settings = read_settings(environ)
-        return cls(open_service(settings, say=print), settings)
+        return cls(open_service(settings, say=print, warn=lambda line: print(f"warning: {line}")), settings)
 
     def default_deny(self, *, exempt: Iterable[str] = ()) -> DefaultDeny:
         """Falcon middleware that guards everything in the app but the account routes and the *exempt* URI templates."""

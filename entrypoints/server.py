@@ -27,6 +27,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.rsgi import Scope
 
+from .http.app import OVERDUE
 from .http.json_body import MAX_BODY_BYTES
 
 _log = logging.getLogger("menshen.server")
@@ -36,6 +37,9 @@ BODY_SECONDS = 10
 
 HEADER_SECONDS = 10
 """How long a caller may take to send the head of a request, or the next request on an idle connection."""
+
+ANSWER_SECONDS = 4.0
+"""How long an answer may take once the request is whole; then the caller is told to ask again."""
 
 DRAIN_SECONDS = 10
 """How long running requests may take to finish after SIGTERM."""
@@ -93,10 +97,19 @@ class Front:
             elif self.runs_inline(scope):
                 protocol.response_bytes(*self._respond(environ))
                 return
-            protocol.response_bytes(*await self._loop.run_in_executor(self._pool, self._respond, environ))
+            protocol.response_bytes(*await self._in_time(environ))
         except Exception:  # noqa: BLE001 - the last line of defence (ASVS 16.5.4)
             _log.exception("the server failed to answer")
             protocol.response_bytes(*_INTERNAL_ERROR)
+
+    async def _in_time(self, environ: dict[str, Any]) -> Response:
+        """The answer, or that it takes too long: whatever a store does, nobody waits for it for ever."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                # What has not begun by then is not begun any more; what has begun ends, and its outcome is unknown.
+                return await self._loop.run_in_executor(self._pool, self._respond, environ)
+        except TimeoutError:
+            return self._respond({**environ, OVERDUE: True})
 
     def _respond(self, environ: dict[str, Any]) -> Response:
         head: list[tuple[int, list[tuple[str, str]]]] = []

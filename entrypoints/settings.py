@@ -1,6 +1,7 @@
 """What an operator may set: one class, read once from a mapping such as the environment."""
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta, tzinfo
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -105,14 +106,32 @@ def _address(value: str) -> str:
         raise ValueError("it must be an IP address, such as 127.0.0.1 or 0.0.0.0") from None
 
 
+def without_password(url: str) -> str:
+    """*url*, with signs that say nothing where it holds a password."""
+    masked = re.sub(r"(pass\w*=)[^&]*", r"\1***", url)
+    return re.sub(r"(://[^:/@]*):.*@", r"\1:***@", masked)
+
+
+def _mask(_value: str) -> str:
+    return "********"
+
+
 def _setting(
-    parse: Callable[[str], Any], doc: str, *, default: Any, default_text: str | None = None, secret: bool = False
+    parse: Callable[[str], Any],
+    doc: str,
+    *,
+    default: Any,
+    default_text: str | None = None,
+    show: Callable[[Any], str] | None = None,
 ) -> Any:
-    """A field that an operator may set. *default_text* is how the default is written down where str() does not do."""
+    """A field that an operator may set.
+
+    *default_text* is how the default is written down where str() does not do; *show*, how a value is that has a secret.
+    """
     return attrs.field(
         default=default,
-        repr=not secret,
-        metadata={"parse": parse, "doc": doc, "default_text": default_text, "secret": secret},
+        repr=show is None,
+        metadata={"parse": parse, "doc": doc, "default_text": default_text, "show": show},
     )
 
 
@@ -128,16 +147,27 @@ class Settings:
     )
     database_url: str | None = _setting(
         _text,
-        "Where the accounts are kept: `sqlite:///PATH`, or `memory://` for a demo that forgets everything.",
+        "Where the accounts are kept: `sqlite:///PATH`, `postgresql+psycopg://...`, `mysql+pymysql://...` (MariaDB), or "
+        "`memory://` for a demo that forgets everything (docs/stores.md).",
         default=None,
         default_text="`menshen.sqlite3` in the data folder",
+        show=without_password,
+    )
+    database_connections: int = _setting(
+        _whole(1, 1000), "How many connections to a database server each worker process may have.", default=10
+    )
+    require_durable: bool = _setting(
+        _switch,
+        "`true`: `serve` refuses to start where the database may lose what was acknowledged. `false`: it warns.",
+        default=False,
+        default_text="false",
     )
     secret_key: str | None = _setting(
         _text,
         "The secret that signs the tokens, at least 32 bytes; the same on every machine.",
         default=None,
         default_text="made by `serve` in the data folder",
-        secret=True,
+        show=_mask,
     )
     secret_key_file: Path | None = _setting(
         lambda value: Path(_text(value)),
@@ -264,7 +294,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         try:
             values[field.name] = field.metadata["parse"](environ[name])
         except ValueError as error:
-            shown = "" if field.metadata["secret"] else f" ({environ[name]!r:.80})"
+            shown = "" if field.metadata["show"] else f" ({environ[name]!r:.80})"
             raise SettingInvalid(f"{name}{shown}: {error}") from None
     if values.get("database_url") == MEMORY_URL and values.get("workers", 1) > 1:
         raise SettingInvalid(f"{PREFIX}WORKERS: {MEMORY_URL} is the memory of one process; it must be 1")
@@ -298,8 +328,8 @@ def shown(settings: Settings) -> dict[str, str]:
     table = {}
     for field in attrs.fields(Settings):
         value = getattr(settings, field.name)
-        if field.metadata["secret"]:
-            table[variable(field)] = "" if value is None else "********"
+        if field.metadata["show"] is not None and value is not None:
+            table[variable(field)] = field.metadata["show"](value)
         elif value == field.default and field.metadata["default_text"] is not None:
             table[variable(field)] = field.metadata["default_text"].replace("`", "")
         else:

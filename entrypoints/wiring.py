@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Container
 from datetime import timedelta
-from pathlib import Path
 
 from attrs import frozen
 
@@ -12,32 +11,12 @@ from ..adapters.background_last_seen import BackgroundLastSeen
 from ..adapters.bounded_hasher import BoundedPasswordHasher
 from ..adapters.common_passwords import common_passwords
 from ..adapters.jwt_codec import JwtTokenCodec
-from ..adapters.memory.audit import MemoryAuditLog
-from ..adapters.memory.sessions import MemorySessionRepository
-from ..adapters.memory.store import MemoryStore, MemoryUnitOfWork
-from ..adapters.memory.users import MemoryUserRepository
 from ..adapters.random_ids import SystemRandomIds
 from ..adapters.refresh_token_codec import HmacRefreshTokenCodec
-from ..adapters.sql.audit import SqlAuditLog
-from ..adapters.sql.database import ForeignSchema, open_database, sqlite_url
-from ..adapters.sql.sessions import SqlSessionRepository
-from ..adapters.sql.unit_of_work import SqlUnitOfWork
-from ..adapters.sql.users import SqlUserRepository
 from ..adapters.system_clock import SystemClock
 from ..domain.device_policy import DevicePolicy
 from ..domain.passwords import PasswordPolicy, contract_policy, strict_policy
-from ..domain.ports import (
-    AuditLog,
-    Clock,
-    LastSeen,
-    PasswordHasher,
-    RandomIds,
-    RefreshTokenCodec,
-    SessionRepository,
-    TokenCodec,
-    UnitOfWork,
-    UserRepository,
-)
+from ..domain.ports import Clock, LastSeen, PasswordHasher, RandomIds, RefreshTokenCodec, Store, TokenCodec
 from ..domain.sessions import Lifetimes, SessionKind
 from ..domain.use_cases.account import ChangePassword, EndSessions, ListSessions, RenameUser
 from ..domain.use_cases.authentication import Authenticate
@@ -51,12 +30,10 @@ from ..domain.use_cases.operating import FindUsers, Operate, SessionsOf
 from ..domain.use_cases.refreshing import RefreshSession
 from ..domain.use_cases.registration import RegisterAndLogin, RegisterUser
 from .secret import find_secret, make_secret
-from .settings import MEMORY_URL, SettingInvalid, Settings
+from .settings import PREFIX, SettingInvalid, Settings
+from .stores import SERVING_THREADS, closed_on_failure, make_data_dir, open_store
 
 SERVICE_NAME = "menshen"
-
-SERVING_THREADS = 64
-"""How many requests a process works on at a time; most of them wait, for the disk or for their turn to hash."""
 
 _WAITING_PASSWORDS = SERVING_THREADS // 2
 """How many of these may wait for the hasher; the others stay free for requests that need no hash."""
@@ -66,20 +43,6 @@ _SESSION_IDLE_TTL = timedelta(days=14)
 
 _ADMIN_LIFETIMES = Lifetimes(absolute=timedelta(hours=12), idle=timedelta(hours=1))
 _ADMIN_REFRESH_TOKEN_TTL = timedelta(hours=1)
-
-
-@frozen(kw_only=True)
-class Store:
-    """One kind of store: its side of the storage ports, and how to ask after it and let go of it."""
-
-    users: UserRepository
-    sessions: SessionRepository
-    audit: AuditLog
-    work: UnitOfWork
-    ping: Callable[[], None] = lambda: None
-    close: Callable[[], None] = lambda: None
-    is_embedded: bool = True
-    """Whether it answers a read in this very process, so that an event loop may wait for it."""
 
 
 @frozen(kw_only=True)
@@ -169,18 +132,29 @@ def wire(settings: Settings, adapters: Adapters) -> Service:
     )
 
 
-def open_service(settings: Settings, say: Callable[[str], None] = lambda line: None) -> Service:
+def open_service(
+    settings: Settings,
+    say: Callable[[str], None] = lambda line: None,
+    *,
+    warn: Callable[[str], None] | None = None,
+    is_checked: bool = True,
+) -> Service:
     """The service on the store and with the secret that the settings name; what is not there yet is made, and *said*.
 
-    Raises SettingInvalid, StoreUnavailable, or OSError where the data folder cannot be made.
+    With *warn* the store is asked how it may lose what was acknowledged, which is a warning or, by the settings, a refusal.
+    Without *is_checked* the store is taken as it is, and may even be down. Raises SettingInvalid, StoreUnavailable, or
+    OSError where the data folder cannot be made.
     """
     secret = find_secret(settings)
     # The store first: where it cannot be opened, nothing shall have been made.
-    store = open_store(settings)
-    if secret is None:
-        make_data_dir(settings)
-        secret, path = make_secret(settings)
-        say(f"made a secret for the tokens: {path}")
+    store = open_store(settings, is_checked=is_checked)
+    with closed_on_failure(store.close):
+        if warn is not None:
+            _check_durability(store, settings, warn)
+        if secret is None:
+            make_data_dir(settings)
+            secret, path = make_secret(settings)
+            say(f"made a secret for the tokens: {path}")
     return wire(settings, open_adapters(settings, secret, store))
 
 
@@ -212,43 +186,11 @@ def open_adapters(settings: Settings, secret: bytes, store: Store) -> Adapters:
     )
 
 
-def make_data_dir(settings: Settings) -> Path:
-    """The data folder, open to its owner alone if it had to be made."""
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return settings.data_dir
-
-
-def database_url(settings: Settings) -> str:
-    """Where the accounts are kept: what is set, or a file in the data folder."""
-    return settings.database_url or sqlite_url(settings.data_dir / "menshen.sqlite3")
-
-
-def open_store(settings: Settings) -> Store:
-    """The store that the settings name. Raises SettingInvalid, StoreUnavailable, OSError."""
-    if settings.database_url == MEMORY_URL:
-        return memory_store(MemoryStore())
-    if settings.database_url is None:
-        make_data_dir(settings)
-    try:
-        # More than there are threads that serve: the event loop, the last-seen times and the housekeeper need one each.
-        database = open_database(database_url(settings), connections=SERVING_THREADS + 3)
-        database.prepare()
-    except (ValueError, ForeignSchema) as error:
-        raise SettingInvalid(f"MENSHEN_DATABASE_URL: {error}") from None
-    return Store(
-        users=SqlUserRepository(database),
-        sessions=SqlSessionRepository(database),
-        audit=SqlAuditLog(database),
-        work=SqlUnitOfWork(database),
-        ping=database.ping,
-        close=database.close,
-    )
-
-
-def memory_store(rows: MemoryStore) -> Store:
-    """A store that forgets everything with the process."""
-    users, sessions, audit = MemoryUserRepository(rows), MemorySessionRepository(rows), MemoryAuditLog(rows)
-    return Store(users=users, sessions=sessions, audit=audit, work=MemoryUnitOfWork(rows, users, sessions, audit))
+def _check_durability(store: Store, settings: Settings, warn: Callable[[str], None]) -> None:
+    for line in store.weaknesses():
+        if settings.require_durable:
+            raise SettingInvalid(f"{PREFIX}REQUIRE_DURABLE: {line}")
+        warn(line)
 
 
 def _user_grants(settings: Settings, adapters: Adapters) -> Grants:

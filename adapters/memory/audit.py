@@ -33,7 +33,7 @@ class MemoryAuditLog:
 
     def prune(self, before: datetime, limit: int) -> int:
         with self.store.step():
-            old = [entry.id for entry in self.store.audit.values() if entry.event.at < before][:limit]
-            for entry_id in old:
+            old = sorted((entry.event.at, entry.id) for entry in self.store.audit.values() if entry.event.at < before)
+            for _, entry_id in old[:limit]:
                 self.store.remove(self.store.audit, entry_id)
-            return len(old)
+            return len(old[:limit])

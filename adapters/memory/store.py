@@ -1,6 +1,6 @@
 """What the in-memory repositories share: the rows, and the one lock under which every step happens."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from threading import RLock
 from typing import Any, TypeVar
@@ -15,14 +15,28 @@ from ...domain.users import User, UserId
 T = TypeVar("T")
 
 
+@frozen
+class Changes:
+    """What a step has written: each row by its key, None for one that it deleted."""
+
+    users: Mapping[UserId, User | None]
+    sessions: Mapping[SessionId, Session | None]
+    audit: Mapping[AuditId, AuditEntry | None]
+    audit_entries_ever: int
+
+
 @define
 class MemoryStore:
-    """The rows of one store. Everything is gone with the process."""
+    """The rows of one store. Everything is gone with the process, unless *keep* keeps it.
+
+    *keep* is called with the changes of a step before the step is over: where it raises, nothing has happened.
+    """
 
     users: dict[UserId, User] = field(factory=dict)
     sessions: dict[SessionId, Session] = field(factory=dict)
     audit: dict[AuditId, AuditEntry] = field(factory=dict)
     audit_entries_ever: int = 0
+    keep: Callable[[Changes], None] = lambda changes: None
     _lock: RLock = field(factory=RLock)
     _undo: list[tuple[dict[Any, Any], Any, Any]] = field(factory=list)
     _depth: int = 0
@@ -35,6 +49,8 @@ class MemoryStore:
             self._depth += 1
             try:
                 yield
+                if self._depth == 1 and self._undo:
+                    self.keep(self._changes())
             except BaseException:
                 while len(self._undo) > mark:
                     table, key, row = self._undo.pop()
@@ -48,6 +64,21 @@ class MemoryStore:
                 if self._depth == 0:
                     self._undo.clear()
 
+    def apply(self, changes: Changes) -> None:
+        """Write what *changes* say, without keeping it once more."""
+        written: list[tuple[dict[Any, Any], Mapping[Any, Any]]] = [
+            (self.users, changes.users),
+            (self.sessions, changes.sessions),
+            (self.audit, changes.audit),
+        ]
+        for table, rows in written:
+            for key, row in rows.items():
+                if row is None:
+                    table.pop(key, None)
+                else:
+                    table[key] = row
+        self.audit_entries_ever = changes.audit_entries_ever
+
     def put(self, table: dict[Any, Any], key: object, row: object) -> None:
         """Write one row. Only within a step."""
         self._undo.append((table, key, table.get(key)))
@@ -56,6 +87,12 @@ class MemoryStore:
     def remove(self, table: dict[Any, Any], key: object) -> None:
         """Delete one row that is there. Only within a step."""
         self._undo.append((table, key, table.pop(key)))
+
+    def _changes(self) -> Changes:
+        def of(table: dict[Any, Any]) -> dict[Any, Any]:
+            return {key: table.get(key) for written, key, _ in self._undo if written is table}
+
+        return Changes(of(self.users), of(self.sessions), of(self.audit), self.audit_entries_ever)
 
 
 @frozen

@@ -14,6 +14,8 @@ from ...domain.users import UserId
 from .database import Connections
 from .tables import audit
 
+_INSERT = insert(audit)
+
 
 @frozen
 class SqlAuditLog:
@@ -25,7 +27,7 @@ class SqlAuditLog:
         device = event.device
         with self.connections.writing() as connection:
             connection.execute(
-                insert(audit),
+                _INSERT,
                 {
                     "at": event.at,
                     "actor": event.actor.text,
@@ -56,8 +58,8 @@ class SqlAuditLog:
             old = connection.scalars(
                 select(audit.c.id).where(audit.c.at < before).order_by(audit.c.at, audit.c.id).limit(limit)
             ).all()
-            connection.execute(delete(audit).where(audit.c.id.in_(old)))
-        return len(old)
+            # Others may prune at the same time.
+            return connection.execute(delete(audit).where(audit.c.id.in_(old))).rowcount if old else 0
 
 
 def _entry_from(row: RowMapping) -> AuditEntry:

@@ -1,34 +1,34 @@
 """Opening a database, and the two ways to work with it: read, and write in one transaction."""
 
 import logging
-import os
+import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Any, Protocol
+from typing import Protocol
 
 from attrs import field, frozen
-from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError, StatementError
 
 from ...domain.errors import StoreUnavailable
-from .tables import metadata
+from .mariadb import MariaDb
+from .postgresql import PostgreSql
+from .product import WAIT_SECONDS, WRITES, Product
+from .sqlite import Sqlite
 
 _log = logging.getLogger("menshen.store")
 
-WAIT_SECONDS = 2.0
-"""How long a write waits for those before it: once in this process, once for other processes. Then it is refused."""
-
-_WRITES = "menshen_writes"
-
-
-class ForeignSchema(Exception):
-    """The database holds tables of our names that we did not make."""
+_MIGRATION_SECONDS = 60.0
+"""How long to wait for another who migrates the same database."""
 
 
 class Connections(Protocol):
     """Where a repository gets a connection: a fresh one for each step, or that of a transaction it is part of."""
+
+    @property
+    def product(self) -> Product: ...
 
     def reading(self) -> AbstractContextManager[Connection]:
         """A connection for one statement that only reads."""
@@ -44,6 +44,7 @@ class OneTransaction:
     """Connections that are all the one of a transaction; who opened that one ends it."""
 
     connection: Connection
+    product: Product
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -57,37 +58,66 @@ class Database:
     """Connections to a relational database. Foreign errors leave it as StoreUnavailable, with their cause."""
 
     engine: Engine
+    product: Product
     _queue: Lock = field(factory=Lock)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        with _translated(), self.engine.connect() as connection:
+        with final(), _translated(self.product), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        # SQLite has one writer at a time. Its own waiting polls and is not fair, so the threads of this process queue
-        # here, and only different processes meet in the database.
+        with final(), self.attempt() as connection:
+            yield connection
+
+    @contextmanager
+    def attempt(self) -> Iterator[Connection]:
+        """One transaction, as ``writing``, but raises Repeatable where it was undone and may be tried again."""
+        engine = self.engine.execution_options(**{WRITES: True})
+        with self._turn(), _translated(self.product), engine.connect() as connection:
+            with _undone_by_a_lost_connection():
+                transaction = connection.begin()
+            with transaction:
+                with _undone_by_a_lost_connection():
+                    yield connection
+                transaction.commit()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        # Where there is one writer at a time, its own waiting polls and is not fair: so the threads of this process
+        # queue here, and only different processes meet in the database.
+        if not self.product.has_one_writer:
+            yield
+            return
         if not self._queue.acquire(timeout=WAIT_SECONDS):
             raise StoreUnavailable("too many writes are waiting")
         try:
-            with _translated(), self.engine.execution_options(**{_WRITES: True}).begin() as connection:
-                yield connection
+            yield
         finally:
             self._queue.release()
 
-    def prepare(self) -> None:
-        """Make the schema where there is none; several processes may do so at once. Raises ForeignSchema."""
-        with self.writing() as connection:
-            found = inspect(connection)
-            present = sorted(set(found.get_table_names()) & set(metadata.tables))
-            if not present:
-                metadata.create_all(connection, checkfirst=False)
-                return
-            for name in present:
-                columns = {column["name"] for column in found.get_columns(name)}
-                if len(present) < len(metadata.tables) or not columns.issuperset(metadata.tables[name].columns.keys()):
-                    raise ForeignSchema(f"the database holds a table {name} that this version of menshen did not make")
+    @contextmanager
+    def alone(self) -> Iterator[Connection]:
+        """A transaction in which nobody else migrates. Raises StoreUnavailable where another does for a minute."""
+        end = time.monotonic() + _MIGRATION_SECONDS
+        with final(), _translated(self.product), self.engine.connect() as connection:
+            try:
+                while not self.product.lock_all(connection):
+                    connection.rollback()
+                    if time.monotonic() > end:
+                        raise StoreUnavailable("another process has been migrating the database for a minute")
+                    time.sleep(0.1)
+                yield connection
+                connection.commit()
+            finally:
+                # The lock goes with the connection.
+                connection.invalidate()
+
+    def weaknesses(self) -> list[str]:
+        """A line for each setting of the database under which something acknowledged can be lost."""
+        with self.reading() as connection:
+            return self.product.weaknesses(connection)
 
     def ping(self) -> None:
         """Raises StoreUnavailable when the database cannot be read."""
@@ -103,66 +133,73 @@ def sqlite_url(path: Path) -> str:
     return URL.create("sqlite", database=str(path)).render_as_string()
 
 
-def open_database(url: str, *, connections: int) -> Database:
-    """Open the SQLite database at *url*, with at most *connections* at a time.
+def open_database(url: str, *, connections: int, is_patient: bool = False) -> Database:
+    """Open the database at *url*, with at most *connections* at a time.
 
-    A file that is not there yet is made, for its owner alone. Raises ValueError for any other URL.
+    An SQLite file that is not there is made at the first use, for its owner alone. *is_patient*: a statement may take as
+    long as it takes, as those of a migration do. Raises ValueError for a URL of no product that we know, DriverMissing.
     """
-    path = _file_of(url)
-    # SQLite gives its -wal and -shm files the mode of this one. Where it is there, or cannot be made, SQLite says so.
-    with suppress(OSError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    engine = create_engine(
-        URL.create("sqlite", database=path),
-        # Parameters are phone numbers and hashes: they do not belong into the text of an error.
-        hide_parameters=True,
-        pool_size=connections,
-        max_overflow=0,
-        pool_timeout=WAIT_SECONDS,
-        pool_use_lifo=True,
-        connect_args={"timeout": WAIT_SECONDS, "check_same_thread": False},
-    )
-    event.listen(engine, "connect", _set_up_sqlite)
-    event.listen(engine, "begin", _begin_sqlite)
-    return Database(engine)
-
-
-def _file_of(url: str) -> str:
     try:
         parsed = make_url(url)
-    except ArgumentError:
-        raise ValueError("it must be sqlite:///PATH or memory://") from None
-    path = parsed.database
-    if parsed.drivername not in {"sqlite", "sqlite+pysqlite"} or parsed.host or parsed.query:
-        raise ValueError("it must be sqlite:///PATH or memory://")
-    if not path or path == ":memory:" or path.startswith("file:"):
-        raise ValueError("it must name a file: sqlite:///PATH")
-    return path
+        product = _PRODUCTS[parsed.get_backend_name()]
+    except (ArgumentError, KeyError, NoSuchModuleError):
+        raise ValueError("it must begin with sqlite:///, postgresql+psycopg:// or mysql+pymysql://") from None
+    except ValueError:
+        raise ValueError(_UNREADABLE) from None
+    if "@" in (parsed.host or ""):
+        raise ValueError(_UNREADABLE)
+    return Database(product.engine(parsed, connections, is_patient=is_patient), product)
 
 
-def _set_up_sqlite(connection: Any, _record: object) -> None:
-    # The driver's own transactions begin too late; ours begin in _begin_sqlite.
-    connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode = WAL")
-    # In WAL, NORMAL acknowledges what a power cut may take back; FULL syncs before the answer.
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = ON")
+# Nothing of such a URL is quoted: it may be a part of the password.
+_UNREADABLE = "it cannot be read: in a password, signs such as @ and : must be written as %40 and %3A"
+
+_PRODUCTS: dict[str, Product] = {
+    "sqlite": Sqlite(),
+    "postgresql": PostgreSql(),
+    "mysql": MariaDb(),
+    "mariadb": MariaDb(),
+}
 
 
-def _begin_sqlite(connection: Connection) -> None:
-    # A transaction that begins as a reader and then writes can fail half-way with SQLITE_BUSY; one that begins as a
-    # writer waits at its start and nowhere else. Single reads need no transaction at all.
-    if connection.get_execution_options().get(_WRITES):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+class Repeatable(Exception):
+    """The transaction was undone for a reason that may be gone at the next try. Never leaves this package."""
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def final() -> Iterator[None]:
+    """Nothing but StoreUnavailable leaves the adapter."""
+    try:
+        yield
+    except Repeatable as error:
+        raise StoreUnavailable(str(error)) from error.__cause__
+    except IntegrityError as error:
+        # A rule of somebody else's in this database; those of ours have been told by the repositories.
+        raise StoreUnavailable("the store does not take it") from error.orig
+
+
+@contextmanager
+def _undone_by_a_lost_connection() -> Iterator[None]:
+    """Before the commit, a lost connection has undone everything, and another may serve."""
+    try:
+        yield
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise Repeatable("the connection to the store was lost") from error.orig
+        raise
+
+
+@contextmanager
+def _translated(product: Product) -> Iterator[None]:
     try:
         yield
     except IntegrityError:
         raise
     except SQLAlchemyError as error:
+        if isinstance(error, StatementError) and isinstance(error.orig, ValueError):
+            raise error.orig from None
+        if isinstance(error, DBAPIError) and product.may_be_repeated(error):
+            raise Repeatable("the store was busy") from error.orig
         cause = error.orig if isinstance(error, DBAPIError) else error
-        _log.error("the store failed: %s: %s", type(cause).__name__, cause)
+        _log.error("the store failed: %s: %s", type(cause).__name__, " ".join(str(cause).split()))
         raise StoreUnavailable("the store did not answer") from cause

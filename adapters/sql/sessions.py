@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from attrs import frozen
-from sqlalchemy import RowMapping, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import RowMapping, and_, bindparam, case, delete, insert, select, update
 
 from ...domain.actors import Actor
 from ...domain.devices import Device, DeviceType
@@ -17,29 +17,28 @@ from ...domain.sessions import (
     SessionId,
     SessionKind,
 )
+from ...domain.texts import is_plain
 from ...domain.users import UserId
 from .database import Connections
 from .tables import sessions, users
+from .types import UtcDateTime
 from .users import user_from
 
 _SESSION_COLUMNS = [column.label(f"session_{column.name}") for column in sessions.c]
 _BY_ID = select(*_SESSION_COLUMNS).where(sessions.c.id == bindparam("session_id"))
 _BY_IDS = select(*_SESSION_COLUMNS).where(sessions.c.id.in_(bindparam("session_ids", expanding=True)))
-_LIVE = (
-    select(*_SESSION_COLUMNS)
-    .where(
-        sessions.c.user_id == bindparam("user_id"),
-        sessions.c.kind == bindparam("kind"),
-        sessions.c.ended_at.is_(None),
-        sessions.c.expires_at > bindparam("now"),
-    )
-    .order_by(sessions.c.started_at, sessions.c.id)
+_LIVE = select(*_SESSION_COLUMNS).where(
+    sessions.c.user_id == bindparam("user_id"),
+    sessions.c.kind == bindparam("kind"),
+    sessions.c.ended_at.is_(None),
+    sessions.c.expires_at > bindparam("now"),
 )
 _PRESENCE = (
     select(users, *_SESSION_COLUMNS)
     .outerjoin_from(users, sessions, and_(sessions.c.user_id == users.c.id, sessions.c.id == bindparam("session_id")))
-    .where(users.c.id == bindparam("user_id"))
+    .where(users.c.id == bindparam("user_id"), users.c.is_account)
 )
+_INSERT = insert(sessions)
 _SEE = (
     update(sessions)
     .where(
@@ -49,6 +48,22 @@ _SEE = (
     )
     .values(last_seen_at=bindparam("seen_at"))
 )
+
+_AT = bindparam("at", type_=UtcDateTime())
+_END = (
+    update(sessions)
+    .where(sessions.c.id.in_(bindparam("session_ids", expanding=True)), sessions.c.ended_at.is_(None))
+    .values(
+        ended_at=_AT,
+        over_at=case((sessions.c.expires_at < _AT, sessions.c.expires_at), else_=_AT),
+        end_reason=bindparam("reason"),
+        end_actor=bindparam("actor"),
+        end_device_type=bindparam("by_type"),
+        end_device_name=bindparam("by_name"),
+    )
+)
+
+_ID_LENGTH = 64
 
 _MANY = 500
 """How many sessions one statement names: each database has a limit for that."""
@@ -63,7 +78,7 @@ class SqlSessionRepository:
     def add(self, session: Session) -> None:
         with self.connections.writing() as connection:
             connection.execute(
-                insert(sessions),
+                _INSERT,
                 {
                     "id": session.id,
                     "user_id": session.user_id,
@@ -76,6 +91,7 @@ class SqlSessionRepository:
                     "started_at": session.started_at,
                     "last_seen_at": session.last_seen_at,
                     "expires_at": session.expires_at,
+                    "over_at": session.expires_at,
                     "idle_seconds": int(session.idle_ttl.total_seconds()),
                     **_refresh_columns(session.refreshing),
                 },
@@ -86,45 +102,45 @@ class SqlSessionRepository:
         with self.connections.reading() as connection:
             found = [_session_from(row._mapping) for row in connection.execute(_LIVE, parameters)]
         # Idleness is arithmetic on two columns, which each database spells in its own way; those idle too long are few.
-        return [session for session in found if session.is_live(now)]
+        live = [session for session in found if session.is_live(now)]
+        # A database would put ids that differ in case, say, into the order of its language.
+        return sorted(live, key=lambda session: (session.started_at, session.id))
 
     def end(self, session_ids: Collection[SessionId], end: SessionEnd) -> int:
         by = end.by
-        ordered = sorted(session_ids)
-        statement = (
-            update(sessions)
-            .where(
-                sessions.c.id.in_(bindparam("session_ids", expanding=True)),
-                sessions.c.ended_at.is_(None),
-            )
-            .values(
-                ended_at=end.at,
-                end_reason=end.reason.value,
-                end_actor=None if end.actor is None else end.actor.text,
-                end_device_type=None if by is None else by.type.value,
-                end_device_name=None if by is None else by.name,
-            )
-        )
+        ordered = sorted(filter(_can_be, session_ids))
+        parameters = {
+            "at": end.at,
+            "reason": end.reason.value,
+            "actor": None if end.actor is None else end.actor.text,
+            "by_type": None if by is None else by.type.value,
+            "by_name": None if by is None else by.name,
+        }
         with self.connections.writing() as connection:
             return sum(
-                connection.execute(statement, {"session_ids": ordered[first : first + _MANY]}).rowcount
+                connection.execute(_END, {**parameters, "session_ids": ordered[first : first + _MANY]}).rowcount
                 for first in range(0, len(ordered), _MANY)
             )
 
     def by_id(self, session_id: SessionId) -> Session | None:
+        if not _can_be(session_id):
+            return None
         with self.connections.reading() as connection:
             row = connection.execute(_BY_ID, {"session_id": session_id}).first()
         return None if row is None else _session_from(row._mapping)
 
     def presence(self, user_id: UserId, session_id: SessionId) -> Presence | None:
         with self.connections.reading() as connection:
-            row = connection.execute(_PRESENCE, {"user_id": user_id, "session_id": session_id}).first()
+            asked = session_id if _can_be(session_id) else None
+            row = connection.execute(_PRESENCE, {"user_id": user_id, "session_id": asked}).first()
         if row is None:
             return None
         fields = row._mapping
         return Presence(user_from(fields), None if fields["session_id"] is None else _session_from(fields))
 
     def rotate(self, session_id: SessionId, *, old: bytes, new: Refreshing) -> bool:
+        if not _can_be(session_id):
+            return False
         statement = (
             update(sessions)
             .where(sessions.c.id == session_id, sessions.c.refresh_digest == old, sessions.c.ended_at.is_(None))
@@ -135,7 +151,7 @@ class SqlSessionRepository:
 
     def see(self, seen: Collection[tuple[SessionId, datetime]], now: datetime) -> None:
         # In the order of the ids, so that two who do so at once do not wait for each other.
-        ordered = sorted(seen)
+        ordered = sorted(each for each in seen if _can_be(each[0]))
         with self.connections.writing() as connection:
             for some in (ordered[first : first + _MANY] for first in range(0, len(ordered), _MANY)):
                 found = connection.execute(_BY_IDS, {"session_ids": [session_id for session_id, _ in some]})
@@ -149,12 +165,20 @@ class SqlSessionRepository:
             connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
 
     def prune(self, before: datetime, limit: int) -> int:
-        over = or_(sessions.c.expires_at < before, sessions.c.ended_at < before)
+        over_at = sessions.c.over_at
         with self.connections.writing() as connection:
             # Two statements: MariaDB takes no LIMIT in the inner one of one.
-            old = connection.scalars(select(sessions.c.id).where(over).limit(limit)).all()
-            connection.execute(delete(sessions).where(sessions.c.id.in_(old)))
-        return len(old)
+            # Ordered, so that no planner hopes to meet that many soon in a scan of the table.
+            old = connection.scalars(
+                select(sessions.c.id).where(over_at < before).order_by(over_at, sessions.c.id).limit(limit)
+            ).all()
+            # Others may prune at the same time.
+            return connection.execute(delete(sessions).where(sessions.c.id.in_(old))).rowcount if old else 0
+
+
+def _can_be(session_id: SessionId) -> bool:
+    """Whether a session can have this id; a database may refuse even to look for it, as PostgreSQL does for a NUL."""
+    return is_plain(session_id, _ID_LENGTH)
 
 
 def _refresh_columns(refreshing: Refreshing) -> dict[str, object]:

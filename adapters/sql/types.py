@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, Numeric, String, TypeDecorator
+from sqlalchemy import DateTime, Dialect, LargeBinary, Numeric, String, TypeDecorator
+from sqlalchemy.dialects.mysql import DATETIME, VARBINARY
 from sqlalchemy.types import TypeEngine
 
 
@@ -13,6 +14,10 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     impl = DateTime
     cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        # MariaDB keeps no microseconds unless it is told to.
+        return dialect.type_descriptor(DATETIME(fsp=6) if dialect.name in {"mysql", "mariadb"} else DateTime())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
@@ -41,3 +46,26 @@ class Money(TypeDecorator[Decimal]):
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
         # str() of what SQLite gives for a column declared NUMERIC, an int or a float, is the shortest exact text.
         return None if value is None else Decimal(str(value)).quantize(self._UNIT)
+
+
+class WholeText(TypeDecorator[str]):
+    """Text that is kept whole: what is longer than the column raises ValueError.
+
+    PostgreSQL and MariaDB would cut blanks at the end without a word, and SQLite takes any length.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self._length = length
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is not None and len(value) > self._length:
+            raise ValueError(f"a text is longer than {self._length} characters")
+        return value
+
+
+Digest = LargeBinary(32).with_variant(VARBINARY(32), "mysql", "mariadb")
+"""32 bytes, compared byte by byte."""

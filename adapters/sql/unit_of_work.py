@@ -1,5 +1,7 @@
 """Several steps in one transaction of the database."""
 
+import secrets
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -7,11 +9,15 @@ from attrs import frozen
 
 from ...domain.ports import Transaction
 from .audit import SqlAuditLog
-from .database import Database, OneTransaction
+from .database import Database, OneTransaction, Repeatable, final
 from .sessions import SqlSessionRepository
 from .users import SqlUserRepository
 
 T = TypeVar("T")
+
+MAX_REPEATS = 5
+MAX_SECONDS = 2.0
+"""No further try begins after this, so that every answer comes within 5 seconds."""
 
 
 @frozen
@@ -30,6 +36,20 @@ class SqlUnitOfWork:
     database: Database
 
     def transact(self, work: Callable[[Transaction], T]) -> T:
-        with self.database.writing() as connection:
-            same = OneTransaction(connection)
+        begin = time.monotonic()
+        attempt = 1
+        with final():
+            while True:
+                try:
+                    return self._once(work)
+                except Repeatable:
+                    if attempt > MAX_REPEATS or time.monotonic() - begin > MAX_SECONDS:
+                        raise
+                # Jitter, so that those who met do not meet again.
+                time.sleep(secrets.randbelow(1000) / 1000 * 0.02 * 2**attempt)
+                attempt += 1
+
+    def _once(self, work: Callable[[Transaction], T]) -> T:
+        with self.database.attempt() as connection:
+            same = OneTransaction(connection, self.database.product)
             return work(SqlTransaction(SqlUserRepository(same), SqlSessionRepository(same), SqlAuditLog(same)))

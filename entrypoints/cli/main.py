@@ -10,7 +10,9 @@ from io import TextIOWrapper
 from ...domain.errors import Refusal, StoreUnavailable
 from ..http.errors import ANSWERS
 from ..settings import SettingInvalid, markdown, read_settings, shown, unknown_variables
+from .adopting import add_adopt_command
 from .auditing import add_audit_commands
+from .migrating import add_migrate_command
 from .output import DONE, REFUSED, USAGE, Context, note, print_record
 from .serving import serve
 from .sessions import add_session_commands
@@ -48,7 +50,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
         note(str(error))
         return USAGE
     except StoreUnavailable as error:
-        note(f"{error}: {error.__cause__}" if error.__cause__ else str(error))
+        note(" ".join(f"{error}: {error.__cause__}".split()) if error.__cause__ else str(error))
         return REFUSED
     except Refusal as refusal:
         note(_told(refusal))
@@ -69,6 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="menshen", description="Accounts, sessions and a guard for your app.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("serve", help="run the HTTP server").set_defaults(run=serve)
+
+    add_migrate_command(commands)
+    add_adopt_command(commands)
 
     settings = commands.add_parser("settings", help="show every setting and its value")
     settings.add_argument("--json", action="store_true", help="for programs")

@@ -4,9 +4,11 @@ import socket
 from functools import partial
 from typing import Any
 
-from ..settings import Settings
-from ..wiring import SERVING_THREADS, database_url, open_service
-from .output import DONE, Context
+from ...domain.errors import StoreUnavailable
+from ..settings import SettingInvalid, Settings, without_password
+from ..stores import SERVING_THREADS, database_url
+from ..wiring import open_service
+from .output import DONE, REFUSED, Context, note
 
 
 def serve(context: Context) -> int:
@@ -17,9 +19,9 @@ def serve(context: Context) -> int:
     settings = context.settings
     _check_address_is_free(settings)
     # Opened once before any worker: what is wrong is said here, in one line, and the schema is made once.
-    open_service(settings, say=partial(print, flush=True)).close()
+    open_service(settings, say=partial(print, flush=True), warn=lambda line: note(f"warning: {line}")).close()
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    welcome = _WELCOME.format(url=f"http://{host}:{settings.port}", store=database_url(settings))
+    welcome = _WELCOME.format(url=f"http://{host}:{settings.port}", store=without_password(database_url(settings)))
     print(welcome, flush=True)
     run(partial(_front, settings), host=settings.host, port=settings.port, workers=settings.workers)
     return DONE
@@ -34,7 +36,11 @@ def _front(settings: Settings) -> Any:
 
     end_with_parent()
     log = start_logging()
-    service = open_service(settings)
+    try:
+        service = open_service(settings, is_checked=False)
+    except (SettingInvalid, StoreUnavailable, OSError) as error:
+        note(f"a worker cannot start: {error}")
+        raise SystemExit(REFUSED) from None
     housekeeper = Housekeeper(service.prune)
     housekeeper.start()
 
@@ -43,10 +49,11 @@ def _front(settings: Settings) -> Any:
         service.close()
         stop_logging(log)
 
+    quick = _QUICK if service.is_embedded else _WITHOUT_STORE
     return Front(
         create_app(service, settings),
         threads=SERVING_THREADS,
-        runs_inline=lambda scope: service.is_embedded and scope.method == "GET" and scope.path in _QUICK,
+        runs_inline=lambda scope: scope.method == "GET" and scope.path in quick,
         at_exit=close,
     )
 
@@ -63,7 +70,8 @@ def _check_address_is_free(settings: Settings) -> None:
 
 
 # What reads a row or two. Lists and searches may take longer, and are for the threads.
-_QUICK = frozenset({"/api/user/user_info", "/healthz", "/readyz"})
+_WITHOUT_STORE = frozenset({"/healthz"})
+_QUICK = _WITHOUT_STORE | {"/api/user/user_info", "/readyz"}
 
 _WELCOME = """\
 menshen listens on {url}

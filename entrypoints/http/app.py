@@ -9,7 +9,7 @@ import falcon
 from attrs import frozen
 from falcon.routing import CompiledRouter
 
-from ...domain.errors import Refusal
+from ...domain.errors import Refusal, StoreUnavailable
 from ..settings import Settings
 from ..wiring import Service
 from .account import AccountResource, PasswordResource, ProfileResource, SessionResource, SessionsResource
@@ -40,6 +40,9 @@ _events = logging.getLogger("menshen.events")
 
 ACCOUNT_PREFIX = re.compile(r"/api/(user|admin)(/|$)")
 """Where the account and admin routes are."""
+
+OVERDUE = "menshen.overdue"
+"""Set in the WSGI environment of a request that could not be answered in time, and is not to be worked on any more."""
 
 _TUTORIAL_PATHS = frozenset({"/api/user/register", "/api/user/login", "/api/user/user_info"})
 
@@ -129,11 +132,15 @@ class _ErrorHandlers:
 
 @frozen
 class _EveryAnswer:
-    """Falcon middleware: what is done to every answer, after it has been made."""
+    """Falcon middleware: what holds for every answer, whatever the resource."""
 
     envelopes: Envelopes
     clients: Clients
     settings: Settings
+
+    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        if OVERDUE in req.env:
+            raise StoreUnavailable("the answer took too long")
 
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, resource: object, req_succeeded: bool

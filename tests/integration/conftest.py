@@ -5,7 +5,21 @@ from pathlib import Path
 
 import pytest
 
+from menshen.adapters.sql.database import Database
+
+from .databases import (
+    QUICK_MARIADB,
+    QUICK_POSTGRES,
+    DatabaseServer,
+    MariaDbServer,
+    PostgresServer,
+    running,
+    server_folder,
+)
 from .servers import Client, Server, serving
+from .stores import opened
+
+pytest.register_assert_rewrite("menshen.adapters.conformance")
 
 
 @pytest.fixture(scope="module")
@@ -25,3 +39,31 @@ def client(server: Server) -> Iterator[Client]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "server"
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[DatabaseServer]:
+    """A PostgreSQL for tests in which nothing crashes."""
+    with server_folder() as folder, running(PostgresServer(folder / "postgresql", QUICK_POSTGRES)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[DatabaseServer]:
+    """A MariaDB for tests in which nothing crashes."""
+    with server_folder() as folder, running(MariaDbServer(folder / "mariadb", QUICK_MARIADB)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql_database(postgresql: DatabaseServer) -> Iterator[Database]:
+    """One with our tables, for tests that empty them first."""
+    with opened(postgresql.new_database()) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def mariadb_database(mariadb: DatabaseServer) -> Iterator[Database]:
+    """One with our tables, for tests that empty them first."""
+    with opened(mariadb.new_database()) as database:
+        yield database

@@ -1,12 +1,14 @@
-"""Those who race: threads, and processes of threads, that log in and refresh at the same moment.
+"""Those who race: threads, and processes of threads, that register, log in and refresh at the same moment.
 
 They go through the use cases, wired as in production, on a real store and with the real codecs. Only the hasher costs
-nothing, so that the race is in the store. Run as a program, this module is one of several processes on one SQLite file.
+nothing, so that the race is in the store. Run as a program, this module is one of several processes on one database.
 """
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,8 +25,10 @@ from menshen.adapters.refresh_token_codec import HmacRefreshTokenCodec
 from menshen.adapters.system_clock import SystemClock
 from menshen.domain.devices import Client, Device, DeviceType
 from menshen.domain.errors import Refusal, StoreUnavailable
-from menshen.entrypoints.settings import MEMORY_URL, Settings
-from menshen.entrypoints.wiring import Adapters, Service, open_store, wire
+from menshen.domain.use_cases.granting import Granted
+from menshen.entrypoints.settings import Settings
+from menshen.entrypoints.stores import open_store
+from menshen.entrypoints.wiring import Adapters, Service, wire
 
 T = TypeVar("T")
 
@@ -32,23 +36,26 @@ RACERS_PASSWORD = "a good password"
 
 _SECRET = b"a secret that all the racers share"
 
+_LONGEST_RACE_SECONDS = 300
+
 _TRIES = 60
 """How often one goes on asking a store that has no time; each time it has waited for seconds."""
 
 
 @frozen
 class Attempt:
-    """A login of the user with this number or, where there is one, the use of a refresh token."""
+    """A login or a registration with this number or, where there is one, the use of a refresh token."""
 
     phone: str = ""
     device_type: str = "other"
     device_id: str | None = None
     refresh_token: str | None = None
+    registers: bool = False
 
 
 @frozen
 class Outcome:
-    """What came of an attempt: tokens, or the reason of the refusal."""
+    """What came of an attempt: tokens, or the reason of the refusal; of a fault, all that it says."""
 
     refused: str | None = None
     session_id: str = ""
@@ -62,9 +69,9 @@ class Racers(Protocol):
     def race(self, attempts: Sequence[Attempt]) -> list[Outcome]: ...
 
 
-def open_race_service(path: Path | None) -> Service:
-    """The service on the SQLite file at *path*, or in memory."""
-    settings = Settings(database_url=MEMORY_URL if path is None else f"sqlite:///{path}")
+def open_race_service(url: str) -> Service:
+    """The service on the database at *url*, whose tables are there."""
+    settings = Settings(database_url=url)
     store = open_store(settings)
     clock = SystemClock()
     last_seen = BackgroundLastSeen(store.sessions, clock)
@@ -104,7 +111,7 @@ def at_once(count: int, act: Callable[[int], T]) -> list[T]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(90)
+        thread.join(_LONGEST_RACE_SECONDS)
         assert not thread.is_alive()
     assert not failures, failures[0]
     return [results[number] for number in range(count)]
@@ -133,20 +140,24 @@ class RacingThreads:
         return [outcome for share in shares for outcome in share]
 
     def _outcome_of(self, attempt: Attempt) -> Outcome:
-        client = Client(device=Device(DeviceType(attempt.device_type), id=attempt.device_id))
-        token = attempt.refresh_token
         try:
-            if token is None:
-                granted = patiently(
-                    lambda: self.service.login(phone=attempt.phone, password=RACERS_PASSWORD, client=client)
-                )
-            else:
-                granted = patiently(lambda: self.service.refresh(token, client))
+            granted = self._granted(attempt)
         except Refusal as refusal:
             return Outcome(refused=refusal.reason)
+        except Exception as error:  # noqa: BLE001 - whoever judges the race is to see it, also from another process
+            return Outcome(refused=f"{type(error).__name__}: {error}")
         return Outcome(
             session_id=granted.session.id, access_token=granted.access_token, refresh_token=granted.refresh_token
         )
+
+    def _granted(self, attempt: Attempt) -> Granted:
+        client = Client(device=Device(DeviceType(attempt.device_type), id=attempt.device_id))
+        phone, token = attempt.phone, attempt.refresh_token
+        if attempt.registers:
+            return self.service.register_and_login(phone=phone, password=RACERS_PASSWORD, client=client)
+        if token is not None:
+            return patiently(lambda: self.service.refresh(token, client))
+        return patiently(lambda: self.service.login(phone=phone, password=RACERS_PASSWORD, client=client))
 
 
 @frozen
@@ -167,10 +178,10 @@ class RacingProcesses:
 
 @contextmanager
 def racing_processes(
-    path: Path, *, processes: int, threads: int, environment: dict[str, str]
+    url: str, *, processes: int, threads: int, environment: dict[str, str]
 ) -> Iterator[RacingProcesses]:
-    """Processes on the SQLite file at *path*, each started afresh, so that no lock is forked."""
-    command = [sys.executable, __file__, str(path), str(threads)]
+    """Processes on the database at *url*, each started afresh, so that no lock is forked."""
+    command = [sys.executable, __file__, url, str(threads)]
     started = tuple(
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
         for _ in range(processes)
@@ -184,14 +195,22 @@ def racing_processes(
             process.communicate(timeout=60)
 
 
+@contextmanager
+def file_in_memory() -> Iterator[Path]:
+    """Where a SQLite file may be made; on a disk where the system has no folder in memory."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        yield Path(folder, "accounts.sqlite3")
+
+
 def _there(stream: IO[str] | None) -> IO[str]:
     assert stream is not None
     return stream
 
 
-def main(path: str, threads: str) -> None:
+def main(url: str, threads: str) -> None:
     """Race for each line of attempts that comes in, and answer with a line of outcomes."""
-    service = open_race_service(Path(path))
+    service = open_race_service(url)
     racers = RacingThreads(service, int(threads))
     print("ready", flush=True)
     for line in sys.stdin:

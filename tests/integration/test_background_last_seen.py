@@ -12,16 +12,15 @@ import pytest
 from attrs import define, field
 
 from menshen.adapters.background_last_seen import INTERVAL_SECONDS, BackgroundLastSeen
+from menshen.adapters.conformance.last_seen import START, LastSeenContract, last_seen_of
+from menshen.adapters.conformance.sessions import new_session
+from menshen.adapters.conformance.users import new_user
 from menshen.adapters.memory.fakes import FakeClock
 from menshen.domain.errors import StoreUnavailable
-from menshen.domain.ports import LastSeen, SessionRepository, UserRepository
+from menshen.domain.ports import LastSeen, SessionRepository, Store, UserRepository
 from menshen.domain.sessions import Session, SessionId
 from menshen.entrypoints.settings import Settings
-from menshen.entrypoints.wiring import Store, open_store
-
-from ..contracts.last_seen import START, LastSeenContract, last_seen_of
-from ..contracts.sessions import new_session
-from ..contracts.users import new_user
+from menshen.entrypoints.stores import open_store
 
 QUICK = 0.02
 NEVER = 3600.0

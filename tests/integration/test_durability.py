@@ -27,12 +27,12 @@ WEAK_COMMAND = (
     sys.executable,
     "-c",
     """
-from menshen.adapters.sql import database
-set_up = database._set_up_sqlite
+from menshen.adapters.sql import sqlite
+set_up = sqlite._set_up
 def set_up_weakly(connection, record):
     set_up(connection, record)
     connection.execute("PRAGMA synchronous = NORMAL")
-database._set_up_sqlite = set_up_weakly
+sqlite._set_up = set_up_weakly
 from menshen.entrypoints.cli.main import entry_point
 entry_point()
 """,

@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
-from .servers import clean_environment, menshen, serving
+from .databases import DatabaseServer
+from .servers import clean_environment, menshen, only_line, serving
 
 ROOT = Path(__file__).parents[2]
 PARTS = ["domain", "adapters", "entrypoints"]
+VERSIONS = ROOT / "adapters" / "sql" / "migrations" / "versions"
 FILES = ["pyproject.toml", "README.md", "LICENSE", "__init__.py", "py.typed"]
 
 
@@ -73,6 +75,9 @@ def test_the_wheel_holds_menshen_and_nothing_else(wheel: Path) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == {"menshen"}
     assert len(tops) == 2
     assert {"menshen/py.typed", "menshen/adapters/common_passwords.txt", "menshen/__init__.py"} <= set(names)
+    migrations = {f"menshen/adapters/sql/migrations/versions/{path.name}" for path in VERSIONS.glob("0*.py")}
+    assert migrations
+    assert {"menshen/adapters/sql/migrations/env.py", *migrations} <= set(names)
     assert not [name for name in names if "/tests/" in name or "/benchmarks/" in name]
     inside = {name.removeprefix("menshen/") for name in names if name.endswith(".py")}
     assert inside == {
@@ -103,6 +108,24 @@ def test_the_settings_are_shown(installed: Installed, tmp_path: Path) -> None:
     done = menshen("settings", "--json", folder=tmp_path, command=installed.command)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["MENSHEN_PORT"] == "8000"
+
+
+def test_it_migrates(installed: Installed, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/accounts.sqlite3"
+    check = menshen("migrate", "--check", folder=tmp_path, command=installed.command, DATABASE_URL=url)
+    assert (check.returncode, check.stdout) == (1, "")
+    assert "run `menshen migrate`" in only_line(check.stderr)
+    assert list(tmp_path.iterdir()) == []
+    migrate = menshen("migrate", folder=tmp_path, command=installed.command, DATABASE_URL=url)
+    assert (migrate.returncode, migrate.stdout, migrate.stderr) == (0, "the database has been migrated\n", "")
+
+
+def test_it_migrates_and_serves_a_server(installed: Installed, postgresql: DatabaseServer, tmp_path: Path) -> None:
+    url = postgresql.new_database()
+    migrate = menshen("migrate", folder=tmp_path, command=installed.command, DATABASE_URL=url)
+    assert (migrate.returncode, migrate.stderr) == (0, "")
+    with serving(tmp_path / "server", installed.command, DATABASE_URL=url) as server, server.client() as client:
+        assert client.user_info(client.register("13800138000").token).status == 200
 
 
 def test_it_serves_with_the_strict_policy_and_its_list(installed: Installed, folder: Path) -> None:

@@ -31,6 +31,7 @@ from menshen.domain.ports import (
     PasswordHasher,
     RefreshTokenCodec,
     SessionRepository,
+    Store,
     TokenCodec,
     UserRepository,
     Verdict,
@@ -40,7 +41,7 @@ from menshen.domain.users import Phone, User
 from menshen.entrypoints.accounts import Accounts
 from menshen.entrypoints.http.app import create_app
 from menshen.entrypoints.settings import Settings
-from menshen.entrypoints.wiring import Adapters, Service, Store, wire
+from menshen.entrypoints.wiring import Adapters, Service, wire
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 

@@ -25,7 +25,8 @@ from menshen.domain.sessions import Session, SessionId
 from menshen.domain.use_cases.granting import Granted
 from menshen.domain.users import User, UserState
 from menshen.entrypoints.settings import Settings
-from menshen.entrypoints.wiring import Adapters, Service, memory_store, wire
+from menshen.entrypoints.stores import memory_store
+from menshen.entrypoints.wiring import Adapters, Service, wire
 
 PHONE = "13800138000"
 OTHER_PHONE = "13900139000"

@@ -15,7 +15,13 @@ from menshen.entrypoints.http.errors import ANSWERS
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("domain", "adapters", "entrypoints")
-MODULES = sorted(path.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+# Alembic runs the files of the migrations as programs; they are not imported.
+MODULES = sorted(
+    path.relative_to(ROOT)
+    for room in ROOMS
+    for path in (ROOT / room).rglob("*.py")
+    if "migrations" not in path.parent.parts
+)
 
 DOMAIN_MAY_IMPORT = (sys.stdlib_module_names | {"attrs"}) - {
     *("asyncio", "builtins", "ctypes", "email", "fcntl", "getpass", "glob", "http", "importlib", "io", "json"),
@@ -153,9 +159,9 @@ def test_adapters_import_the_domain_and_no_other_adapter() -> None:
             assert found.top == "domain", found
 
 
-def test_only_wiring_knows_the_adapters() -> None:
+def test_only_the_composition_root_knows_the_adapters() -> None:
     knowing = {found.module for found in of_room("entrypoints") if found.is_ours and found.top == "adapters"}
-    assert knowing == {"entrypoints/wiring.py"}
+    assert knowing == {"entrypoints/stores.py", "entrypoints/wiring.py"}
 
 
 def test_http_reaches_no_store_and_no_technology_of_one() -> None:

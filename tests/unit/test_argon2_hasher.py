@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from menshen.adapters.argon2_hasher import Argon2PasswordHasher
+from menshen.adapters.conformance.hashers import PASSWORD, PasswordHasherContract
 from menshen.domain.ports import PasswordHasher, Verdict
-
-from ..contracts.hashers import PASSWORD, PasswordHasherContract
 
 CHEAP = Argon2PasswordHasher(memory_kib=8, time_cost=1)
 
@@ -209,7 +208,7 @@ def bcrypted(password: str, prefix: bytes = b"2b") -> str:
         bcrypted(PASSWORD, b"2a"),
         bcrypted(PASSWORD, b"2y"),
     ],
-    ids=lambda stored: stored[:24],
+    ids=lambda stored: stored[:7] if stored.startswith("$2") else stored[:24],
 )
 def test_a_hash_of_another_system_matches_as_outdated(stored: str) -> None:
     assert CHEAP.verify(PASSWORD, stored) is Verdict.MATCH_OUTDATED

@@ -8,11 +8,10 @@ import pytest
 from attrs import define, field
 
 from menshen.adapters.bounded_hasher import MAX_WAIT_SECONDS, BoundedPasswordHasher
+from menshen.adapters.conformance.hashers import PasswordHasherContract
 from menshen.adapters.memory.fakes import FakePasswordHasher
 from menshen.domain.errors import HasherBusy
 from menshen.domain.ports import PasswordHasher, Verdict
-
-from ..contracts.hashers import PasswordHasherContract
 
 TIMEOUT = 30
 

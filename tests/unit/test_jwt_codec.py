@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from menshen.adapters.conformance.codecs import TokenCodecContract, new_claims
 from menshen.adapters.jwt_codec import JwtTokenCodec
 from menshen.domain.ports import TokenCodec
 
-from ..contracts.codecs import TokenCodecContract, new_claims
 from .forged_tokens import (
     ALPHABET,
     CLAIMS,

@@ -5,6 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from menshen.adapters.conformance.clocks import ClockContract
+from menshen.adapters.conformance.codecs import TokenCodecContract
+from menshen.adapters.conformance.hashers import PasswordHasherContract
+from menshen.adapters.conformance.ids import RandomIdsContract
+from menshen.adapters.conformance.last_seen import LastSeenContract
+from menshen.adapters.conformance.refresh_codecs import RefreshTokenCodecContract
+from menshen.adapters.conformance.stores import StoreContract
 from menshen.adapters.memory.fakes import (
     FakeClock,
     FakeLastSeen,
@@ -15,39 +22,31 @@ from menshen.adapters.memory.fakes import (
 )
 from menshen.adapters.memory.store import MemoryStore
 from menshen.domain.ports import (
-    AuditLog,
     Clock,
     LastSeen,
     PasswordHasher,
     RandomIds,
     RefreshTokenCodec,
     SessionRepository,
+    Store,
     TokenCodec,
-    UnitOfWork,
     UserRepository,
     Verdict,
 )
-from menshen.entrypoints.wiring import Store, memory_store
-
-from ..contracts.audit import AuditLogContract
-from ..contracts.clocks import ClockContract
-from ..contracts.codecs import TokenCodecContract
-from ..contracts.hashers import PasswordHasherContract
-from ..contracts.ids import RandomIdsContract
-from ..contracts.last_seen import LastSeenContract
-from ..contracts.refresh_codecs import RefreshTokenCodecContract
-from ..contracts.sessions import EndingSessionsContract, SessionRepositoryContract, UsingSessionsContract
-from ..contracts.units_of_work import UnitOfWorkContract
-from ..contracts.users import FindingUsersContract, SavingUsersContract, UserRepositoryContract
+from menshen.entrypoints.stores import memory_store
 
 
 class InMemory:
-    """The fixtures of the storage contracts, all on one empty store."""
-
     @pytest.fixture
     def store(self) -> Store:
         return memory_store(MemoryStore())
 
+
+class TestMemoryStore(InMemory, StoreContract):
+    pass
+
+
+class TestFakeLastSeen(InMemory, LastSeenContract):
     @pytest.fixture
     def users(self, store: Store) -> UserRepository:
         return store.users
@@ -56,48 +55,6 @@ class InMemory:
     def sessions(self, store: Store) -> SessionRepository:
         return store.sessions
 
-    @pytest.fixture
-    def audit(self, store: Store) -> AuditLog:
-        return store.audit
-
-    @pytest.fixture
-    def work(self, store: Store) -> UnitOfWork:
-        return store.work
-
-
-class TestMemoryUserRepository(InMemory, UserRepositoryContract):
-    pass
-
-
-class TestSavingMemoryUsers(InMemory, SavingUsersContract):
-    pass
-
-
-class TestFindingMemoryUsers(InMemory, FindingUsersContract):
-    pass
-
-
-class TestMemorySessionRepository(InMemory, SessionRepositoryContract):
-    pass
-
-
-class TestEndingMemorySessions(InMemory, EndingSessionsContract):
-    pass
-
-
-class TestUsingMemorySessions(InMemory, UsingSessionsContract):
-    pass
-
-
-class TestMemoryAuditLog(InMemory, AuditLogContract):
-    pass
-
-
-class TestMemoryUnitOfWork(InMemory, UnitOfWorkContract):
-    pass
-
-
-class TestFakeLastSeen(InMemory, LastSeenContract):
     @pytest.fixture
     def last_seen(self, sessions: SessionRepository) -> LastSeen:
         return FakeLastSeen(sessions)

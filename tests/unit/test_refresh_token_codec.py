@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from menshen.adapters.conformance.refresh_codecs import ANOTHER, SESSION, RefreshTokenCodecContract, chain_of
 from menshen.adapters.refresh_token_codec import HmacRefreshTokenCodec
 from menshen.domain.ports import RefreshTokenCodec
 from menshen.domain.refresh_tokens import RefreshToken
 from menshen.domain.sessions import SessionId
-
-from ..contracts.refresh_codecs import ANOTHER, SESSION, RefreshTokenCodecContract, chain_of
 
 SECRET = b"kZ3vQ8mT1xW6rB4nY7cJ2hL5pD9sF0gA"
 CODEC = HmacRefreshTokenCodec(SECRET)

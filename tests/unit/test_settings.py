@@ -21,13 +21,15 @@ from menshen.entrypoints.settings import (
     unknown_variables,
     variable,
 )
-from menshen.entrypoints.wiring import database_url
+from menshen.entrypoints.stores import database_url
 
 SECRET = "kZ3vQ8mT1xW6rB4nY7cJ2hL5pD9sF0gA"
 
 DEFAULTS: dict[str, object] = {
     "data_dir": Path("menshen-data"),
     "database_url": None,
+    "database_connections": 10,
+    "require_durable": False,
     "secret_key": None,
     "secret_key_file": None,
     "host": "127.0.0.1",
@@ -79,6 +81,8 @@ CINEMA = {"total": 5, "overflow": "evict_idle"}
 GOOD: dict[str, dict[str, object]] = {
     "data_dir": {"/var/lib/menshen": Path("/var/lib/menshen"), ".": Path(), "数据": Path("数据")},
     "database_url": {"memory://": "memory://", "sqlite:////var/lib/a.db": "sqlite:////var/lib/a.db"},
+    "database_connections": {"1": 1, "1000": 1000},
+    "require_durable": {**SWITCHED},
     "secret_key": {SECRET: SECRET},
     "secret_key_file": {"/run/secrets/key": Path("/run/secrets/key")},
     "host": {"0.0.0.0": "0.0.0.0", "::1": "::1", "localhost": "127.0.0.1"},
@@ -149,6 +153,8 @@ NO_DURATION = [
 BAD: dict[str, list[str]] = {
     "data_dir": NO_TEXT,
     "database_url": NO_TEXT,
+    "database_connections": [*NO_NUMBER, "0", "1001"],
+    "require_durable": ["", "maybe"],
     "secret_key": NO_TEXT,
     "secret_key_file": NO_TEXT,
     "host": NO_TEXT,
@@ -252,11 +258,31 @@ def test_a_secret_is_never_shown() -> None:
     held = read_settings({"MENSHEN_SECRET_KEY": SECRET})
     assert SECRET not in repr(held) + str(held) + repr(shown(held))
     assert shown(held)["MENSHEN_SECRET_KEY"] == "********"
-    assert shown(Settings())["MENSHEN_SECRET_KEY"] == ""
+    assert shown(Settings())["MENSHEN_SECRET_KEY"] == "made by serve in the data folder"
 
 
-def test_the_secret_is_the_only_setting_that_is_masked() -> None:
-    assert [name for name, field in FIELDS.items() if field.metadata["secret"]] == ["secret_key"]
+def test_what_may_hold_a_secret_is_masked_and_nothing_else() -> None:
+    assert [name for name, field in FIELDS.items() if field.metadata["show"]] == ["database_url", "secret_key"]
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("postgresql+psycopg://me:s3cret@db:5432/a", "postgresql+psycopg://me:***@db:5432/a"),
+        ("mysql+pymysql://me:s3cret@with@signs:@db/a?x=1", "mysql+pymysql://me:***@db/a?x=1"),
+        ("postgresql://:s3cret@db/a", "postgresql://:***@db/a"),
+        ("postgresql://db/a?user=me&password=s3cret&x=1", "postgresql://db/a?user=me&password=***&x=1"),
+        ("postgresql://db:5432/a?password=sign@s3cret&x=1", "postgresql://db:5432/a?password=***&x=1"),
+        ("mysql+pymysql://me@db/a?passwd=s3cret", "mysql+pymysql://me@db/a?passwd=***"),
+        ("postgresql://me@db/a", "postgresql://me@db/a"),
+        ("sqlite:////var/lib/me@home/a.db", "sqlite:////var/lib/me@home/a.db"),
+    ],
+)
+def test_the_password_in_a_url_is_never_shown(url: str, told: str) -> None:
+    held = read_settings({"MENSHEN_DATABASE_URL": url})
+    assert held.database_url == url
+    assert shown(held)["MENSHEN_DATABASE_URL"] == told
+    assert "s3cret" not in repr(held) + str(held)
 
 
 def test_every_setting_is_shown_under_its_variable() -> None:

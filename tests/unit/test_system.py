@@ -2,12 +2,11 @@
 
 import pytest
 
+from menshen.adapters.conformance.clocks import ClockContract
+from menshen.adapters.conformance.ids import RandomIdsContract
 from menshen.adapters.random_ids import SystemRandomIds
 from menshen.adapters.system_clock import SystemClock
 from menshen.domain.ports import Clock, RandomIds
-
-from ..contracts.clocks import ClockContract
-from ..contracts.ids import RandomIdsContract
 
 
 class TestSystemClock(ClockContract):

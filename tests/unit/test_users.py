@@ -214,7 +214,7 @@ def test_a_state_is_spelled_as_the_contract_has_it() -> None:
     assert UserState.closed().text == "已注销"
 
 
-@pytest.mark.parametrize("standing", set(Standing) - {Standing.UNKNOWN})
+@pytest.mark.parametrize("standing", [each for each in Standing if each is not Standing.UNKNOWN])
 def test_each_standing_but_the_unknown_one_has_a_spelling_that_means_it(standing: Standing) -> None:
     assert UserState(UserState.text_of(standing)).standing(NOW) is standing
 

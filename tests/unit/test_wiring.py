@@ -25,7 +25,8 @@ from menshen.domain.passwords import contract_policy
 from menshen.domain.sessions import Lifetimes, SessionKind
 from menshen.domain.use_cases.granting import Grants
 from menshen.entrypoints.settings import SettingInvalid, Settings
-from menshen.entrypoints.wiring import SERVICE_NAME, Adapters, Service, open_adapters, open_service, open_store, wire
+from menshen.entrypoints.stores import open_store
+from menshen.entrypoints.wiring import SERVICE_NAME, Adapters, Service, open_adapters, open_service, wire
 
 SECRET = bytes(range(100, 132))
 IN_MEMORY = Settings(
@@ -268,7 +269,16 @@ def test_the_strict_policy_knows_3000_common_passwords_the_service_and_its_minim
 
 @pytest.mark.parametrize(
     "url",
-    ["sqlite://", "sqlite:///", "sqlite:///:memory:", "postgresql://localhost/menshen", "mysql://localhost/menshen"],
+    [
+        *("sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite+aiosqlite:///x", "sqlite:///file:x?uri=true"),
+        *(
+            "nonsense",
+            "oracle://localhost/menshen",
+            "postgresql+asyncpg://localhost/menshen",
+            "mysql+mysqldb://localhost/x",
+        ),
+        "postgresql+psycopg://localhost:port/menshen",
+    ],
 )
 def test_a_database_that_cannot_be_opened_is_a_bad_setting(url: str) -> None:
     with pytest.raises(SettingInvalid, match="MENSHEN_DATABASE_URL") as refusal:

@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from attrs import evolve
 
-from menshen.domain.ports import LastSeen, SessionRepository, UserRepository
-from menshen.domain.sessions import Session, SessionId
-
+from ...domain.ports import LastSeen, SessionRepository, UserRepository
+from ...domain.sessions import Session, SessionId
 from .sessions import LOGGED_OUT, at_once, new_session
 from .users import new_user
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from menshen.domain.ports import Clock
+from ...domain.ports import Clock
 
 
 class ClockContract:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from menshen.domain.ports import RefreshTokenCodec
-from menshen.domain.refresh_tokens import RefreshToken
-from menshen.domain.sessions import SessionId
+from ...domain.ports import RefreshTokenCodec
+from ...domain.refresh_tokens import RefreshToken
+from ...domain.sessions import SessionId
 
 SESSION, ANOTHER = SessionId("aB3_-x"), SessionId("aB3_-y")
 CHAIN = 50

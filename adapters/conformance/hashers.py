@@ -2,7 +2,7 @@
 
 import pytest
 
-from menshen.domain.ports import PasswordHasher, Verdict
+from ...domain.ports import PasswordHasher, Verdict
 
 PASSWORD = " Pass wörd 密码 🔑 "
 

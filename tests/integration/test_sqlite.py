@@ -1,7 +1,8 @@
-"""SQLite keeps the contracts of the storage ports, and what the contracts cannot say: locks, damage, exact columns."""
+"""What the contracts cannot say of SQLite: locks, damage, exact columns."""
 
 import os
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
@@ -15,20 +16,22 @@ import pytest
 from attrs import evolve
 from sqlalchemy import event, text
 
+from menshen.adapters.conformance.audit import new_event
+from menshen.adapters.conformance.sessions import new_session
+from menshen.adapters.conformance.users import new_user
 from menshen.adapters.sql.audit import SqlAuditLog
-from menshen.adapters.sql.database import WAIT_SECONDS, Database, ForeignSchema, open_database
+from menshen.adapters.sql.database import Database, open_database
+from menshen.adapters.sql.migrating import migrate, statements
+from menshen.adapters.sql.product import WAIT_SECONDS
+from menshen.adapters.sql.schema import Schema
 from menshen.adapters.sql.sessions import SqlSessionRepository
 from menshen.adapters.sql.unit_of_work import SqlUnitOfWork
 from menshen.adapters.sql.users import SqlUserRepository
 from menshen.domain.errors import PhoneTaken, StoreUnavailable
-from menshen.domain.ports import AuditLog, SessionRepository, Transaction, UnitOfWork, UserRepository
+from menshen.domain.ports import Transaction
 from menshen.domain.sessions import EndReason, SessionEnd, SessionId
 from menshen.domain.users import Phone
 
-from ..contracts.audit import AuditLogContract, new_event
-from ..contracts.sessions import EndingSessionsContract, SessionRepositoryContract, UsingSessionsContract, new_session
-from ..contracts.units_of_work import UnitOfWorkContract
-from ..contracts.users import FindingUsersContract, SavingUsersContract, UserRepositoryContract, new_user
 from .servers import clean_environment
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -46,137 +49,27 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def database(path: Path) -> Iterator[Database]:
     database = opened(path)
-    database.prepare()
+    migrate(database)
     yield database
     database.close()
 
 
-@pytest.fixture
-def users(database: Database) -> UserRepository:
-    return SqlUserRepository(database)
-
-
-@pytest.fixture
-def sessions(database: Database) -> SessionRepository:
-    return SqlSessionRepository(database)
-
-
-@pytest.fixture
-def audit(database: Database) -> AuditLog:
-    return SqlAuditLog(database)
-
-
-@pytest.fixture
-def work(database: Database) -> UnitOfWork:
-    return SqlUnitOfWork(database)
-
-
-class TestSqlUserRepository(UserRepositoryContract):
-    pass
-
-
-class TestSavingSqlUsers(SavingUsersContract):
-    pass
-
-
-class TestFindingSqlUsers(FindingUsersContract):
-    pass
-
-
-class TestSqlSessionRepository(SessionRepositoryContract):
-    pass
-
-
-class TestEndingSqlSessions(EndingSessionsContract):
-    pass
-
-
-class TestUsingSqlSessions(UsingSessionsContract):
-    pass
-
-
-class TestSqlAuditLog(AuditLogContract):
-    pass
-
-
-class TestSqlUnitOfWork(UnitOfWorkContract):
-    pass
-
-
 class TestTheSchema:
-    def test_several_processes_make_it_at_once(self, path: Path) -> None:
-        makers = [_python(_PREPARE_AND_ADD, str(path), f"1380013800{number}") for number in range(5)]
-        try:
-            for maker in makers:
-                assert _line_from(maker) == "here"
-            for maker in makers:
-                _tell(maker)
-            assert [_line_from(maker) for maker in makers] == ["done"] * 5
-        finally:
-            for maker in makers:
-                maker.communicate(timeout=60)
-        connection = sqlite3.connect(path)
-        assert connection.execute("SELECT count(*) FROM x_user").fetchone() == (5,)
-        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        connection.close()
-
-    def test_it_is_left_as_it_is_where_it_is_there(self, database: Database) -> None:
-        added = SqlUserRepository(database).add(new_user())
-        database.prepare()
-        assert SqlUserRepository(database).by_id(added.id) == added
-
-    def test_a_tutorials_table_is_not_touched(self, path: Path) -> None:
-        _run(
-            path,
-            "CREATE TABLE x_user (id INTEGER PRIMARY KEY, mid INTEGER, phone VARCHAR(80), user_name VARCHAR(80), "
-            "openid VARCHAR(120), password VARCHAR(120), registration_time DATETIME, token VARCHAR(255), "
-            "account_balance NUMERIC(20, 4), state VARCHAR(120), fee_percentage INTEGER)",
-            "INSERT INTO x_user (phone) VALUES ('13800138000'), ('13800138000')",
-        )
-        before = _schema(path)
+    def test_the_file_is_made_at_the_first_use_for_its_owner_alone(self, path: Path) -> None:
         database = opened(path)
-        with pytest.raises(ForeignSchema, match="x_user"):
-            database.prepare()
-        database.close()
-        assert _schema(path) == before
-
-    def test_a_table_of_our_name_with_other_columns_is_not_touched(self, path: Path) -> None:
-        _run(path, "CREATE TABLE x_session (id INTEGER PRIMARY KEY, cart TEXT)")
-        before = _schema(path)
-        database = opened(path)
-        with pytest.raises(ForeignSchema, match="x_session"):
-            database.prepare()
-        database.close()
-        assert _schema(path) == before
-
-    @pytest.mark.parametrize(
-        ("older", "named"),
-        [
-            ("ALTER TABLE x_session DROP COLUMN end_reason", "x_session"),
-            ("ALTER TABLE x_user DROP COLUMN device_policy", "x_user"),
-            ("DROP TABLE x_audit", "x_session"),
-        ],
-    )
-    def test_tables_of_an_older_version_are_not_touched(
-        self, database: Database, path: Path, older: str, named: str
-    ) -> None:
-        _run(path, older)
-        before = _schema(path)
-        with pytest.raises(ForeignSchema, match=named):
-            database.prepare()
-        assert _schema(path) == before
-
-    def test_somebody_elses_tables_may_stand_beside_ours(self, path: Path) -> None:
-        _run(path, "CREATE TABLE cart (id INTEGER PRIMARY KEY)")
-        database = opened(path)
-        database.prepare()
-        assert SqlUserRepository(database).add(new_user()).id == 1
+        assert Schema(database).is_behind()
+        assert statements(database)
+        assert list(path.parent.iterdir()) == []
+        migrate(database)
+        SqlUserRepository(database).add(new_user())
+        assert len(list(path.parent.iterdir())) == 3
+        assert {stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()} == {0o600}
         database.close()
 
     def test_the_phone_is_unique_in_the_database_itself(self, database: Database, path: Path) -> None:
         SqlUserRepository(database).add(new_user())
-        with pytest.raises(sqlite3.IntegrityError, match=r"UNIQUE constraint failed: x_user\.phone"):
-            _run(path, "INSERT INTO x_user (phone, password, state) VALUES ('13800138000', '', '')")
+        with pytest.raises(sqlite3.IntegrityError, match=r"UNIQUE constraint failed: x_user\.canonical_phone"):
+            _run(path, "INSERT INTO x_user (canonical_phone, password, state) VALUES ('13800138000', '', '')")
 
 
 class TestWhatIsInForce:
@@ -189,21 +82,6 @@ class TestWhatIsInForce:
         finally:
             for connection in held:
                 connection.close()
-
-    @pytest.mark.parametrize(
-        "url",
-        [
-            "postgresql://localhost/x",
-            "sqlite://",
-            "sqlite:///:memory:",
-            "sqlite+aiosqlite:///x",
-            "nonsense",
-            "sqlite:///file:x?uri=true",
-        ],
-    )
-    def test_nothing_but_a_sqlite_file_is_opened(self, url: str) -> None:
-        with pytest.raises(ValueError, match="sqlite:///PATH"):
-            open_database(url, connections=1)
 
     def test_a_block_that_fails_leaves_nothing(self, database: Database) -> None:
         def fail() -> None:
@@ -231,7 +109,7 @@ class TestTwoNodes:
     @pytest.fixture
     def nodes(self, path: Path) -> Iterator[tuple[Database, Database]]:
         nodes = opened(path), opened(path)
-        nodes[0].prepare()
+        migrate(nodes[0])
         yield nodes
         for node in nodes:
             node.close()
@@ -291,7 +169,7 @@ class TestMoney:
 
     def test_a_column_declared_as_a_number_gives_int_and_float(self, path: Path) -> None:
         database = opened(path)
-        database.prepare()
+        migrate(database)
         # As a tutorial's table declares it: SQLite then keeps an int or a float, whatever was written.
         declared = _schema(path)["x_user"].replace("account_balance VARCHAR(22)", "account_balance NUMERIC(20, 4)")
         assert "NUMERIC" in declared
@@ -322,6 +200,7 @@ class TestALockedDatabase:
         with pytest.raises(StoreUnavailable) as refused:
             SqlUserRepository(database).add(new_user())
         assert time.monotonic() - begin < 2 * WAIT_SECONDS + 1
+        assert type(refused.value) is StoreUnavailable
         assert refused.value.retry_after >= 1
 
     def test_reads_go_on_and_writes_too_when_it_is_over(self, path: Path, database: Database) -> None:
@@ -378,7 +257,7 @@ class TestADamagedDatabase:
         path.write_bytes(b"this is no database, and long enough to be looked at as one. " * 100)
         database = opened(path)
         with pytest.raises(StoreUnavailable):
-            database.prepare()
+            migrate(database)
         with pytest.raises(StoreUnavailable):
             database.ping()
         database.close()
@@ -398,7 +277,7 @@ class TestADamagedDatabase:
     def test_a_folder_that_is_not_there_is_told(self, tmp_path: Path) -> None:
         database = opened(tmp_path / "none" / "accounts.sqlite3")
         with pytest.raises(StoreUnavailable):
-            database.prepare()
+            migrate(database)
         database.close()
 
     def test_the_cause_is_kept_for_the_log_and_not_in_the_text(self, tmp_path: Path) -> None:
@@ -409,23 +288,6 @@ class TestADamagedDatabase:
         assert "none" not in str(refused.value)
         database.close()
 
-
-_PREPARE_AND_ADD = """
-import sys
-from datetime import UTC, datetime
-from menshen.adapters.sql.database import open_database
-from menshen.adapters.sql.users import SqlUserRepository
-from menshen.domain.users import NewUser, Phone
-
-print("here", flush=True)
-sys.stdin.readline()
-database = open_database(f"sqlite:///{sys.argv[1]}", connections=1)
-database.prepare()
-user = NewUser(phone=Phone(sys.argv[2]), password_hash="a hash", registered_at=datetime(2026, 1, 2, tzinfo=UTC))
-SqlUserRepository(database).add(user)
-database.close()
-print("done", flush=True)
-"""
 
 _HOLD_LOCK = """
 import sqlite3, sys
@@ -450,12 +312,6 @@ def _python(script: str, *arguments: str) -> "subprocess.Popen[str]":
 def _line_from(process: "subprocess.Popen[str]") -> str:
     assert process.stdout is not None
     return process.stdout.readline().strip()
-
-
-def _tell(process: "subprocess.Popen[str]") -> None:
-    assert process.stdin is not None
-    process.stdin.write("go\n")
-    process.stdin.flush()
 
 
 def _run(path: Path, *statements: str) -> None:

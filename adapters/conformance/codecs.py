@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from menshen.domain.errors import TokenInvalid
-from menshen.domain.ports import TokenCodec
-from menshen.domain.sessions import SessionId
-from menshen.domain.tokens import AccessTokenClaims
-from menshen.domain.users import MAX_USER_ID, UserId
+from ...domain.errors import TokenInvalid
+from ...domain.ports import TokenCodec
+from ...domain.sessions import SessionId
+from ...domain.tokens import AccessTokenClaims
+from ...domain.users import MAX_USER_ID, UserId
 
 ISSUED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

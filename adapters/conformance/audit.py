@@ -7,12 +7,12 @@ from itertools import count
 import pytest
 from attrs import evolve
 
-from menshen.domain.actors import Actor
-from menshen.domain.audit import Action, AuditEntry, AuditEvent, AuditId
-from menshen.domain.devices import Device, DeviceType
-from menshen.domain.ports import AuditLog
-from menshen.domain.sessions import SessionId
-from menshen.domain.users import MAX_USER_ID, UserId
+from ...domain.actors import Actor
+from ...domain.audit import Action, AuditEntry, AuditEvent, AuditId
+from ...domain.devices import Device, DeviceType
+from ...domain.ports import AuditLog
+from ...domain.sessions import SessionId
+from ...domain.users import MAX_USER_ID, UserId
 
 START = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 ANNA, BERT = UserId(7), UserId(MAX_USER_ID)
@@ -140,6 +140,15 @@ class AuditLogContract:
             audit.append(event)
         assert audit.prune(START + timedelta(days=1), 1) == 1
         assert all_of(audit) == events[:0:-1]
+
+    def test_old_is_what_happened_long_ago_and_not_what_was_written_first(self, audit: AuditLog) -> None:
+        events = [new_event(at=START + timedelta(hours=hours)) for hours in (3, 1, 2, 1)]
+        for event in events:
+            audit.append(event)
+        assert audit.prune(START + timedelta(days=1), 1) == 1
+        assert all_of(audit) == [events[3], events[2], events[0]]
+        assert audit.prune(START + timedelta(hours=2), 10) == 1
+        assert all_of(audit) == [events[2], events[0]]
 
     def test_the_number_of_a_pruned_entry_is_not_given_again(self, audit: AuditLog) -> None:
         audit.append(new_event())

@@ -1,0 +1,277 @@
+"""Taking over a tutorial's database in place: a report first, then the columns, the rows, and the other tables."""
+
+import errno
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from attrs import frozen
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.pool import NullPool
+
+from ...domain.errors import StoreUnavailable
+from .adoption_findings import AdoptionFindings
+from .adoption_rows import Why, divided, judged
+from .adoption_table import (
+    Shape,
+    closing_statements,
+    first_statements,
+    has_unique_phones,
+    last_statements,
+    obstacles,
+    shape_of,
+)
+from .adoption_taking import counted, holders, numbers_of, some_rows, take_some, zone_of
+from .database import Database, Repeatable, open_database
+from .schema import VERSIONS, version_on
+from .sqlite import Sqlite
+
+T = TypeVar("T")
+
+PATIENCE_SECONDS = 60.0
+"""How long a step is repeated, and another adoption waited for."""
+
+LOCK_SECONDS = 10.0
+"""How long one try waits for a lock that somebody has on the table."""
+
+_KEEPS_APART = (
+    "a unique index of its own keeps the spellings of x_user.phone apart, and rows that would stay as they are may be in"
+    " the way of others: mend the rows that are listed, or drop that index"
+)
+
+Tell = Callable[[int, int], None]
+"""Told now and then: how many rows have been looked at, and how many there are to look at."""
+
+
+@frozen
+class AdoptionReport:
+    """What an adoption would do."""
+
+    obstacles: Sequence[str]
+    """What somebody has to mend first; where the table itself cannot be used, nothing else is told."""
+    statements: Sequence[str]
+    """What changes the table."""
+    findings: AdoptionFindings
+    is_due: bool
+    """Whether there is anything to do."""
+
+
+@frozen
+class Adoption:
+    """The adoption of the ``x_user`` at a URL. The methods raise StoreUnavailable."""
+
+    url: str
+    zone: tzinfo | None
+    """That of the table's wall-clock times; None for the machine's."""
+    _reading: Database
+
+    @classmethod
+    def open(cls, url: str, zone: tzinfo | None) -> "Adoption":
+        """Open it for reading. Raises ValueError for a URL that cannot be meant, DriverMissing, FileNotFoundError."""
+        return cls(url, zone, _open_for_reading(url))
+
+    def close(self) -> None:
+        self._reading.close()
+
+    def report(self, tell: Tell) -> AdoptionReport:
+        """Look at everything, and change nothing at all."""
+        with self._reading.reading() as connection:
+            hindering = obstacles(connection)
+            if hindering:
+                return AdoptionReport(hindering, (), AdoptionFindings(), is_due=False)
+            shape = shape_of(connection)
+            statements = [*first_statements(shape), *last_statements(shape)]
+            is_behind = bool(statements) or version_on(connection) != VERSIONS[-1]
+            keeps_apart = has_unique_phones(connection)
+            findings = counted(connection, shape)
+        has_rivals = self._look_at_all(shape, findings, tell)
+        if keeps_apart and has_rivals:
+            hindering = [_KEEPS_APART]
+        return AdoptionReport(hindering, statements, findings, is_due=is_behind or findings.taken > 0)
+
+    def _look_at_all(self, shape: Shape, findings: AdoptionFindings, tell: Tell) -> bool:
+        """Returns whether a row that stays as it is may have the number of another, as the other will spell it."""
+        has_rivals = False
+        zone = zone_of(shape, self.zone)
+        after = None
+        while True:
+            with self._reading.reading() as connection:
+                rows = some_rows(connection, shape, after)
+                found = [judged(row, zone) for row in rows]
+                numbers = numbers_of(found)
+                there = holders(connection, numbers) if shape.has_accounts else {}
+            if not rows:
+                return has_rivals
+            taken, left = divided(found, {**findings.holders(numbers), **there})
+            accounts = set(there.values())
+            has_rivals |= any(each.why is not Why.PHONE_INVALID and each.holder not in accounts for each in left)
+            findings.hold(taken)
+            findings.add(rows, taken, left)
+            after = rows[-1][0]
+            tell(findings.seen, findings.candidates)
+
+    def carry_out(self, tell: Tell) -> AdoptionFindings:
+        """Adopt. Killed at any moment, the next call goes on from there; no row is changed twice."""
+        database = _open_for_adoption(self.url)
+        try:
+            with _alone(database) as check:
+                shape = _repeated(lambda: _bring_into_form(database))
+                with database.reading() as connection:
+                    findings = counted(connection, shape)
+                after = None
+                while True:
+                    check()
+                    rows, taken, left = _repeated(_Step(database, shape, after, self.zone))
+                    if not rows:
+                        break
+                    findings.add(rows, taken, left)
+                    after = rows[-1][0]
+                    tell(findings.seen, findings.candidates)
+                _repeated(lambda: _complete(database))
+        finally:
+            database.close()
+        return findings
+
+
+@frozen
+class _Step:
+    """One batch, to be called until it succeeds."""
+
+    database: Database
+    shape: Shape
+    after: int | None
+    zone: tzinfo | None
+
+    def __call__(self) -> Any:
+        return take_some(self.database, self.shape, self.after, self.zone)
+
+
+def _bring_into_form(database: Database) -> Shape:
+    with database.attempt() as connection:
+        _run(connection, first_statements(shape_of(connection)))
+        return shape_of(connection)
+
+
+def _complete(database: Database) -> None:
+    # Alembic takes its time to load.
+    from .migrating import migrate_on
+
+    with database.attempt() as connection:
+        shape = shape_of(connection)
+        _run(connection, last_statements(shape))
+        # The version is written at the end: before it, every other command refuses this database.
+        migrate_on(connection)
+        _run(connection, closing_statements(shape))
+
+
+def _run(connection: Connection, statements: Sequence[str]) -> None:
+    for statement in statements:
+        # A percent sign in a DEFAULT is no parameter.
+        connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+
+
+def _repeated(act: Callable[[], T]) -> T:
+    """What *act* returns, once nobody is in its way. Raises StoreUnavailable where somebody is for a minute."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return act()
+        except Repeatable as error:
+            cause = error.__cause__
+        except IntegrityError as error:
+            # Somebody may just have registered a number that was free when we looked.
+            cause = error.orig
+        if time.monotonic() > end:
+            raise StoreUnavailable(
+                "something else keeps x_user from being changed; stop it, and adopt again"
+            ) from cause
+        time.sleep(secrets.randbelow(1000) / 1000 * 0.2)
+
+
+@contextmanager
+def _alone(database: Database) -> Iterator[Callable[[], None]]:
+    """Nobody else adopts or migrates meanwhile; what comes is to be called now and then, and raises if that has ended.
+
+    Raises StoreUnavailable where another does so for a minute. Where there is one writer at a time, each transaction is
+    alone, and looks for itself what has been done.
+    """
+    if database.product.has_one_writer:
+        yield lambda: None
+        return
+    end = time.monotonic() + PATIENCE_SECONDS
+    with database.reading() as connection:
+        # Nothing but the lock is held meanwhile: no transaction that has read or written anything.
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        while not database.product.lock_all(connection):
+            connection.rollback()
+            if time.monotonic() > end:
+                raise StoreUnavailable("another process has been changing the tables of the database for a minute")
+            time.sleep(0.1)
+        try:
+            yield lambda: _ask(connection)
+        finally:
+            # The lock goes with the connection.
+            connection.invalidate()
+
+
+def _ask(connection: Connection) -> None:
+    # Also, a connection that is used is not closed for idleness.
+    connection.exec_driver_sql("SELECT 1").scalar()
+
+
+def _open_for_reading(url: str) -> Database:
+    """Raises ValueError, DriverMissing, FileNotFoundError."""
+    database = open_database(url, connections=1, is_patient=True)
+    if database.product.is_embedded:
+        path = Path(database.engine.url.database or "")
+        if not path.is_file():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        # Opened as others open it, a file of another journal mode would get ours.
+        address = f"file:{quote(str(path.absolute()))}?mode=ro"
+        engine = create_engine(
+            "sqlite://",
+            creator=lambda: sqlite3.connect(address, uri=True, timeout=PATIENCE_SECONDS),
+            poolclass=NullPool,
+            hide_parameters=True,
+        )
+        database = Database(engine, Sqlite())
+    _prepare(database)
+    return database
+
+
+def _open_for_adoption(url: str) -> Database:
+    # One to hold the lock, one to work.
+    database = open_database(url, connections=2, is_patient=True)
+    _prepare(database)
+    return database
+
+
+def _prepare(database: Database) -> None:
+    """Let neither what an old table holds stop the work, nor what somebody else does to it make us wait for ever."""
+
+    def take_any_text(connection: Any, _record: object) -> None:
+        connection.text_factory = lambda content: content.decode("utf-8", "surrogateescape")
+
+    def take_any_date(connection: Any, _record: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION',"
+                f" lock_wait_timeout = {LOCK_SECONDS:.0f}"
+            )
+
+    def take_any_time(connection: Any, _record: object) -> None:
+        connection.execute(f"SET lock_timeout = '{LOCK_SECONDS:.0f}s'")
+        # Times are cast to text, so that those which Python has none for can be read.
+        connection.execute("SET datestyle = 'ISO'")
+        connection.commit()
+
+    listeners = {"sqlite": take_any_text, "mariadb": take_any_date, "postgresql": take_any_time}
+    event.listen(database.engine, "connect", listeners[database.engine.dialect.name])

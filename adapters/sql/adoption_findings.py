@@ -1,0 +1,106 @@
+"""What is found out about a table, however many rows it has, in a small and constant amount of memory."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from attrs import define, field
+
+from ...domain.users import Standing, UserState
+from .adoption_rows import HASHES_OF_NO_USE, Left, Taken, Why, as_text, hash_kind
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+def _temporary_file() -> sqlite3.Connection:
+    # The empty name: SQLite makes a file of its own, which nobody else can open, and removes it.
+    file = sqlite3.connect("", isolation_level=None)
+    file.executescript(
+        """
+        PRAGMA journal_mode = OFF;
+        PRAGMA synchronous = OFF;
+        CREATE TABLE held (phone INTEGER PRIMARY KEY, id INTEGER NOT NULL);
+        CREATE TABLE states (text TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
+        CREATE TABLE leavings (n INTEGER PRIMARY KEY, id INTEGER NOT NULL, phone TEXT, why TEXT NOT NULL, holder INTEGER);
+        BEGIN;
+        """
+    )
+    return file
+
+
+@define(eq=False)
+class AdoptionFindings:
+    """Counts, and lists that are kept in a temporary file which has no name and goes with the process."""
+
+    rows: int = 0
+    """How many rows the table has, accounts and all."""
+    accounts: int = 0
+    """How many of them had been accounts before."""
+    taken: int = 0
+    without_phone: int = 0
+    left: Counter[Why] = field(factory=Counter)
+    hashes: Counter[str] = field(factory=Counter)
+    _file: sqlite3.Connection = field(init=False, factory=_temporary_file)
+
+    def add(self, rows: Sequence[Sequence[Any]], taken: Sequence[Taken], left: Sequence[Left]) -> None:
+        """Count *rows*, and what became of them."""
+        self.taken += len(taken)
+        self.without_phone += sum(each.digits is None for each in taken)
+        self.left.update(each.why for each in left)
+        self.hashes.update(hash_kind(row[4]) for row in rows)
+        self._file.executemany(
+            "INSERT INTO states VALUES (?, ?) ON CONFLICT (text) DO UPDATE SET n = n + excluded.n",
+            [(as_text(state) or "", count) for state, count in Counter(row[3] for row in rows).items()],
+        )
+        self._file.executemany(
+            "INSERT INTO leavings (id, phone, why, holder) VALUES (?, ?, ?, ?)",
+            [(each.id, each.phone, each.why, each.holder) for each in left],
+        )
+
+    def hold(self, taken: Sequence[Taken]) -> None:
+        """Remember who would have which number."""
+        self._file.executemany(
+            "INSERT OR IGNORE INTO held VALUES (?, ?)",
+            [(int(each.digits), each.id) for each in taken if each.digits is not None],
+        )
+
+    def holders(self, digits: Collection[str]) -> dict[str, int]:
+        """Who would have these numbers."""
+        marks = ",".join("?" * len(digits))
+        # The question marks are all that is put together here.
+        found = self._file.execute(f"SELECT phone, id FROM held WHERE phone IN ({marks})", list(map(int, digits)))  # noqa: S608
+        return {str(phone): user_id for phone, user_id in found}
+
+    @property
+    def candidates(self) -> int:
+        """How many rows there were to look at."""
+        return self.rows - self.accounts
+
+    @property
+    def seen(self) -> int:
+        """How many have been looked at."""
+        return self.taken + self.left_in_all
+
+    @property
+    def left_in_all(self) -> int:
+        return self.left.total()
+
+    @property
+    def states(self) -> Iterator[tuple[str, int, bool]]:
+        """Each text of a state with its count, the most frequent first, and whether we know it."""
+        for text, count in self._file.execute("SELECT text, n FROM states ORDER BY n DESC, text"):
+            yield text, count, UserState(text).standing(_NEVER) is not Standing.UNKNOWN
+
+    @property
+    def kinds(self) -> Iterator[tuple[str, int, bool]]:
+        """Each kind of password hash with its count, and whether one can log in with it."""
+        for kind, count in self.hashes.most_common():
+            yield kind, count, kind not in HASHES_OF_NO_USE
+
+    def leavings(self, limit: int = -1) -> Iterator[Left]:
+        """The rows that are left, by id."""
+        found = self._file.execute("SELECT id, phone, why, holder FROM leavings ORDER BY n LIMIT ?", (limit,))
+        for user_id, phone, because, holder in found:
+            yield Left(user_id, phone, Why(because), holder)

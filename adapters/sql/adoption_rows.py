@@ -1,0 +1,198 @@
+"""What becomes of one row of a tutorial's table when it is adopted."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from attrs import frozen
+
+from ...domain.errors import PhoneInvalid
+from ...domain.users import MAX_USER_ID, Phone, Standing, UserState
+from .types import Money
+
+ROW_COLUMNS = (
+    *("id", "phone", "registration_time", "state", "password"),
+    *("user_name", "openid", "mid", "fee_percentage", "account_balance"),
+)
+"""What is read of a row, in this order; None for a column that the table does not have."""
+
+
+class Why(StrEnum):
+    """Why a row is left as it is."""
+
+    PHONE_TAKEN = "phone_taken"
+    PHONE_INVALID = "phone_invalid"
+    TIME_UNREADABLE = "registration_time_unreadable"
+    VALUE_UNREADABLE = "value_unreadable"
+    ID_OUT_OF_RANGE = "id_out_of_range"
+    CLOSED = "account_closed"
+
+
+@frozen
+class Taken:
+    """A row that becomes an account."""
+
+    id: int
+    digits: str | None
+    """None for one without a phone."""
+    registered_at: datetime | None
+    """UTC, without saying so, as the column holds it."""
+    phone: Any
+    """As the column holds it now."""
+
+
+@frozen
+class Left:
+    """A row that stays as it is."""
+
+    id: int
+    phone: str | None
+    why: Why
+    holder: int | None = None
+    """Who has the number, where it is taken."""
+
+
+def judged(row: Sequence[Any], zone: tzinfo | None) -> Taken | Left:
+    """What becomes of *row* as long as nobody else has its number; its wall-clock is that of *zone*, or the machine's."""
+    user_id, phone, at, state = row[:4]
+    if not 0 < user_id <= MAX_USER_ID:
+        return Left(user_id, as_text(phone), Why.ID_OUT_OF_RANGE)
+    # An account of ours in this state is erased by housekeeping. What another application meant by it is not known.
+    if state == _CLOSED:
+        return Left(user_id, as_text(phone), Why.CLOSED)
+    try:
+        digits = _digits(phone)
+    except PhoneInvalid:
+        return Left(user_id, as_text(phone), Why.PHONE_INVALID)
+    try:
+        registered_at = _utc(at, zone)
+    except (ValueError, TypeError, OverflowError, OSError):
+        return Left(user_id, as_text(phone), Why.TIME_UNREADABLE)
+    if not _is_readable(row):
+        return Left(user_id, as_text(phone), Why.VALUE_UNREADABLE)
+    return Taken(user_id, digits, registered_at, phone)
+
+
+def divided(found: Sequence[Taken | Left], holders: Mapping[str, int]) -> tuple[list[Taken], list[Left]]:
+    """The rows of *found*, in the order of their ids, with those left whose number has a holder or an earlier row."""
+    held = dict(holders)
+    taken, left = [], []
+    for each in found:
+        if isinstance(each, Left):
+            left.append(each)
+        elif each.digits is None or (holder := held.setdefault(each.digits, each.id)) == each.id:
+            taken.append(each)
+        else:
+            left.append(Left(each.id, as_text(each.phone), Why.PHONE_TAKEN, holder))
+    return taken, left
+
+
+def as_text(value: object) -> str | None:
+    """*value* as people can be shown it: what is no character is spelled out, and what is very long is cut."""
+    if value is None:
+        return None
+    text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+_SHOWN = 200
+_CLOSED = UserState.text_of(Standing.CLOSED)
+
+
+def _digits(phone: object) -> str | None:
+    """Raises PhoneInvalid."""
+    if phone is None:
+        return None
+    if isinstance(phone, bytes | float):
+        raise PhoneInvalid
+    text = str(phone)
+    if not text.strip():
+        return None
+    return Phone.parse(text).digits
+
+
+# MariaDB's way to say that there is no date.
+_NO_DATE = "0000-00-00"
+
+
+def _utc(at: object, zone: tzinfo | None) -> datetime | None:
+    """Raises ValueError, TypeError, OverflowError, OSError."""
+    if at is None:
+        return None
+    if isinstance(at, str):
+        if at.startswith(_NO_DATE):
+            return None
+        at = datetime.fromisoformat(at)
+    if not isinstance(at, datetime):
+        raise TypeError(at)
+    if at.tzinfo is None and zone is not None:
+        at = at.replace(tzinfo=zone)
+    # Without a zone of its own it is the machine's.
+    return at.astimezone(UTC).replace(tzinfo=None)
+
+
+_MONEY = Money()
+
+
+def _is_readable(row: Sequence[Any]) -> bool:
+    """Whether every later read of the row will succeed: SQLite keeps anything in any column."""
+    _, _, _, state, password, name, openid, referrer, fee, balance = row
+    for text in (state, password, name, openid):
+        if text is not None and not _is_text(text):
+            return False
+    for number in (referrer, fee):
+        if number is not None and type(number) is not int:
+            return False
+    return balance is None or type(balance) is int or _is_money(balance)
+
+
+def _is_text(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    if value.isascii():
+        return True
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_money(value: Any) -> bool:
+    try:
+        found = _MONEY.process_result_value(value, _ANY_DIALECT)
+    except (ArithmeticError, ValueError, TypeError):
+        return False
+    return isinstance(found, Decimal) and found.is_finite()
+
+
+# What is read is the same on every product.
+_ANY_DIALECT: Any = None
+
+
+_KINDS = (
+    ("pbkdf2", re.compile(r"pbkdf2:(?:sha1|sha224|sha256|sha384|sha512)(?::[0-9]+)?\$[^$]+\$[0-9a-f]{40,128}")),
+    ("argon2", re.compile(r"\$argon2(?:id|i|d)\$.+\$.+\$.+")),
+    ("bcrypt", re.compile(r"\$2[abxy]\$[0-9]{2}\$.{53}")),
+    ("scrypt", re.compile(r"scrypt:[0-9]+:[0-9]+:[0-9]+\$[^$]+\$[0-9a-f]{128}")),
+    # Werkzeug's have 162 characters, and the tutorial's column has place for 120.
+    ("cut", re.compile(r"scrypt:[0-9:]*(?:\$.*)?")),
+)
+
+HASHES_OF_NO_USE = frozenset({"cut", "unknown", "none"})
+"""Whoever has one of these cannot log in."""
+
+
+def hash_kind(stored: object) -> str:
+    """Which kind of password hash *stored* is, ``cut`` where a column was too short for it, ``none`` where it is empty."""
+    if stored is None or stored == "":
+        return "none"
+    if isinstance(stored, str):
+        for name, form in _KINDS:
+            if form.fullmatch(stored):
+                return name
+    return "unknown"

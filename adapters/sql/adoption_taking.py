@@ -1,0 +1,133 @@
+"""Reading the rows that are no accounts, and making them accounts, some at a time."""
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, tzinfo
+from typing import Any
+
+from sqlalchemy import Boolean, Connection, Select, String, Text, cast, column, func, not_, null, select, table
+
+from ...domain.errors import StoreUnavailable
+from .adoption_findings import AdoptionFindings
+from .adoption_rows import ROW_COLUMNS, Left, Taken, divided, judged
+from .adoption_table import Shape
+from .database import Database
+
+BATCH = 2000
+"""How many rows one transaction takes: so few that a service which runs meanwhile hardly waits."""
+
+# Columns without types: what is read is what the driver gives, and nothing that is there makes it fail.
+_users = table("x_user", *(column(name) for name in ROW_COLUMNS))
+_is_account = column("is_account", Boolean)
+_canonical_phone = column("canonical_phone", String)
+
+
+def counted(connection: Connection, shape: Shape) -> AdoptionFindings:
+    """Findings with nothing but the numbers of rows."""
+    rows = connection.scalar(select(func.count()).select_from(_users)) or 0
+    accounts = 0
+    if shape.has_accounts:
+        accounts = connection.scalar(select(func.count()).select_from(_users).where(_is_account)) or 0
+    return AdoptionFindings(rows=rows, accounts=accounts)
+
+
+def some_rows(connection: Connection, shape: Shape, after: int | None, *, is_locking: bool = False) -> Sequence[Any]:
+    """The next rows that are no accounts, by id."""
+    columns = (_read_as(each, shape, connection.dialect.name) for each in ROW_COLUMNS)
+    statement: Select[Any] = select(*columns).select_from(_users)
+    if after is not None:
+        statement = statement.where(_users.c.id > after)
+    if shape.has_accounts:
+        statement = statement.where(not_(_is_account))
+    statement = statement.order_by(_users.c.id).limit(BATCH)
+    return connection.execute(statement.with_for_update() if is_locking else statement).all()
+
+
+def _read_as(name: str, shape: Shape, product: str) -> Any:
+    if name not in shape.columns:
+        return null().label(name)
+    if product == "postgresql" and name == "registration_time":
+        # It has times that Python has none for, such as infinity.
+        return cast(_users.c[name], Text).label(name)
+    return _users.c[name]
+
+
+def numbers_of(found: Sequence[Taken | Left]) -> set[str]:
+    """The numbers of those who may be taken."""
+    return {each.digits for each in found if isinstance(each, Taken) and each.digits is not None}
+
+
+def holders(connection: Connection, numbers: Collection[str]) -> dict[str, int]:
+    """Which accounts have these numbers."""
+    statement = select(_canonical_phone, _users.c.id).select_from(_users).where(_canonical_phone.in_(numbers))
+    return {row[0]: row[1] for row in connection.execute(statement)}
+
+
+def take_some(
+    database: Database, shape: Shape, after: int | None, zone: tzinfo | None
+) -> tuple[Sequence[Any], list[Taken], list[Left]]:
+    """Make accounts of the next rows in one transaction: the rows, and what became of them."""
+    with database.attempt() as connection:
+        # Locked, so that what is written is about the row that was read, whoever else writes.
+        rows = some_rows(connection, shape, after, is_locking=True)
+        found = [judged(row, zone_of(shape, zone)) for row in rows]
+        taken, left = divided(found, holders(connection, numbers_of(found)))
+        if taken and _WRITERS[connection.dialect.name](connection, taken) != len(taken):
+            raise StoreUnavailable("x_user lost rows while they were locked")
+    return rows, taken, left
+
+
+def zone_of(shape: Shape, zone: tzinfo | None) -> tzinfo | None:
+    """The zone that registration times are read in."""
+    return UTC if shape.has_moments else zone
+
+
+def _take_on_sqlite(connection: Connection, taken: Sequence[Taken]) -> int:
+    statement = (
+        "UPDATE x_user SET is_account = 1, canonical_phone = ?, phone = COALESCE(?, phone), registration_time = ?"
+        " WHERE id = ? AND NOT is_account"
+    )
+    rows = [
+        (
+            each.digits,
+            each.digits,
+            None if each.registered_at is None else each.registered_at.isoformat(" ", "microseconds"),
+            each.id,
+        )
+        for each in taken
+    ]
+    return connection.exec_driver_sql(statement, rows).rowcount
+
+
+def _take_on_postgresql(connection: Connection, taken: Sequence[Taken]) -> int:
+    statement = (
+        "UPDATE x_user SET is_account = true, canonical_phone = new.digits,"
+        " phone = COALESCE(new.digits, x_user.phone), registration_time = new.at"
+        " FROM unnest(%s::int[], %s::text[], %s::timestamp[]) AS new (id, digits, at)"
+        " WHERE x_user.id = new.id AND NOT x_user.is_account"
+    )
+    columns = ([each.id for each in taken], [each.digits for each in taken], [each.registered_at for each in taken])
+    return connection.exec_driver_sql(statement, columns).rowcount
+
+
+def _take_on_mariadb(connection: Connection, taken: Sequence[Taken]) -> int:
+    statement = (
+        "UPDATE JSON_TABLE(%s, '$[*]' COLUMNS (id INT PATH '$[0]' ERROR ON ERROR,"
+        " digits VARCHAR(11) PATH '$[1]' ERROR ON ERROR, at DATETIME(6) PATH '$[2]' ERROR ON ERROR)) AS new"
+        " STRAIGHT_JOIN x_user ON x_user.id = new.id"
+        " SET x_user.is_account = true, x_user.canonical_phone = new.digits,"
+        " x_user.phone = COALESCE(new.digits, x_user.phone), x_user.registration_time = new.at"
+        " WHERE NOT x_user.is_account"
+    )
+    rows = [
+        (each.id, each.digits, None if each.registered_at is None else each.registered_at.isoformat(" "))
+        for each in taken
+    ]
+    return connection.exec_driver_sql(statement, (json.dumps(rows),)).rowcount
+
+
+_WRITERS: dict[str, Callable[[Connection, Sequence[Taken]], int]] = {
+    "sqlite": _take_on_sqlite,
+    "postgresql": _take_on_postgresql,
+    "mariadb": _take_on_mariadb,
+}

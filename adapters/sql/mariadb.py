@@ -1,0 +1,110 @@
+"""MariaDB, by PyMySQL."""
+
+from inspect import signature
+from typing import Any
+
+from attrs import frozen
+from sqlalchemy import URL, Connection, Engine, event
+from sqlalchemy.exc import DBAPIError
+
+from .product import ANSWER_SECONDS, CONNECT_SECONDS, IDLE_SECONDS, STATEMENT_SECONDS, WAIT_SECONDS, DriverMissing
+from .server_pool import pooled_engine
+
+# Lock not available in time, deadlock (also Galera's certification failure).
+_REPEATABLE = frozenset({1205, 1213})
+
+_DUPLICATE = 1062
+
+_DAY = 86400
+
+_OF_SQLALCHEMY = {"ssl_capath", "ssl_check_hostname", "ssl_cipher"}
+"""Options of a URL that SQLAlchemy turns into others."""
+
+
+@frozen
+class MariaDb:
+    """A MariaDB server, 10.6 or newer."""
+
+    is_embedded: bool = False
+    has_one_writer: bool = False
+    failure_ends_transaction: bool = False
+
+    def engine(self, url: URL, connections: int, *, is_patient: bool) -> Engine:
+        if url.drivername not in {"mysql", "mysql+pymysql", "mariadb", "mariadb+pymysql"}:
+            raise ValueError("it must begin with mysql+pymysql://")
+        try:
+            from .quick_pymysql import QuickConnection
+        except ImportError:
+            raise DriverMissing("MariaDB needs a driver: pip install 'menshen[mariadb]'") from None
+        if not url.database:
+            raise ValueError("it must name a database: mysql+pymysql://USER@HOST/DATABASE")
+        if unknown := url.query.keys() - signature(QuickConnection).parameters.keys() - _OF_SQLALCHEMY:
+            raise ValueError(f"PyMySQL has no option {min(unknown)}")
+        patience = _DAY if is_patient else ANSWER_SECONDS
+        engine = pooled_engine(
+            url.set(drivername="mariadb+pymysql"),
+            connections,
+            # Under REPEATABLE READ, what is read after a lock was waited for is older than the lock.
+            isolation_level="READ COMMITTED",
+            connect_args={
+                "charset": "utf8mb4",
+                "connect_timeout": CONNECT_SECONDS,
+                "read_timeout": patience,
+                "write_timeout": patience,
+            },
+        )
+        limits = (0, _DAY, 0) if is_patient else (STATEMENT_SECONDS, int(WAIT_SECONDS), int(IDLE_SECONDS))
+
+        def set_up(connection: Any, _record: object) -> None:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    # What does not fit is refused, never cut.
+                    "SET SESSION sql_mode = 'TRADITIONAL,ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION',"
+                    " time_zone = '+00:00', max_statement_time = %s, innodb_lock_wait_timeout = %s,"
+                    " idle_transaction_timeout = %s",
+                    limits,
+                )
+
+        def connect(_dialect: object, _record: object, arguments: Any, more: Any) -> QuickConnection:
+            return QuickConnection(*arguments, **more)
+
+        event.listen(engine, "do_connect", connect)
+        event.listen(engine, "connect", set_up)
+        return engine
+
+    def is_there(self, url: URL) -> bool:
+        return True
+
+    def may_be_repeated(self, error: DBAPIError) -> bool:
+        return _number(error) in _REPEATABLE
+
+    def is_duplicate(self, error: DBAPIError) -> bool:
+        return _number(error) == _DUPLICATE
+
+    def lock_all(self, connection: Connection) -> bool:
+        return connection.exec_driver_sql("SELECT GET_LOCK(CONCAT('menshen ', DATABASE()), 0)").scalar() == 1
+
+    def weaknesses(self, connection: Connection) -> list[str]:
+        lines = []
+        flush = connection.exec_driver_sql("SELECT @@global.innodb_flush_log_at_trx_commit").scalar()
+        if flush != 1:
+            lines.append(
+                f"MariaDB's innodb_flush_log_at_trx_commit is {flush}: a power cut may take back what was acknowledged"
+            )
+        if not connection.exec_driver_sql("SELECT @@global.innodb_doublewrite").scalar():
+            lines.append(
+                "MariaDB's innodb_doublewrite is off: a power cut may tear pages, and what was acknowledged is gone"
+            )
+        log, sync = connection.exec_driver_sql("SELECT @@global.log_bin, @@global.sync_binlog").one()
+        if log and sync != 1:
+            lines.append(f"MariaDB's sync_binlog is {sync}: after a power cut replicas may lack what was acknowledged")
+        if "STRICT_" not in str(connection.exec_driver_sql("SELECT @@global.sql_mode").scalar()):
+            lines.append("MariaDB's sql_mode is not strict: what other programs write here may be cut without a word")
+        if connection.exec_driver_sql("SELECT @@character_set_database").scalar() != "utf8mb4":
+            lines.append("the database's character set is not utf8mb4: other programs' tables may lose characters")
+        return lines
+
+
+def _number(error: DBAPIError) -> int | None:
+    arguments = getattr(error.orig, "args", ())
+    return arguments[0] if arguments and isinstance(arguments[0], int) else None

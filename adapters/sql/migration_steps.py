@@ -1,0 +1,18 @@
+"""Steps of a migration that can be taken again: a run that was killed in the middle goes on where it was."""
+
+from alembic import context, op
+from sqlalchemy import Table, inspect
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+
+def create_once(table: Table) -> None:
+    """Create *table* and its indexes, as far as they are not there."""
+    indexes = sorted(table.indexes, key=lambda index: str(index.name))
+    there: set[str | None] = set()
+    if context.is_offline_mode() or not inspect(op.get_bind()).has_table(table.name):
+        op.execute(CreateTable(table))
+    else:
+        there = {index["name"] for index in inspect(op.get_bind()).get_indexes(table.name)}
+    for index in indexes:
+        if index.name not in there:
+            op.execute(CreateIndex(index))

@@ -1,0 +1,108 @@
+"""PostgreSQL, by psycopg."""
+
+from typing import Any
+
+from attrs import frozen
+from sqlalchemy import URL, Connection, Engine, event
+from sqlalchemy.exc import DBAPIError
+
+from .product import (
+    ANSWER_SECONDS,
+    CONNECT_SECONDS,
+    IDLE_SECONDS,
+    STATEMENT_SECONDS,
+    WAIT_SECONDS,
+    WRITES,
+    DriverMissing,
+)
+from .server_pool import pooled_engine
+
+_MIGRATION_LOCK = 0x6D656E7368656E
+"""A number that nobody else uses: "menshen" in ASCII."""
+
+# Serialisation failure, deadlock, lock not available in time.
+_REPEATABLE = frozenset({"40001", "40P01", "55P03"})
+
+# With remote_write and the like a replica may lag; what this server acknowledged is on its disk all the same.
+_DANGEROUS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+@frozen
+class PostgreSql:
+    """A PostgreSQL server."""
+
+    is_embedded: bool = False
+    has_one_writer: bool = False
+    failure_ends_transaction: bool = True
+
+    def engine(self, url: URL, connections: int, *, is_patient: bool) -> Engine:
+        if url.drivername not in {"postgresql", "postgresql+psycopg"}:
+            raise ValueError("it must begin with postgresql+psycopg://")
+        try:
+            from .impatient_psycopg import ImpatientConnection
+        except ImportError:
+            raise DriverMissing("PostgreSQL needs a driver: pip install 'menshen[postgresql]'") from None
+        if not url.database:
+            raise ValueError("it must name a database: postgresql+psycopg://USER@HOST/DATABASE")
+        statement, lock, idle = (0, 0, 0) if is_patient else (STATEMENT_SECONDS, WAIT_SECONDS, IDLE_SECONDS)
+        limits = {
+            "default_transaction_isolation": "read\\ committed",
+            "timezone": "UTC",
+            "statement_timeout": f"{statement * 1000:.0f}",
+            "lock_timeout": f"{lock * 1000:.0f}",
+            "idle_in_transaction_session_timeout": f"{idle * 1000:.0f}",
+        }
+        engine = pooled_engine(
+            url.set(drivername="postgresql+psycopg"),
+            connections,
+            # A read is one statement and needs no transaction, which would cost two more trips; a write begins its own.
+            isolation_level="AUTOCOMMIT",
+            connect_args={
+                "connect_timeout": int(CONNECT_SECONDS),
+                "options": " ".join([*_texts(url.query.get("options")), *(f"-c {k}={v}" for k, v in limits.items())]),
+                "application_name": "menshen",
+                "client_encoding": "utf8",
+            },
+        )
+
+        def connect(_dialect: object, _record: object, arguments: Any, more: Any) -> ImpatientConnection:
+            found = ImpatientConnection.connect(*arguments, **more)
+            found.seconds = None if is_patient else ANSWER_SECONDS
+            return found
+
+        event.listen(engine, "do_connect", connect)
+        event.listen(engine, "begin", _begin)
+        return engine
+
+    def is_there(self, url: URL) -> bool:
+        return True
+
+    def may_be_repeated(self, error: DBAPIError) -> bool:
+        return getattr(error.orig, "sqlstate", None) in _REPEATABLE
+
+    def is_duplicate(self, error: DBAPIError) -> bool:
+        return getattr(error.orig, "sqlstate", None) == "23505"
+
+    def lock_all(self, connection: Connection) -> bool:
+        connection.exec_driver_sql("BEGIN")
+        return bool(connection.exec_driver_sql(f"SELECT pg_try_advisory_xact_lock({_MIGRATION_LOCK})").scalar())
+
+    def weaknesses(self, connection: Connection) -> list[str]:
+        lines = [
+            f"PostgreSQL's {name} is {dangerous}: a crash or a power cut may take back what was acknowledged"
+            for name, dangerous in _DANGEROUS.items()
+            if connection.exec_driver_sql(f"SHOW {name}").scalar() == dangerous
+        ]
+        encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
+        if encoding != "UTF8":
+            lines.append(f"the database's encoding is {encoding}: names that it cannot write are refused")
+        return lines
+
+
+def _begin(connection: Connection) -> None:
+    if connection.get_execution_options().get(WRITES):
+        connection.exec_driver_sql("BEGIN")
+
+
+def _texts(value: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return () if value is None else (value,) if isinstance(value, str) else value

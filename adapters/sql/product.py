@@ -1,0 +1,77 @@
+"""What every database product has to tell of itself."""
+
+from typing import Protocol
+
+from sqlalchemy import URL, Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+POOL_SECONDS = 1.0
+"""How long a step waits for a connection that another has."""
+
+CONNECT_SECONDS = 2.0
+"""How long making a connection may take."""
+
+WAIT_SECONDS = 2.0
+"""How long a step waits for a lock, or for its turn to write. Then it is refused."""
+
+STATEMENT_SECONDS = 2.5
+"""How long the server may work on one statement."""
+
+ANSWER_SECONDS = 3.0
+"""How long we wait for the server's answer, whether it works or is gone."""
+
+IDLE_SECONDS = 4 * ANSWER_SECONDS
+"""How long a transaction may do nothing: what a process that was stopped in the middle holds, others shall get."""
+
+WRITES = "menshen_writes"
+"""The execution option of a connection whose transaction will write."""
+
+
+class Product(Protocol):
+    """One database product: how to reach it, and how to read its errors."""
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether it answers in this very process."""
+        ...
+
+    @property
+    def has_one_writer(self) -> bool:
+        """Whether all writes wait for one another, so that they had better queue before they meet."""
+        ...
+
+    @property
+    def failure_ends_transaction(self) -> bool:
+        """Whether a transaction in which a statement has failed takes nothing more but its end."""
+        ...
+
+    def engine(self, url: URL, connections: int, *, is_patient: bool) -> Engine:
+        """At most *connections* at a time; *is_patient*: without a limit to how long a statement may take.
+
+        Raises ValueError for a URL that cannot be meant, DriverMissing.
+        """
+        ...
+
+    def is_there(self, url: URL) -> bool:
+        """Whether there can be a database; looking at one must not make it."""
+        ...
+
+    def may_be_repeated(self, error: DBAPIError) -> bool:
+        """Whether the transaction was undone for a reason that may be gone at the next try."""
+        ...
+
+    def is_duplicate(self, error: DBAPIError) -> bool:
+        """Whether a unique constraint was violated."""
+        ...
+
+    def lock_all(self, connection: Connection) -> bool:
+        """Keep others from migrating this database until *connection* is closed. False where another does just now."""
+        ...
+
+    def weaknesses(self, connection: Connection) -> list[str]:
+        """A line for each setting under which something acknowledged can be lost, or something kept can be changed."""
+        ...
+
+
+class DriverMissing(Exception):
+    """The Python package that speaks to this product is not installed. The text says how to install it."""

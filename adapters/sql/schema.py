@@ -1,0 +1,57 @@
+"""Which version the schema of a database has."""
+
+from attrs import frozen
+from sqlalchemy import Connection, String, column, inspect, select, table
+
+from .database import Database
+from .tables import metadata
+
+VERSIONS = ("0001",)
+"""Every version that there ever was, the oldest first; ``migrations/versions`` has the steps."""
+
+VERSION_TABLE = "menshen_version"
+"""Not Alembic's own name for it: in an adopted database that is the other application's."""
+
+_versions = table(VERSION_TABLE, column("version_num", String(32)))
+
+
+class ForeignSchema(Exception):
+    """The database holds tables of our names that no version of menshen that we know has made."""
+
+
+@frozen
+class Schema:
+    """The schema of one database."""
+
+    database: Database
+
+    def version(self) -> str | None:
+        """The version that the database has; None where it has none yet. Raises ForeignSchema, StoreUnavailable."""
+        if not self.database.product.is_there(self.database.engine.url):
+            return None
+        with self.database.reading() as connection:
+            return version_on(connection)
+
+    def is_behind(self) -> bool:
+        """Whether it has to be migrated before this menshen can work with it. Raises as ``version`` does."""
+        return self.version() != VERSIONS[-1]
+
+
+def version_on(connection: Connection) -> str | None:
+    """What ``Schema.version`` says, on *connection*. Raises ForeignSchema."""
+    there = inspect(connection)
+    version = connection.scalar(select(_versions)) if there.has_table(VERSION_TABLE) else None
+    if version is None:
+        _check_tables(connection)
+    elif version not in VERSIONS:
+        raise ForeignSchema(f"the database has version {version}, which this menshen does not know: it is an older one")
+    return version
+
+
+def _check_tables(connection: Connection) -> None:
+    there = inspect(connection)
+    for name in sorted(set(there.get_table_names()) & set(metadata.tables)):
+        # Where a database cannot undo a migration that was interrupted, it has at least made a table whole or not at all.
+        if not {column["name"] for column in there.get_columns(name)}.issuperset(metadata.tables[name].columns.keys()):
+            advice = "; if a tutorial did, `menshen adopt` takes it over" if name == "x_user" else ""
+            raise ForeignSchema(f"the database holds a table {name} that menshen did not make{advice}")

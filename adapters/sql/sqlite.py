@@ -1,0 +1,117 @@
+"""SQLite."""
+
+import os
+import sqlite3
+import time
+from contextlib import suppress
+from typing import Any
+
+from attrs import frozen
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from .product import WAIT_SECONDS, WRITES
+
+_BUSY = frozenset({"SQLITE_BUSY", "SQLITE_BUSY_RECOVERY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_BUSY_TIMEOUT"})
+
+_DURABLE = 2
+"""``PRAGMA synchronous = FULL``."""
+
+
+@frozen
+class Sqlite:
+    """A file, and the library in this process."""
+
+    is_embedded: bool = True
+    has_one_writer: bool = True
+    failure_ends_transaction: bool = False
+
+    def engine(self, url: URL, connections: int, *, is_patient: bool) -> Engine:
+        path = _file_of(url)
+        engine = create_engine(
+            URL.create("sqlite", database=path),
+            # Parameters are phone numbers and hashes: they do not belong into the text of an error.
+            hide_parameters=True,
+            pool_size=connections,
+            max_overflow=0,
+            pool_timeout=WAIT_SECONDS,
+            pool_use_lifo=True,
+            connect_args={"timeout": WAIT_SECONDS, "check_same_thread": False},
+        )
+
+        def make(_dialect: object, _record: object, _arguments: object, _more: object) -> None:
+            # SQLite gives its -wal and -shm files the mode of this one. Where it is there, or cannot be made, it says so.
+            with suppress(OSError):
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+        event.listen(engine, "do_connect", make)
+        event.listen(engine, "connect", _set_up)
+        event.listen(engine, "begin", _begin)
+        return engine
+
+    def is_there(self, url: URL) -> bool:
+        return os.path.exists(_file_of(url))
+
+    def may_be_repeated(self, error: DBAPIError) -> bool:
+        return _name(error) in _BUSY
+
+    def is_duplicate(self, error: DBAPIError) -> bool:
+        return _name(error) == "SQLITE_CONSTRAINT_UNIQUE"
+
+    def lock_all(self, connection: Connection) -> bool:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except OperationalError as error:
+            if _name(error) in _BUSY:
+                return False
+            raise
+        return True
+
+    def weaknesses(self, connection: Connection) -> list[str]:
+        level = connection.exec_driver_sql("PRAGMA synchronous").scalar_one()
+        if level < _DURABLE:
+            return [f"SQLite's synchronous is {level}: a power cut may take back what was acknowledged"]
+        return []
+
+
+def _name(error: DBAPIError) -> str | None:
+    name: str | None = getattr(error.orig, "sqlite_errorname", None)
+    return name
+
+
+def _file_of(url: URL) -> str:
+    path = url.database
+    if url.drivername not in {"sqlite", "sqlite+pysqlite"} or url.host or url.query:
+        raise ValueError("it must be sqlite:///PATH")
+    if not path or path == ":memory:" or path.startswith("file:"):
+        raise ValueError("it must name a file: sqlite:///PATH")
+    return path
+
+
+def _set_up(connection: Any, _record: object) -> None:
+    # The driver's own transactions begin too late; ours begin in _begin.
+    connection.isolation_level = None
+    _use_wal(connection)
+    # In WAL, NORMAL acknowledges what a power cut may take back; FULL syncs before the answer.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _use_wal(connection: Any) -> None:
+    end = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            # Where several make the database at once, SQLite does not wait for this, as it does for all else.
+            if error.sqlite_errorname not in _BUSY or time.monotonic() > end:
+                raise
+        time.sleep(0.01)
+
+
+def _begin(connection: Connection) -> None:
+    # A transaction that begins as a reader and then writes can fail half-way with SQLITE_BUSY; one that begins as a
+    # writer waits at its start and nowhere else. Single reads need no transaction at all.
+    if connection.get_execution_options().get(WRITES):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

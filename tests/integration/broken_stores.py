@@ -1,0 +1,240 @@
+"""Stores with one fault each, such as real ones have had. The contract suite must find every one of them.
+
+``test_own_store.py`` runs this file as a program: it goes on in each class until the fault is found, and prints as JSON
+which test found it, and which methods of a store without a fault were called.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from datetime import datetime
+from typing import Any, ClassVar, TypeVar
+
+import pytest
+from attrs import evolve, frozen
+
+from menshen.adapters.conformance.stores import StoreContract
+from menshen.adapters.memory.audit import MemoryAuditLog
+from menshen.adapters.memory.sessions import MemorySessionRepository
+from menshen.adapters.memory.store import MemoryStore, MemoryUnitOfWork
+from menshen.adapters.memory.users import MemoryUserRepository
+from menshen.domain.audit import AuditEvent
+from menshen.domain.errors import PhoneTaken, StoreUnavailable
+from menshen.domain.ports import Store, Transaction, UserFilter
+from menshen.domain.sessions import Refreshing, Session, SessionId
+from menshen.domain.users import NewUser, Phone, User, UserId
+
+T = TypeVar("T")
+
+
+class FaultContract(StoreContract):
+    """A store made of the adapters that a subclass names."""
+
+    users_of: type[MemoryUserRepository] = MemoryUserRepository
+    sessions_of: type[MemorySessionRepository] = MemorySessionRepository
+    audit_of: type[MemoryAuditLog] = MemoryAuditLog
+    work_of: type[MemoryUnitOfWork] = MemoryUnitOfWork
+
+    @pytest.fixture
+    def store(self) -> Store:
+        rows = MemoryStore()
+        users, sessions, audit = self.users_of(rows), self.sessions_of(rows), self.audit_of(rows)
+        return Store(users=users, sessions=sessions, audit=audit, work=self.work_of(rows, users, sessions, audit))
+
+
+@frozen
+class _Recorded:
+    """Writes down which methods are called."""
+
+    name: str
+    of: Any
+    called: set[str]
+
+    def __getattr__(self, name: str) -> Any:
+        self.called.add(f"{self.name}.{name}")
+        return getattr(self.of, name)
+
+
+class TestNoFault(FaultContract):
+    """None is to be found here; what is called is written down."""
+
+    @pytest.fixture
+    def store(self, called: set[str]) -> Store:
+        rows = MemoryStore()
+        users: Any = _Recorded("users", MemoryUserRepository(rows), called)
+        sessions: Any = _Recorded("sessions", MemorySessionRepository(rows), called)
+        audit: Any = _Recorded("audit", MemoryAuditLog(rows), called)
+        work: Any = _Recorded("work", MemoryUnitOfWork(rows, users, sessions, audit), called)
+        return Store(users=users, sessions=sessions, audit=audit, work=work)
+
+
+class _FindsInAnyCase(MemoryUserRepository):
+    def find(self, wanted: UserFilter, *, after: UserId, limit: int, now: datetime) -> Sequence[User]:
+        if wanted.name_prefix is None:
+            return super().find(wanted, after=after, limit=limit, now=now)
+        everybody = super().find(evolve(wanted, name_prefix=None), after=after, limit=1000, now=now)
+        prefix = wanted.name_prefix.casefold()
+        return [user for user in everybody if (user.user_name or "").casefold().startswith(prefix)][:limit]
+
+
+class TestFindsInAnyCase(FaultContract):
+    users_of = _FindsInAnyCase
+
+
+class _PadsPhones(MemoryUserRepository):
+    def by_phone(self, phone: Phone) -> User | None:
+        return super().by_phone(Phone(phone.digits.rstrip(" ")))
+
+
+class TestComparesAsIfPadded(FaultContract):
+    users_of = _PadsPhones
+
+
+class _CutsBlanks(MemorySessionRepository):
+    def add(self, session: Session) -> None:
+        super().add(evolve(session, user_agent=session.user_agent and session.user_agent.rstrip(" ")))
+
+
+class TestCutsBlanks(FaultContract):
+    sessions_of = _CutsBlanks
+
+
+class _KeepsMilliseconds(MemorySessionRepository):
+    def add(self, session: Session) -> None:
+        at = session.started_at
+        super().add(evolve(session, started_at=at.replace(microsecond=at.microsecond // 1000 * 1000)))
+
+
+class TestKeepsMilliseconds(FaultContract):
+    sessions_of = _KeepsMilliseconds
+
+
+class _ReadsThenWrites(MemoryUserRepository):
+    def add(self, user: NewUser) -> User:
+        if self.by_phone(user.phone) is not None:
+            raise PhoneTaken
+        added = super().add(evolve(user, phone=Phone(os.urandom(8).hex())))
+        # The way to a database and back.
+        time.sleep(0.001)
+        with self.store.step():
+            self.store.put(self.store.users, added.id, evolve(added, phone=user.phone))
+        return evolve(added, phone=user.phone)
+
+
+class TestReadsThenWrites(FaultContract):
+    users_of = _ReadsThenWrites
+
+
+class _RotatesWhateverStands(MemorySessionRepository):
+    def rotate(self, session_id: SessionId, *, old: bytes, new: Refreshing) -> bool:
+        with self.store.step():
+            session = self.store.sessions.get(session_id)
+            return session is not None and super().rotate(session_id, old=session.refreshing.digest, new=new)
+
+
+class TestRotatesWhateverStands(FaultContract):
+    sessions_of = _RotatesWhateverStands
+
+
+class _ReusesIds(MemoryAuditLog):
+    def append(self, event: AuditEvent) -> None:
+        with self.store.step():
+            self.store.audit_entries_ever = max(self.store.audit, default=0)
+            super().append(event)
+
+
+class TestReusesIds(FaultContract):
+    audit_of = _ReusesIds
+
+
+class _UndoesNothing(MemoryUnitOfWork):
+    def transact(self, work: Callable[[Transaction], T]) -> T:
+        raised: list[BaseException] = []
+
+        def all_of_it(tx: Transaction) -> T | None:
+            try:
+                return work(tx)
+            except BaseException as error:  # noqa: BLE001 - raised again below
+                raised.append(error)
+                return None
+
+        found: Any = super().transact(all_of_it)
+        if raised:
+            raise raised[0]
+        return found  # type: ignore[no-any-return]
+
+
+class TestUndoesNothing(FaultContract):
+    work_of = _UndoesNothing
+
+
+class _LocksNothing(MemoryUnitOfWork):
+    def transact(self, work: Callable[[Transaction], T]) -> T:
+        return work(self)
+
+
+class TestLocksNothing(FaultContract):
+    work_of = _LocksNothing
+
+
+class _IsPoisoned(MemoryUserRepository):
+    poisoned: ClassVar[list[bool]] = []
+
+    def add(self, user: NewUser) -> User:
+        try:
+            return super().add(user)
+        except PhoneTaken:
+            self.poisoned.append(True)
+            raise
+
+
+class _CommitsNoPoison(MemoryUnitOfWork):
+    def transact(self, work: Callable[[Transaction], T]) -> T:
+        def unpoisoned(tx: Transaction) -> T:
+            _IsPoisoned.poisoned.clear()
+            found = work(tx)
+            if _IsPoisoned.poisoned:
+                raise StoreUnavailable("current transaction is aborted")
+            return found
+
+        return super().transact(unpoisoned)
+
+
+class TestARefusalAbortsTheTransaction(FaultContract):
+    users_of = _IsPoisoned
+    work_of = _CommitsNoPoison
+
+
+class _Findings:
+    """A plugin of pytest: the first test that fails in each class, and what was called."""
+
+    def __init__(self) -> None:
+        self.first: dict[str, str] = {}
+        self.calls: set[str] = set()
+
+    @pytest.fixture
+    def called(self) -> set[str]:
+        return self.calls
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            _, kind, test = report.nodeid.split("::", 2)
+            self.first.setdefault(kind, test)
+
+
+if __name__ == "__main__":
+    findings = _Findings()
+    # Without what makes each run slow and adds nothing here.
+    options = ["-q", "-x", "-c", os.devnull, "--tb=short", "--noconftest", "--assert=plain"]
+    options += ["-p", "no:cacheprovider", "-p", "no:unraisableexception"]
+    with redirect_stdout(sys.stderr):
+        codes = [
+            pytest.main([f"{__file__}::{kind}", *options], [findings])
+            for kind in sorted(globals())
+            if kind[:4] == "Test"
+        ]
+    print(json.dumps({"found": findings.first, "called": sorted(findings.calls)}))
+    sys.exit(0 if set(codes) <= {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED} else 1)

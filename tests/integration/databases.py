@@ -1,0 +1,309 @@
+"""Real database servers for tests: each in a folder of its own, on a free loopback port, its own process group."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Protocol
+
+import pytest
+from attrs import define, field
+from sqlalchemy import URL, Engine, create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
+
+from .servers import free_port
+
+START_SECONDS = 60.0
+STOP_SECONDS = 60.0
+
+_numbers = count(1)
+
+
+class DatabaseServer(Protocol):
+    """A server that can be stopped, killed, paused and started again; its data stay."""
+
+    @property
+    def url(self) -> URL:
+        """Its first database, which is there from the beginning."""
+        ...
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def new_database(self) -> str:
+        """The URL of a fresh, empty database, without tables."""
+        ...
+
+
+@define(eq=False)
+class _Process:
+    """One server process in a process group of its own."""
+
+    command: Sequence[str]
+    log: Path
+    _process: "subprocess.Popen[bytes] | None" = field(init=False, default=None)
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def signal_all(self, number: int) -> None:
+        """Send a signal to it and to all that it forked; PostgreSQL gives each of these a process group of its own."""
+        assert self._process is not None
+        pid = self._process.pid
+        os.kill(pid, signal.SIGSTOP)
+        for each in [*map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()), pid]:
+            with suppress(ProcessLookupError):
+                os.kill(each, number)
+        if number not in {signal.SIGSTOP, signal.SIGKILL}:
+            os.kill(pid, signal.SIGCONT)
+
+    def end(self, number: int) -> None:
+        """Send a signal that ends it, and wait for its end."""
+        if not self.is_running:
+            return
+        assert self._process is not None
+        if number == signal.SIGKILL:
+            self.signal_all(number)
+        else:
+            os.kill(self._process.pid, number)
+            # Those that were paused hear nothing before this.
+            self.signal_all(signal.SIGCONT)
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.signal_all(signal.SIGKILL)
+            self._process.wait(STOP_SECONDS)
+
+
+def _owner(name: str) -> list[str]:
+    """What runs a program as *name*, where this is root: some servers refuse to be root's."""
+    return ["setpriv", f"--reuid={name}", f"--regid={name}", "--clear-groups", "--"] if os.geteuid() == 0 else []
+
+
+def _until_it_answers(engine: Engine, process: _Process) -> None:
+    end = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            with engine.connect() as connection:
+                connection.execute(text("SELECT 1"))
+            return
+        except OperationalError:
+            if not process.is_running or time.monotonic() > end:
+                raise AssertionError(
+                    f"the database server does not answer:\n{process.log.read_text()[-4000:]}"
+                ) from None
+            time.sleep(0.05)
+
+
+@define(eq=False)
+class PostgresServer:
+    """PostgreSQL, with the *settings* of postgresql.conf beside those that every test needs."""
+
+    folder: Path
+    settings: Sequence[str] = ()
+    port: int = field(factory=free_port)
+    _process: _Process = field(init=False, default=_Process([], Path()))
+
+    @property
+    def url(self) -> URL:
+        return URL.create("postgresql+psycopg", "menshen", host="127.0.0.1", port=self.port, database="postgres")
+
+    def start(self) -> None:
+        if not (self.folder / "data").exists():
+            self._make()
+        command = [*_owner("postgres"), str(_postgres_program("postgres")), "-D", str(self.folder / "data")]
+        for each in (f"port={self.port}", "listen_addresses=127.0.0.1", "unix_socket_directories=", *self.settings):
+            command += ["-c", each]
+        self._process = _Process(command, self.folder / "log")
+        self._process.start()
+        engine = create_engine(self.url, connect_args={"connect_timeout": 5})
+        _until_it_answers(engine, self._process)
+        engine.dispose()
+
+    def _make(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            owner = pwd.getpwnam("postgres")
+            os.chown(self.folder, owner.pw_uid, owner.pw_gid)
+        _run(
+            [
+                *_owner("postgres"),
+                str(_postgres_program("initdb")),
+                *("-D", str(self.folder / "data"), "-U", "menshen", "--auth=trust", "-E", "UTF8", "--locale=C"),
+                "--no-sync",
+            ],
+            self.folder,
+        )
+
+    def stop(self) -> None:
+        # Fast: connections are closed, not waited for.
+        self._process.end(signal.SIGINT)
+
+    def kill(self) -> None:
+        self._process.end(signal.SIGKILL)
+        # Its shared memory knows that backends of the killed server may live on; they are gone with the group.
+        (self.folder / "data" / "postmaster.pid").unlink(missing_ok=True)
+
+    def pause(self) -> None:
+        self._process.signal_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._process.signal_all(signal.SIGCONT)
+
+    def new_database(self) -> str:
+        name = f"test_{os.getpid()}_{next(_numbers)}"
+        _execute(self.url, f"CREATE DATABASE {name}")
+        return self.url.set(database=name).render_as_string(hide_password=False)
+
+
+@define(eq=False)
+class MariaDbServer:
+    """MariaDB, with *settings* for its command line beside those that every test needs."""
+
+    folder: Path
+    settings: Sequence[str] = ()
+    port: int = field(factory=free_port)
+    _process: _Process = field(init=False, default=_Process([], Path()))
+
+    @property
+    def url(self) -> URL:
+        return URL.create("mysql+pymysql", "menshen", "menshen", host="127.0.0.1", port=self.port, database="test")
+
+    def start(self) -> None:
+        if not (self.folder / "data").exists():
+            self._make()
+        self._process = _Process(
+            [
+                str(_mariadb_program("mariadbd")),
+                *("--no-defaults", f"--datadir={self.folder / 'data'}", f"--port={self.port}"),
+                *("--bind-address=127.0.0.1", f"--socket={self.folder / 'socket'}", f"--user={_me()}"),
+                *("--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M", "--max-connections=300"),
+                *(f"--init-file={self.folder / 'init.sql'}", "--skip-name-resolve"),
+                *self.settings,
+            ],
+            self.folder / "log",
+        )
+        self._process.start()
+        engine = create_engine(self.url, connect_args={"connect_timeout": 5, "read_timeout": 5})
+        _until_it_answers(engine, self._process)
+        engine.dispose()
+
+    def _make(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "init.sql").write_text(
+            "CREATE DATABASE IF NOT EXISTS test CHARACTER SET utf8mb4;\n"
+            "CREATE USER IF NOT EXISTS menshen@'127.0.0.1' IDENTIFIED BY 'menshen';\n"
+            "GRANT ALL ON *.* TO menshen@'127.0.0.1';\n"
+        )
+        _run(
+            [
+                str(_mariadb_program("mariadb-install-db")),
+                *("--no-defaults", f"--datadir={self.folder / 'data'}", f"--user={_me()}"),
+                *("--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=32M"),
+            ],
+            self.folder,
+        )
+
+    def stop(self) -> None:
+        self._process.end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._process.end(signal.SIGKILL)
+
+    def pause(self) -> None:
+        self._process.signal_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._process.signal_all(signal.SIGCONT)
+
+    def new_database(self) -> str:
+        name = f"test_{os.getpid()}_{next(_numbers)}"
+        _execute(self.url, f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        return self.url.set(database=name).render_as_string(hide_password=False)
+
+
+def _run(command: Sequence[str], folder: Path) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+    assert done.returncode == 0, f"{command[0]} failed:\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
+
+
+def _execute(url: URL, statement: str) -> None:
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(statement)
+    engine.dispose()
+
+
+def _me() -> str:
+    return pwd.getpwuid(os.geteuid()).pw_name
+
+
+def _postgres_program(name: str) -> Path:
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[-3]))
+    return found[-1] if found else _on_path(name)
+
+
+def _mariadb_program(name: str) -> Path:
+    there = Path("/usr/sbin", name)
+    return there if there.exists() else _on_path(name)
+
+
+def _on_path(name: str) -> Path:
+    found = shutil.which(name)
+    if found is None:
+        missing = f"{name} is not installed; `.ci/system-packages` installs it"
+        if os.environ.get("CI"):
+            raise AssertionError(missing)
+        pytest.skip(missing)
+    return Path(found)
+
+
+@contextmanager
+def running(server: DatabaseServer) -> Iterator[DatabaseServer]:
+    """*server*, started, and stopped in the end."""
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+@contextmanager
+def server_folder() -> Iterator[Path]:
+    """A folder that the user of a database server can enter, unlike pytest's own; gone afterwards."""
+    folder = Path(mkdtemp(prefix="menshen-test-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+QUICK_POSTGRES = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300")
+QUICK_MARIADB = ("--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync", "--skip-log-bin")
+"""For tests in which nothing crashes: what is to be on the disk is shown elsewhere."""
+
+
+def is_sqlite(url: str) -> bool:
+    return make_url(url).get_backend_name() == "sqlite"

@@ -1,0 +1,229 @@
+"""Those who migrate: processes that do so at the same moment or die in the middle, and what a database holds then."""
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+from sqlalchemy import Connection, create_engine, make_url
+
+from menshen.entrypoints.cli.main import main
+
+from .servers import QUICK_HASHES, clean_environment
+
+# One process that has loaded everything. Its children wait for one another, migrate, and say what they found.
+_PROGRAM = """
+import json, os, signal, sys
+from sqlalchemy import event
+from menshen.adapters.sql.database import open_database
+from menshen.adapters.sql.migrating import migrate
+
+def is_write(statement):
+    return statement.lstrip().startswith(("CREATE", "ALTER", "DROP", "INSERT", "UPDATE", "DELETE"))
+
+def work(url, dies_before, dies_after):
+    database = open_database(url, connections=1, is_patient=True)
+    done = 0
+
+    def before(connection, cursor, statement, parameters, context, executemany):
+        if is_write(statement) and done + 1 == dies_before:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def after(connection, cursor, statement, parameters, context, executemany):
+        nonlocal done
+        done += is_write(statement)
+        if is_write(statement) and done == dies_after:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    event.listen(database.engine, "before_cursor_execute", before)
+    event.listen(database.engine, "after_cursor_execute", after)
+    return {"has_migrated": migrate(database), "statements": done}
+
+def child(task, gate, output):
+    os.read(gate, 1)
+    try:
+        found = work(**task)
+    except BaseException as error:
+        found = {"error": repr(error)}
+    os.write(output, json.dumps(found).encode())
+    os._exit(0)
+
+for line in sys.stdin:
+    gate, opener = os.pipe()
+    children = []
+    for task in json.loads(line):
+        result, output = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(opener)
+            child(task, gate, output)
+        os.close(output)
+        children.append((pid, result))
+    os.close(opener)
+    os.close(gate)
+    told = []
+    for pid, result in children:
+        with open(result) as pipe:
+            text = pipe.read()
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        told.append({"code": code, **json.loads(text or "{}")})
+    print(json.dumps(told), flush=True)
+"""
+
+
+@frozen
+class Task:
+    """One process that migrates the database at *url*; it kills itself right before or after that writing statement."""
+
+    url: str
+    dies_before: int | None = None
+    dies_after: int | None = None
+
+
+@frozen
+class Done:
+    """How a process ended, and what it told where it lived to its end."""
+
+    code: int
+    has_migrated: bool | None = None
+    statements: int = 0
+    error: str | None = None
+
+
+@frozen
+class Migrators:
+    """Processes that migrate."""
+
+    _process: "subprocess.Popen[str]" = field()
+
+    def migrate(self, tasks: Sequence[Task]) -> list[Done]:
+        """All *tasks* at the same moment, each in a process of its own."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        members = [{"url": task.url, "dies_before": task.dies_before, "dies_after": task.dies_after} for task in tasks]
+        self._process.stdin.write(json.dumps(members) + "\n")
+        self._process.stdin.flush()
+        return [Done(**each) for each in json.loads(self._process.stdout.readline())]
+
+
+@contextmanager
+def migrators() -> Iterator[Migrators]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", _PROGRAM],
+        env=clean_environment({}),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield Migrators(process)
+    finally:
+        process.communicate(timeout=60)
+
+
+@frozen
+class Told:
+    """How a command ended and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+def told(url: str, folder: Path, *arguments: str, **settings: str) -> Told:
+    """One command on the database at *url*, in this process: starting another takes most of a second."""
+    out, err = io.StringIO(), io.StringIO()
+    environment = {
+        "MENSHEN_DATABASE_URL": url,
+        "MENSHEN_DATA_DIR": str(folder / "data"),
+        **QUICK_HASHES,
+        **{f"MENSHEN_{name}": value for name, value in settings.items()},
+    }
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main(arguments, environment)
+    return Told(code, out.getvalue(), err.getvalue())
+
+
+def by_hand(url: str, *scripts: str) -> None:
+    """Run SQL as an operator does: statement by statement, each committed."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for script in scripts:
+            for statement in script.split(";"):
+                if statement.strip():
+                    connection.exec_driver_sql(statement.replace("%", "%%"))
+    engine.dispose()
+
+
+def contents(url: str) -> dict[str, Any]:
+    """All that a database holds: tables, in the database's own words, and rows."""
+    if make_url(url).get_backend_name() == "sqlite" and not Path(str(make_url(url).database)).exists():
+        return {}
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        found = _CONTENTS[engine.dialect.name](connection)
+    engine.dispose()
+    return found
+
+
+def _sqlite(connection: Connection) -> dict[str, Any]:
+    # How the words are laid out is of no account.
+    return _with_rows(
+        connection,
+        {
+            row.name: " ".join((row.sql or "").split())
+            for row in connection.exec_driver_sql("SELECT name, sql FROM sqlite_master")
+        },
+    )
+
+
+def _mariadb(connection: Connection) -> dict[str, Any]:
+    names = connection.exec_driver_sql("SHOW TABLES").scalars().all()
+    tables = {name: connection.exec_driver_sql(f"SHOW CREATE TABLE `{name}`").one()[1] for name in names}
+    # The order in which indexes were made is of no account.
+    return _with_rows(
+        connection, {name: sorted(sql.replace(",\n", "\n").split("\n")) for name, sql in tables.items()}, names
+    )
+
+
+def _postgresql(connection: Connection) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, *column in connection.exec_driver_sql(
+        "SELECT table_schema || '.' || table_name, column_name, data_type, character_maximum_length, numeric_precision,"
+        " numeric_scale, datetime_precision, is_nullable, column_default FROM information_schema.columns"
+        " WHERE table_schema NOT IN ('pg_catalog', 'information_schema') ORDER BY 1, ordinal_position"
+    ):
+        found.setdefault(name, []).append(tuple(column))
+    tables = list(found)
+    found["indexes"] = (
+        connection.exec_driver_sql(
+            "SELECT indexdef FROM pg_indexes WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1"
+        )
+        .scalars()
+        .all()
+    )
+    found["constraints"] = sorted(
+        connection.exec_driver_sql(
+            "SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint"
+            " WHERE connamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)"
+        ).scalars()
+    )
+    return _with_rows(connection, found, tables)
+
+
+_CONTENTS = {"sqlite": _sqlite, "mysql": _mariadb, "mariadb": _mariadb, "postgresql": _postgresql}
+
+
+def _with_rows(connection: Connection, found: dict[str, Any], tables: Sequence[str] | None = None) -> dict[str, Any]:
+    if tables is None:
+        tables = [name for name, sql in found.items() if sql.upper().startswith("CREATE TABLE")]
+    rows = {
+        f"rows of {name}": [tuple(row) for row in connection.exec_driver_sql(f"SELECT * FROM {name}")]
+        for name in tables
+    }
+    return {**found, **rows}

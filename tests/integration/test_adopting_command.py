@@ -1,0 +1,193 @@
+"""How ``menshen adopt`` speaks with people and programs, and what it asks before it changes anything."""
+
+import csv
+import io
+import stat
+from contextlib import redirect_stderr, redirect_stdout
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
+
+import pytest
+
+from menshen.adapters.sql import adoption_taking
+from menshen.entrypoints.cli import adopting
+from menshen.entrypoints.cli.main import main
+
+from .servers import menshen, only_line
+from .tutorial_tables import LEFT, ZONE, Tutorial, adopt, menshen_told, nasty_rows, plain_rows, row
+
+
+@pytest.fixture
+def tutorial(tmp_path: Path) -> Tutorial:
+    made = Tutorial("sqlite", f"sqlite:///{tmp_path}/tutorial.sqlite3")
+    made.make()
+    return made
+
+
+class Terminal(io.StringIO):
+    """Somebody who types, or reads."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def answered(tutorial: Tutorial, answer: str) -> tuple[int, str, str]:
+    """The command on a terminal, where somebody answers."""
+    out, err = Terminal(), Terminal()
+    environment = {"MENSHEN_DATABASE_URL": tutorial.url, "MENSHEN_TIME_ZONE": ZONE}
+    with redirect_stdout(out), redirect_stderr(err), patch("sys.stdin", Terminal(answer)):
+        code = main(["adopt"], environment)
+    return code, out.getvalue(), err.getvalue()
+
+
+@pytest.mark.parametrize("answer", ["n\n", "\n", "", "maybe\n"])
+def test_nothing_changes_unless_somebody_agrees(tutorial: Tutorial, answer: str) -> None:
+    tutorial.insert(plain_rows(3))
+    before = tutorial.dump()
+    code, out, err = answered(tutorial, answer)
+    assert code == 1
+    assert "to_be_taken      3" in out
+    assert err.endswith("menshen: nothing was changed\n")
+    assert tutorial.dump() == before
+
+
+@pytest.mark.parametrize("answer", ["y\n", "YES\n"])
+def test_who_agrees_sees_the_report_and_how_it_goes_on(tutorial: Tutorial, answer: str) -> None:
+    tutorial.insert(plain_rows(3))
+    code, out, err = answered(tutorial, answer)
+    assert code == 0
+    assert "to_be_taken      3" in out
+    assert out.endswith("adopted: 3 rows were taken, 0 were left as they are\n")
+    assert "adopting [########################] 100%  3 of 3 rows" in err
+
+
+def test_nobody_is_asked_where_nobody_can_answer(tutorial: Tutorial) -> None:
+    code, out, err = menshen_told(tutorial, "adopt")
+    assert (code, out) == (2, "")
+    assert "--yes" in only_line(err)
+
+
+def test_without_a_terminal_a_line_now_and_then_tells_how_far_it_is(
+    tutorial: Tutorial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adoption_taking, "BATCH", 1)
+    seconds = count(0, 2)
+    monkeypatch.setattr(adopting, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
+    tutorial.insert(plain_rows(10))
+    _, _, err = menshen_told(tutorial, "adopt", "--yes")
+    lines = err.splitlines()
+    assert len(lines) == 6
+    assert lines[0] == "menshen: looking: 30%  3 of 10 rows  0/s  19 s left"
+    assert lines[3].startswith("menshen: adopting: 30%  3 of 10 rows")
+
+
+def test_a_dry_run_leaves_every_byte_of_the_file_alone(tutorial: Tutorial, tmp_path: Path) -> None:
+    tutorial.insert(plain_rows(100))
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    adopt(tutorial, "--dry-run")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    missing = Tutorial("sqlite", f"sqlite:///{tmp_path}/missing.sqlite3")
+    for arguments in (["--dry-run"], ["--yes"]):
+        code, _, err = menshen_told(missing, "adopt", *arguments)
+        assert code == 1
+        assert "missing.sqlite3" in only_line(err)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_without_tables_has_nothing_to_adopt() -> None:
+    code, _, err = menshen_told(Tutorial("memory", "memory://"), "adopt", "--yes")
+    assert code == 2
+    assert "no tables" in only_line(err)
+
+
+def test_a_url_that_cannot_be_meant_is_refused_before_anything_is_done(tutorial: Tutorial) -> None:
+    code, _, err = menshen_told(Tutorial("sqlite", f"{tutorial.url}?mode=ro"), "adopt", "--yes")
+    assert code == 2
+    assert "MENSHEN_DATABASE_URL" in only_line(err)
+
+
+def test_people_are_shown_the_beginning_of_a_long_list(tutorial: Tutorial) -> None:
+    tutorial.insert(row(number, f"\x1b[31mnone {number}") for number in range(1, 31))
+    code, out, _ = menshen_told(tutorial, "adopt", "--dry-run")
+    assert code == 0
+    assert out.count("phone_invalid") == 21
+    assert "... and 10 more; --list FILE or --json has them all" in out
+    # What stands in the table does not command the terminal.
+    assert "\x1b" not in out
+
+
+def test_what_cannot_log_in_is_marked(tutorial: Tutorial) -> None:
+    tutorial.insert([row(1, "13800138001", state="禁用"), row(2, "13800138002", password="plain")])
+    _, out, _ = menshen_told(tutorial, "adopt", "--dry-run")
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "禁用 1 unknown to us: it stays, and cannot log in" in lines
+    assert "正常 1" in lines
+    assert "unknown 1 cannot log in" in lines
+    assert "pbkdf2 1" in lines
+
+
+def test_the_whole_list_goes_into_a_file_of_its_maker_that_no_spreadsheet_runs(
+    tutorial: Tutorial, tmp_path: Path
+) -> None:
+    tutorial.insert(nasty_rows("sqlite"))
+    path = tmp_path / "left.csv"
+    adopt(tutorial, "--dry-run", "--list", str(path))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(each["id"]) for each in rows] == [each["id"] for each in LEFT]
+    phones = {int(each["id"]): each["phone"] for each in rows}
+    assert phones[19] == "'=cmd|' /C calc'!A0"
+    assert phones[6] == "'+8613800138002"
+    assert phones[7] == "12345"
+    assert rows[0] == {"id": "5", "phone": "13800138001", "why": "phone_taken", "holder": "1"}
+
+
+def test_a_list_is_never_written_over_another_file(tutorial: Tutorial, tmp_path: Path) -> None:
+    tutorial.insert(plain_rows(1))
+    path = tmp_path / "there.csv"
+    path.write_text("mine")
+    before = tutorial.dump()
+    code, _, err = menshen_told(tutorial, "adopt", "--yes", "--list", str(path))
+    assert code == 1
+    assert "there.csv" in only_line(err)
+    assert path.read_text() == "mine"
+    assert tutorial.dump() == before
+
+
+def test_a_zone_that_is_none_is_wrong_usage(tutorial: Tutorial) -> None:
+    code, _, err = menshen_told(tutorial, "adopt", "--yes", "--time-zone", "Mars/Olympus")
+    assert code == 2
+    assert "--time-zone" in only_line(err)
+
+
+def times(tutorial: Tutorial) -> list[str]:
+    return [time for (time,) in tutorial.execute("SELECT registration_time FROM x_user ORDER BY id")]
+
+
+def test_the_zone_of_the_command_goes_before_that_of_the_service(tutorial: Tutorial) -> None:
+    tutorial.insert([row(1, "13800138001")])
+    assert adopt(tutorial, "--yes", "--time-zone", "Europe/Berlin")["time_zone"] == "Europe/Berlin"
+    assert times(tutorial) == ["2021-03-04 04:06:07.000000"]
+
+
+def test_without_any_zone_the_times_are_the_machines(
+    tutorial: Tutorial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # New York changed its clocks on 14 March 2021.
+    tutorial.insert([row(1, "13800138001"), row(2, "13800138002", registration_time="2021-03-20 05:06:07")])
+    monkeypatch.setenv("TZ", "America/New_York")
+    done = menshen("adopt", "--yes", folder=tmp_path, DATABASE_URL=tutorial.url)
+    assert done.returncode == 0, done.stderr
+    assert "time_zone        the machine's" in done.stdout
+    assert times(tutorial) == ["2021-03-04 10:06:07.000000", "2021-03-20 09:06:07.000000"]
+
+
+def test_an_empty_table_is_adopted_too(tutorial: Tutorial) -> None:
+    assert adopt(tutorial, "--yes")["taken"] == 0
+    assert menshen_told(tutorial, "migrate", "--check")[0] == 0

@@ -1,0 +1,188 @@
+"""An adoption that is killed goes on where it was, and of two at once each row is taken by one."""
+
+import os
+import signal
+import subprocess
+import sys
+from itertools import count
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import Engine, event
+
+from menshen.adapters.sql import adoption, adoption_taking
+from menshen.adapters.sql.adoption import Adoption
+
+from .racers import at_once
+from .servers import clean_environment
+from .tutorial_tables import PRODUCTS, THEIRS, ZONE, Tutorial, adopt, menshen_told, nasty_rows, new_tutorial, plain_rows
+
+_WRITING = ("ALTER", "CREATE", "UPDATE", "INSERT", "SELECT SETVAL", "DROP", "DELETE")
+
+_SECONDS = 60
+"""How long one run may take, however busy the machine is."""
+
+
+def everything(tutorial: Tutorial) -> list[tuple[Any, ...]]:
+    """What the rows have come to, to the last digit."""
+    return tutorial.execute(
+        "SELECT id, is_account, canonical_phone, phone, user_name, password, state, token, account_balance,"
+        " CASE WHEN is_account THEN registration_time END FROM x_user ORDER BY id"
+    )
+
+
+def killed_after(tutorial: Tutorial, statements: int) -> bool:
+    """Adopt in a process that is killed after so many statements that write; False where it had fewer to do."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(_SECONDS)
+        left = count(statements - 1, -1)
+
+        def kill(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+            if statement.lstrip().upper().startswith(_WRITING) and next(left) == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        event.listen(Engine, "after_cursor_execute", kill)
+        code = 1
+        try:
+            Adoption.open(tutorial.url, ZoneInfo(ZONE)).carry_out(lambda done, total: None)
+            code = 0
+        finally:
+            os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert code in {0, -signal.SIGKILL}
+    return code != 0
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_a_run_that_is_killed_again_and_again_ends_as_one_that_never_was(
+    product: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adoption_taking, "BATCH", 5)
+    (tmp_path / "other").mkdir()
+    tutorial = new_tutorial(product, tmp_path, request)
+    undisturbed = new_tutorial(product, tmp_path / "other", request)
+    rows = nasty_rows(product)
+    for each in (tutorial, undisturbed):
+        each.make()
+        each.insert(rows)
+        each.execute(*THEIRS)
+    outcome = adopt(undisturbed, "--yes")
+
+    kills = 0
+    # Where a change of the schema cannot be undone, each run goes on from the one before. Elsewhere a run has to get
+    # further than the one before, or it ends in the same transaction.
+    for statements in count(2, 0 if product == "mariadb" else 1):
+        if not killed_after(tutorial, statements):
+            break
+        kills += 1
+        assert kills < 100
+        # Until every row has been looked at, no other command takes the database for its own.
+        code, _, err = menshen_told(tutorial, "migrate", "--check")
+        if code == 2:
+            assert "menshen adopt" in err
+        else:
+            accounts = tutorial.execute("SELECT count(*) FROM x_user WHERE is_account")
+            assert accounts == [(outcome["taken"],)]
+
+    assert kills >= 8
+    assert everything(tutorial) == everything(undisturbed)
+    assert tutorial.rows() == undisturbed.rows()
+    assert menshen_told(tutorial, "migrate", "--check")[0] == 0
+    assert adopt(tutorial, "--yes")["to_be_taken"] == 0
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_two_adoptions_at_once_take_each_row_once(
+    product: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adoption_taking, "BATCH", 50)
+    tutorial = new_tutorial(product, tmp_path, request)
+    tutorial.make()
+    tutorial.insert(plain_rows(1000))
+
+    def run(_number: int) -> int:
+        adoption = Adoption.open(tutorial.url, ZoneInfo(ZONE))
+        try:
+            return adoption.carry_out(lambda done, total: None).taken
+        finally:
+            adoption.close()
+
+    taken = at_once(2, run)
+
+    assert sum(taken) == 1000
+    found = tutorial.execute("SELECT id, canonical_phone, registration_time FROM x_user WHERE is_account ORDER BY id")
+    # Wall-clock minutes since 2015 in a zone eight hours ahead.
+    assert [(user_id, digits, str(time)[:16]) for user_id, digits, time in found] == [
+        (
+            user_id,
+            f"139{user_id:08}",
+            f"201{4 + (user_id >= 480)}-{'01-01' if user_id >= 480 else '12-31'} {_clock(user_id)}",
+        )
+        for user_id in range(1, 1001)
+    ]
+    assert menshen_told(tutorial, "migrate", "--check")[0] == 0
+
+
+def _clock(minutes: int) -> str:
+    hours, minute = divmod(16 * 60 + minutes, 60)
+    return f"{hours % 24:02}:{minute:02}"
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_a_table_that_somebody_keeps_locked_is_not_waited_for_for_ever(
+    product: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adoption, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(adoption, "LOCK_SECONDS", 1.0)
+    tutorial = new_tutorial(product, tmp_path, request)
+    tutorial.make()
+    tutorial.insert(plain_rows(3))
+    before = tutorial.dump()
+    with tutorial.connected() as theirs:
+        theirs.exec_driver_sql("UPDATE x_user SET user_name = 'new' WHERE id = 1")
+        code, _, err = menshen_told(tutorial, "adopt", "--yes")
+        assert code == 1
+        assert "something else keeps x_user from being changed" in err
+        theirs.rollback()
+    assert tutorial.dump() == before
+    assert adopt(tutorial, "--yes")["taken"] == 3
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    peaks = []
+    for number in (10_000, 50_000):
+        tutorial = Tutorial("sqlite", f"sqlite:///{tmp_path}/{number}.sqlite3")
+        tutorial.make()
+        tutorial.insert(plain_rows(number))
+        # Half of them are left, and listed.
+        tutorial.execute("UPDATE x_user SET phone = 'none ' || id WHERE id % 2")
+        peaks.append(_peak_of_adopting(tutorial))
+    small, large = peaks
+    assert large < 1.3 * small
+
+
+_MEASURED = """
+import sys
+from pathlib import Path
+from menshen.entrypoints.cli.main import main
+assert main(["adopt", "--yes", "--json"]) == 0
+[peak] = [line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
+print(peak, file=sys.stderr)
+"""
+
+
+def _peak_of_adopting(tutorial: Tutorial) -> int:
+    """KiB of memory that the command has at the most."""
+    done = subprocess.run(
+        [sys.executable, "-c", _MEASURED],
+        env=clean_environment({"MENSHEN_DATABASE_URL": tutorial.url, "MENSHEN_TIME_ZONE": ZONE}),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=4 * _SECONDS,
+    )
+    return int(done.stderr.splitlines()[-1])
