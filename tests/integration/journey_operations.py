@@ -1,0 +1,148 @@
+"""The steps of journeys that operators take, and what happens by itself."""
+
+from datetime import timedelta
+
+from attrs import frozen
+
+from menshen.domain.device_policy import DevicePolicy
+from menshen.domain.ports import UserFilter
+from menshen.domain.sessions import SessionId
+from menshen.domain.users import Phone, Standing, UserId
+
+from .journey_steps import AS_IT_IS, OPERATOR, SPELLINGS
+from .journeys import House
+
+
+@frozen
+class CloseByOperator:
+    user: int | None
+
+    def take(self, house: House) -> object:
+        return house.service.close_account.close(house.user(self.user), actor=OPERATOR)
+
+
+@frozen
+class Freeze:
+    user: int | None
+    reason: str
+    lasts: timedelta | None
+
+    def take(self, house: House) -> object:
+        until = None if self.lasts is None else house.clock.now() + self.lasts
+        return house.service.operate.freeze(house.user(self.user), reason=self.reason, until=until, actor=OPERATOR)
+
+
+@frozen
+class Unfreeze:
+    user: int | None
+
+    def take(self, house: House) -> object:
+        return house.service.operate.unfreeze(house.user(self.user), actor=OPERATOR)
+
+
+@frozen
+class SetFee:
+    user: int | None
+    percentage: int
+
+    def take(self, house: House) -> object:
+        return house.service.operate.set_fee(house.user(self.user), percentage=self.percentage, actor=OPERATOR)
+
+
+@frozen
+class SetPolicy:
+    user: int | None
+    policy: DevicePolicy | None
+
+    def take(self, house: House) -> object:
+        return house.service.operate.set_policy(house.user(self.user), policy=self.policy, actor=OPERATOR)
+
+
+@frozen
+class SetAdmin:
+    user: int | None
+    is_admin: bool
+
+    def take(self, house: House) -> object:
+        return house.service.operate.set_admin(house.user(self.user), is_admin=self.is_admin, actor=OPERATOR)
+
+
+@frozen
+class Kick:
+    user: int | None
+    session: int | None = None
+    spelling: str = AS_IT_IS
+
+    def take(self, house: House) -> object:
+        named = None
+        if self.session is not None:
+            named = SessionId(SPELLINGS[self.spelling](house.session(self.session).session.id))
+        return house.service.operate.kick(house.user(self.user), session_id=named, actor=OPERATOR)
+
+
+@frozen
+class FindUser:
+    identifier: str
+
+    def take(self, house: House) -> object:
+        return house.service.find_user(self.identifier)
+
+
+@frozen
+class FindUsers:
+    user: int | None = None
+    phone: str | None = None
+    name_prefix: str | None = None
+    standing: Standing | None = None
+    after: int | None = None
+    limit: int = 100
+
+    def take(self, house: House) -> object:
+        wanted = UserFilter(
+            user_id=None if self.user is None else house.user(self.user),
+            phone=None if self.phone is None else Phone.parse(self.phone),
+            name_prefix=self.name_prefix,
+            standing=self.standing,
+        )
+        after = UserId(0) if self.after is None else house.user(self.after)
+        return house.service.find_users(wanted, after=after, limit=self.limit)
+
+
+@frozen
+class SessionsOf:
+    user: int | None
+
+    def take(self, house: House) -> object:
+        return house.service.sessions_of(house.user(self.user))
+
+
+@frozen
+class ReadAudit:
+    subject: int | None = None
+    before: int | None = None
+    limit: int = 100
+
+    def take(self, house: House) -> object:
+        log = house.log()
+        return house.service.read_audit(
+            subject=None if self.subject is None else house.user(self.subject),
+            before=None if self.before is None or not log else log[self.before % len(log)].id,
+            limit=self.limit,
+        )
+
+
+@frozen
+class Prune:
+    def take(self, house: House) -> object:
+        return house.service.prune()
+
+
+@frozen
+class Move:
+    """Time goes on, or the clock is put back."""
+
+    by: timedelta
+
+    def take(self, house: House) -> object:
+        house.clock.move(self.by)
+        return None
