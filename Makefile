@@ -1,10 +1,17 @@
 # `make serve` and `make test` set up all they need; the rest is for those who change the code.
-.PHONY: help serve test unit lint format pins docs benchmarks clean
+.PHONY: help serve test unit faults lint format pins docs benchmarks clean
+
+# Races, and others that take their time and cover nothing that the rest does not: without what counts the lines.
+UNCOUNTED := $(wildcard tests/integration/test_*races.py) $(patsubst %,tests/integration/test_%.py,serve query_plans \
+	differential own_store adopting_interrupted lost_connections limits migrating)
+# How long answers take is measured where nothing else runs.
+ALONE := tests/integration/test_timing.py
 
 help:
 	@echo "make serve       run the server on 127.0.0.1:8000, accounts in ./menshen-data"
 	@echo "make test        all tests, with the coverage they must reach"
-	@echo "make unit        the unit tests alone, in seconds"
+	@echo "make unit        the unit tests alone"
+	@echo "make faults      kill, starve and cut off the servers for as long as the plan has it; an hour"
 	@echo "make lint        ruff, mypy --strict, the import rules"
 	@echo "make format      let ruff put the code in form"
 	@echo "make benchmarks  the figures, as ratios"
@@ -17,15 +24,21 @@ serve: .venv/serve
 test: .venv/dev
 	@.ci/system-packages
 	@rm -f .coverage .coverage.*
-	.venv/bin/coverage run -m pytest --ignore=tests/integration/test_races.py
-	@# Thousands of logins at once, with nothing that slows them down.
-	.venv/bin/pytest tests/integration/test_races.py
+	@# Most of them wait for a server half the time, so three run at a time.
+	.venv/bin/coverage run -m pytest -n 3 --dist loadfile $(foreach file,$(UNCOUNTED) $(ALONE),--ignore=$(file))
+	.venv/bin/pytest -n 3 --dist loadscope $(UNCOUNTED)
+	.venv/bin/pytest $(ALONE)
+	.venv/bin/python -m tests.faults
 	@.venv/bin/coverage combine -q
 	@.venv/bin/coverage report --include='domain/*' --fail-under=100
 	@.venv/bin/coverage report --fail-under=95
 
 unit: .venv/dev
-	.venv/bin/pytest -q tests/unit
+	.venv/bin/pytest -q -n 2 --dist loadfile tests/unit
+
+faults: .venv/dev
+	@.ci/system-packages
+	.venv/bin/python -m tests.faults --long
 
 lint: .venv/dev
 	.venv/bin/ruff format --check .
@@ -46,6 +59,8 @@ benchmarks: .venv/dev
 	.venv/bin/python benchmarks/guard.py
 	.venv/bin/python benchmarks/login.py
 	.venv/bin/python benchmarks/admission.py
+	.venv/bin/python benchmarks/growth.py
+	.venv/bin/python benchmarks/adoption.py
 
 docs: .venv/dev
 	.venv/bin/menshen settings --markdown > docs/settings.md

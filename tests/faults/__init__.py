@@ -1,0 +1,1 @@
+"""Faults, as programs: ``python -m tests.faults`` runs all of them, ``python -m tests.faults.NAME`` one."""

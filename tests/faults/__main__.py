@@ -1,0 +1,120 @@
+"""Run all the programs of this folder, each on each of its stores, several at a time; 1 where a criterion is broken.
+
+``--long`` has the faults last as long as the fault plan says, for a night.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
+
+from attrs import define, field, frozen
+
+from .scenes import SERVERS, SQLITE, STORES
+
+_SECONDS = 400.0
+_LONG_SECONDS = 3600.0
+"""How long a program may take on one store."""
+
+_END_SECONDS = 30.0
+"""How long one that is ended may take to end what it has started."""
+
+
+@frozen
+class Job:
+    """A program on one of its stores."""
+
+    module: str
+    store: str
+
+
+def _jobs(programs: dict[str, Iterable[str]]) -> list[Job]:
+    return [Job(module, store) for module, stores in programs.items() for store in stores]
+
+
+# These mostly wait: all of them at once, beside the others.
+_WAITING = _jobs({"f06_silent": SERVERS, "f07_stopped": SERVERS})
+
+# These keep the processors busy: as many at once as there are. The longest come first.
+_BUSY = _jobs(
+    {
+        "f01_database_killed": SERVERS,
+        "f01_service_killed": STORES,
+        "f05_one_phone": STORES,
+        "f27_repeated": STORES,
+        "f04_weak_settings": STORES,
+        "f16_full_disk": (SQLITE, "postgresql"),
+        "f17_failing_disk": (SQLITE,),
+        "f02_synced": (SQLITE,),
+    }
+)
+
+
+@define(eq=False)
+class Runner:
+    """Runs jobs in processes of their own, and prints what each has to say once it is over."""
+
+    is_long: bool
+    _running: set["subprocess.Popen[str]"] = field(factory=set, init=False)
+    _is_ended: bool = field(default=False, init=False)
+
+    def run(self, job: Job) -> bool:
+        """Whether all criteria held."""
+        if self._is_ended:
+            return False
+        command = [sys.executable, "-m", f"{__package__}.{job.module}", "--store", job.store]
+        with subprocess.Popen(
+            [*command, *(["--long"] if self.is_long else [])],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            self._running.add(process)
+            try:
+                said = process.communicate(timeout=_LONG_SECONDS if self.is_long else _SECONDS)[0]
+            except subprocess.TimeoutExpired:
+                process.terminate()
+                said = _rest(process) + f"{job.module} {job.store}: BROKEN: it does not come to its end\n"
+            self._running.discard(process)
+        if process.returncode != 0 and "BROKEN" not in said:
+            said += f"{job.module} {job.store}: BROKEN: exit code {process.returncode}\n"
+        print(said, end="", flush=True)
+        return process.returncode == 0
+
+    def end(self, _number: int, _frame: FrameType | None) -> None:
+        """Have all that runs come to its end."""
+        self._is_ended = True
+        for process in list(self._running):
+            process.terminate()
+        sys.exit(1)
+
+
+def _rest(process: "subprocess.Popen[str]") -> str:
+    try:
+        return process.communicate(timeout=_END_SECONDS)[0]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.communicate()[0]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog=f"python -m {__package__}", description=__doc__)
+    parser.add_argument("--long", action="store_true", help="as long as the fault plan has it")
+    runner = Runner(parser.parse_args().long)
+    signal.signal(signal.SIGTERM, runner.end)
+    begin = time.monotonic()
+    with ThreadPoolExecutor(len(_WAITING)) as waiting, ThreadPoolExecutor(os.cpu_count()) as busy:
+        under_way = (waiting.map(runner.run, _WAITING), busy.map(runner.run, _BUSY))
+        done = [held for each in under_way for held in each]
+    broken = done.count(False)
+    print(f"faults: {len(done)} trials, {broken} broken, {time.monotonic() - begin:.0f} s", flush=True)
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

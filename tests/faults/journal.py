@@ -1,0 +1,91 @@
+"""What was asked of a service, and what came of it, in a log that only grows."""
+
+import json
+import os
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from threading import Lock
+from typing import IO
+
+from attrs import asdict, define, field, frozen
+
+
+class Kind(StrEnum):
+    """What was asked."""
+
+    REGISTER = "register"
+    LOG_IN = "log in"
+    LOG_OUT = "log out"
+    AUTHENTICATE = "authenticate"
+    GUESS = "guess"
+    """A login with a wrong password: to be refused, whatever happens."""
+    REUSE = "reuse"
+    """A token whose logout was acknowledged: to be refused, whatever happens."""
+
+
+class Outcome(StrEnum):
+    """What the caller knows afterwards."""
+
+    OK = "ok"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+    """No answer, or a 503: it may have happened, or not."""
+
+
+@frozen
+class Operation:
+    """One request; times are those of a clock that only goes forward."""
+
+    kind: Kind
+    phone: str
+    begin: float
+    end: float
+    outcome: Outcome
+    status: int = 0
+    """Zero where no answer came."""
+    reason: str | None = None
+    token: str | None = None
+    """The token that it gave, or the one that it showed."""
+    flaw: str | None = None
+    """What is wrong with the answer, whatever it says."""
+
+    @property
+    def seconds(self) -> float:
+        return self.end - self.begin
+
+
+@define(eq=False)
+class Journal:
+    """A line for each operation, handed to the system before the next step is taken."""
+
+    path: Path
+    _file: IO[str] = field(init=False)
+    _lock: Lock = field(factory=Lock, init=False)
+    _acknowledged: int = field(default=0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._file = self.path.open("a")
+
+    @property
+    def acknowledged(self) -> int:
+        """How many registrations were."""
+        return self._acknowledged
+
+    def close(self) -> None:
+        self._file.close()
+
+    def append(self, operation: Operation) -> None:
+        line = json.dumps(asdict(operation))
+        with self._lock:
+            self._file.write(line + os.linesep)
+            self._file.flush()
+            self._acknowledged += operation.kind is Kind.REGISTER and operation.outcome is Outcome.OK
+
+    def operations(self) -> Sequence[Operation]:
+        """All of them, as they were written down."""
+        found = []
+        for line in self.path.read_text().splitlines():
+            fields = json.loads(line)
+            found.append(Operation(**{**fields, "kind": Kind(fields["kind"]), "outcome": Outcome(fields["outcome"])}))
+        return found
