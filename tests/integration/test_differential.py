@@ -1,6 +1,6 @@
 """One behaviour on every store: each journey, replayed on each of them, is answered the same, step by step.
 
-The journeys of a usual run are always the same. ``MENSHEN_JOURNEYS=5000`` makes as many others, anew each time.
+The journeys of a usual run are nearly always the same. ``MENSHEN_JOURNEYS=5000`` makes as many others, anew each time.
 """
 
 import os
@@ -12,7 +12,7 @@ from datetime import datetime
 
 import pytest
 from attrs import evolve
-from hypothesis import HealthCheck, find, given, settings
+from hypothesis import HealthCheck, find, given, seed, settings
 from sqlalchemy import create_engine
 
 from menshen.adapters.memory.audit import MemoryAuditLog
@@ -33,6 +33,9 @@ from .racers import file_in_memory
 from .stores import emptied, opened
 
 USUAL_JOURNEYS = 50
+MOST_BATCHES = 6
+"""How many times so many, until they come to all that is expected."""
+
 RANDOM_JOURNEYS = int(os.environ.get("MENSHEN_JOURNEYS", "0"))
 
 REFUSALS = [
@@ -110,8 +113,6 @@ class TestEveryStore:
         met: Counter[str] = Counter()
         with ThreadPoolExecutor(len(stores)) as pool:
 
-            @settings(_QUIET, max_examples=RANDOM_JOURNEYS or USUAL_JOURNEYS, derandomize=not RANDOM_JOURNEYS)
-            @given(journeys())
             def go(journey: Journey) -> None:
                 replayed = pool.map(lambda fresh: replay(journey, fresh()), stores.values())
                 first, *others = zip(stores, replayed, strict=True)
@@ -120,7 +121,12 @@ class TestEveryStore:
                     found = first_difference(journey, first[1], other[1])
                     assert found is None, f"{first[0]} against {other[0]}: {found}"
 
-            go()
+            if RANDOM_JOURNEYS:
+                settings(_QUIET, max_examples=RANDOM_JOURNEYS, derandomize=False)(given(journeys())(go))()
+            # What hypothesis makes of a seed depends on which modules are loaded, so the first batch may lack something.
+            for number in range(0 if RANDOM_JOURNEYS else MOST_BATCHES):
+                if EXPECTED - met.keys():
+                    seed(number)(settings(_QUIET, max_examples=USUAL_JOURNEYS)(given(journeys())(go)))()
         missed = EXPECTED - met.keys()
         assert not missed, f"the journeys do not come to {missed} any more"
 
