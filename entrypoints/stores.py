@@ -114,8 +114,7 @@ class Migrations:
 @contextmanager
 def open_migrations(settings: Settings) -> Iterator[Migrations]:
     """The migrations of the database that the settings name. Raises SettingInvalid."""
-    if settings.database_url == MEMORY_URL or _scheme(settings) not in _SQL_SCHEMES:
-        raise SettingInvalid(f"{PREFIX}DATABASE_URL: this store has no tables to migrate")
+    _check_has_tables(settings, "migrate")
     database = _open_sql(settings, is_patient=True)
     try:
         yield Migrations(settings, database)
@@ -129,8 +128,7 @@ def open_adoption(settings: Settings, zone: tzinfo | None) -> Iterator[adoption.
 
     Raises SettingInvalid, OSError.
     """
-    if settings.database_url == MEMORY_URL or _scheme(settings) not in _SQL_SCHEMES:
-        raise SettingInvalid(f"{PREFIX}DATABASE_URL: this store has no tables to adopt")
+    _check_has_tables(settings, "adopt")
     try:
         opened = adoption.Adoption.open(database_url(settings), zone)
     except (ValueError, DriverMissing) as error:
@@ -161,6 +159,12 @@ def _ours() -> Iterator[None]:
         raise _invalid(error) from None
 
 
+def _check_has_tables(settings: Settings, to: str) -> None:
+    """Raises SettingInvalid where the store is no database that we reach by SQL."""
+    if _scheme(settings) not in _SQL_SCHEMES:
+        raise SettingInvalid(f"{PREFIX}DATABASE_URL: this store has no tables to {to}")
+
+
 def _open_sql(settings: Settings, *, is_patient: bool = False) -> Database:
     """The database that the settings name, as it is. Raises SettingInvalid."""
     # An embedded database: more than there are threads that serve, as the event loop, the last-seen times and the
@@ -188,7 +192,7 @@ def _offered(scheme: str, settings: Settings) -> Store:
     """A store that another package offers. Raises SettingInvalid."""
     offers = entry_points(group=GROUP)
     if scheme not in offers.names:
-        known = ", ".join(sorted({"memory", "sqlite", "postgresql", "mysql", "mariadb", *offers.names}))
+        known = ", ".join(sorted({"memory", *_SQL_SCHEMES, *offers.names}))
         raise SettingInvalid(f"{PREFIX}DATABASE_URL: it must begin with one of {known}, and ://")
     try:
         opener: StoreOpener = offers[scheme].load()

@@ -74,28 +74,27 @@ class IsolationContract:
         expected = [evolve(user, phone=wanted) if won else user for user, won in zip(users, changed, strict=True)]
         assert store.users.find(UserFilter(), after=FIRST, limit=100, now=LATER) == expected
 
-    def test_an_end_is_final_whatever_happens_at_the_same_time(self, store: Store) -> None:
-        user = store.users.add(new_user())
+    @pytest.mark.parametrize("_round", range(5))
+    def test_an_end_is_final_whatever_happens_at_the_same_time(self, store: Store, _round: int) -> None:
+        session = new_session(store.users.add(new_user()).id)
+        store.sessions.add(session)
         end = SessionEnd(START, EndReason.KICKED)
         new = refreshing(b"\x01" * 32, 1)
         later = START + timedelta(minutes=1)
-        for _ in range(5):
-            session = new_session(user.id)
-            store.sessions.add(session)
-            steps: list[Callable[[], object]] = [
-                lambda: store.sessions.see([(session.id, later)], later),  # noqa: B023 - called in this round
-                lambda: store.sessions.end([session.id], end),  # noqa: B023
-                lambda: store.sessions.rotate(session.id, old=session.refreshing.digest, new=new),  # noqa: B023
-                lambda: store.work.transact(lambda tx: tx.sessions.end([session.id], end)),  # noqa: B023
-            ]
-            _, first, _, second = at_once(lambda step: step(), steps)
-            assert {first, second} == {0, 1}
-            found = store.sessions.by_id(session.id)
-            assert found is not None
-            assert found.end == end
-            assert found.last_seen_at in {START, later}
-            assert found.refreshing in (session.refreshing, new)
-            assert not store.sessions.rotate(session.id, old=found.refreshing.digest, new=refreshing(b"\x02" * 32, 2))
+        steps: list[Callable[[], object]] = [
+            lambda: store.sessions.see([(session.id, later)], later),
+            lambda: store.sessions.end([session.id], end),
+            lambda: store.sessions.rotate(session.id, old=session.refreshing.digest, new=new),
+            lambda: store.work.transact(lambda tx: tx.sessions.end([session.id], end)),
+        ]
+        _, first, _, second = at_once(lambda step: step(), steps)
+        assert {first, second} == {0, 1}
+        found = store.sessions.by_id(session.id)
+        assert found is not None
+        assert found.end == end
+        assert found.last_seen_at in {START, later}
+        assert found.refreshing in (session.refreshing, new)
+        assert not store.sessions.rotate(session.id, old=found.refreshing.digest, new=refreshing(b"\x02" * 32, 2))
 
     def test_what_is_pruned_by_many_at_once_is_counted_once(self, store: Store) -> None:
         user = store.users.add(new_user())

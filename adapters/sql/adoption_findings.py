@@ -1,5 +1,6 @@
 """What is found out about a table, however many rows it has, in a small and constant amount of memory."""
 
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -68,9 +69,10 @@ class AdoptionFindings:
 
     def holders(self, digits: Collection[str]) -> dict[str, int]:
         """Who would have these numbers."""
-        marks = ",".join("?" * len(digits))
-        # The question marks are all that is put together here.
-        found = self._file.execute(f"SELECT phone, id FROM held WHERE phone IN ({marks})", list(map(int, digits)))  # noqa: S608
+        asked = json.dumps([int(each) for each in digits])
+        found = self._file.execute(
+            "SELECT phone, id FROM held WHERE phone IN (SELECT value FROM json_each(?))", [asked]
+        )
         return {str(phone): user_id for phone, user_id in found}
 
     @property

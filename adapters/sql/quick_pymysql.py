@@ -23,6 +23,7 @@ class QuickConnection(Connection):
             raise OperationalError(str(error)) from None
 
     def _create_ssl_ctx(self, sslp: Any) -> ssl.SSLContext:
+        # Its stubs do not know of it.
         found: ssl.SSLContext = super()._create_ssl_ctx(sslp) if sslp else _unverified()  # type: ignore[misc]
         return found
 
