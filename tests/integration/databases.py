@@ -190,6 +190,11 @@ class MariaDbServer:
     def url(self) -> URL:
         return URL.create("mysql+pymysql", "menshen", "menshen", host="127.0.0.1", port=self.port, database="test")
 
+    @property
+    def _temporary(self) -> Path:
+        # Of its own: whichever MariaDB starts removes the temporary tables that it finds, another's too.
+        return self.folder / "temporary"
+
     def start(self) -> None:
         if not (self.folder / "data").exists():
             self._make()
@@ -199,6 +204,7 @@ class MariaDbServer:
                 *("--no-defaults", f"--datadir={self.folder / 'data'}", f"--port={self.port}"),
                 *("--bind-address=127.0.0.1", f"--socket={self.folder / 'socket'}", f"--user={_me()}"),
                 *("--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M", "--max-connections=300"),
+                f"--tmpdir={self._temporary}",
                 *(f"--init-file={self.folder / 'init.sql'}", "--skip-name-resolve"),
                 *self.settings,
             ],
@@ -210,7 +216,7 @@ class MariaDbServer:
         engine.dispose()
 
     def _make(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._temporary.mkdir(parents=True)
         (self.folder / "init.sql").write_text(
             "CREATE DATABASE IF NOT EXISTS test CHARACTER SET utf8mb4;\n"
             "CREATE USER IF NOT EXISTS menshen@'127.0.0.1' IDENTIFIED BY 'menshen';\n"
@@ -221,6 +227,7 @@ class MariaDbServer:
                 str(_mariadb_program("mariadb-install-db")),
                 *("--no-defaults", f"--datadir={self.folder / 'data'}", f"--user={_me()}"),
                 *("--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=32M"),
+                f"--tmpdir={self._temporary}",
             ],
             self.folder,
         )
