@@ -193,7 +193,7 @@ def run(front: Callable[[], Front], *, host: str, port: int, workers: int) -> No
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     multiprocessing.set_start_method("fork", force=True)
     _hold_stop_signals_in_new_workers()
-    Granian(
+    server = Granian(
         "menshen",
         address=host,
         port=port,
@@ -207,7 +207,13 @@ def run(front: Callable[[], Front], *, host: str, port: int, workers: int) -> No
         workers_kill_timeout=DRAIN_SECONDS,
         log_enabled=False,
         respawn_failed_workers=True,
-    ).serve(target_loader=cast(Callable[..., Any], front), wrap_loader=False)
+    )
+    try:
+        server.serve(target_loader=cast(Callable[..., Any], front), wrap_loader=False)
+    except SystemExit:
+        # Where the whole group was told to stop, a worker may have ended before this process had time to ask it to.
+        if not server.interrupt_signal:
+            raise
 
 
 _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}

@@ -253,6 +253,18 @@ class TestSigterm:
             finally:
                 server.kill()
 
+    def test_workers_that_hear_of_it_before_the_main_process_are_no_failure(self, folder: Path) -> None:
+        with serving(folder, WORKERS="2") as server:
+            workers = server.workers
+            os.kill(server.pid, signal.SIGSTOP)
+            os.killpg(server.pid, signal.SIGTERM)
+            end = time.monotonic() + 10
+            while any(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z" for pid in workers):
+                assert time.monotonic() < end
+                time.sleep(0.01)
+            os.kill(server.pid, signal.SIGCONT)
+            assert server.wait() == 0, server.log
+
     def test_interrupting_it_at_the_terminal_is_as_good(self, folder: Path) -> None:
         with serving(folder) as server:
             os.killpg(server.pid, signal.SIGINT)
