@@ -11,17 +11,19 @@ import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from enum import StrEnum
 from types import FrameType
 
 from attrs import define, field, frozen
 
+from .program import LEFT_OUT
 from .scenes import SERVERS, SQLITE, STORES
 
 _SECONDS = 400.0
 _LONG_SECONDS = 3600.0
 """How long a program may take on one store."""
 
-_END_SECONDS = 30.0
+_END_SECONDS = 120.0
 """How long one that is ended may take to end what it has started."""
 
 
@@ -55,6 +57,14 @@ _BUSY = _jobs(
 )
 
 
+class Verdict(StrEnum):
+    """What came of a job."""
+
+    HELD = "held"
+    LEFT_OUT = "left out"
+    BROKEN = "broken"
+
+
 @define(eq=False)
 class Runner:
     """Runs jobs in processes of their own, and prints what each has to say once it is over."""
@@ -63,10 +73,9 @@ class Runner:
     _running: set["subprocess.Popen[str]"] = field(factory=set, init=False)
     _is_ended: bool = field(default=False, init=False)
 
-    def run(self, job: Job) -> bool:
-        """Whether all criteria held."""
+    def run(self, job: Job) -> Verdict:
         if self._is_ended:
-            return False
+            return Verdict.BROKEN
         command = [sys.executable, "-m", f"{__package__}.{job.module}", "--store", job.store]
         with subprocess.Popen(
             [*command, *(["--long"] if self.is_long else [])],
@@ -84,7 +93,9 @@ class Runner:
         if process.returncode != 0 and "BROKEN" not in said:
             said += f"{job.module} {job.store}: BROKEN: exit code {process.returncode}\n"
         print(said, end="", flush=True)
-        return process.returncode == 0
+        if process.returncode != 0:
+            return Verdict.BROKEN
+        return Verdict.LEFT_OUT if LEFT_OUT in said else Verdict.HELD
 
     def end(self, _number: int, _frame: FrameType | None) -> None:
         """Have all that runs come to its end."""
@@ -110,10 +121,10 @@ def main() -> int:
     begin = time.monotonic()
     with ThreadPoolExecutor(len(_WAITING)) as waiting, ThreadPoolExecutor(os.cpu_count()) as busy:
         under_way = (waiting.map(runner.run, _WAITING), busy.map(runner.run, _BUSY))
-        done = [held for each in under_way for held in each]
-    broken = done.count(False)
-    print(f"faults: {len(done)} trials, {broken} broken, {time.monotonic() - begin:.0f} s", flush=True)
-    return 1 if broken else 0
+        done = [verdict for each in under_way for verdict in each]
+    counted = ", ".join(f"{done.count(verdict)} {verdict}" for verdict in Verdict)
+    print(f"faults: {counted}, {time.monotonic() - begin:.0f} s", flush=True)
+    return 1 if Verdict.BROKEN in done else 0
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from attrs import frozen
 
 from ..integration.servers import Answer, Client
 from .journal import Kind, Operation, Outcome
-from .load import CLIENT_SECONDS, flaw_of, password_of
+from .load import CLIENT_SECONDS, flaw_of, new_password_of, password_of
+from .promises import Chain, Standing, by_token, may_be_reused, sessions
 
 _CHECKERS = 4
 _PATIENCE_SECONDS = 20.0
@@ -22,19 +23,20 @@ class Wrong(StrEnum):
     """What must not be found."""
 
     LOST = "lost"
-    """An acknowledged registration that does not log in."""
+    """An acknowledged registration, or change of a password, that does not log in."""
     DUPLICATES = "duplicates"
     """A phone with more than one row."""
     ENDED = "ended"
-    """A token that nobody has logged out, and that is refused."""
+    """A token, or the newest refresh token, of a session that nobody has ended, and that is refused."""
     REVIVED = "revived"
-    """A token whose logout was acknowledged, and that is accepted."""
+    """A token whose session ended, or a password that was changed, and that is accepted, although that was acknowledged."""
     LET_IN = "let in"
-    """A wrong password, or a token that was logged out, that was accepted during the fault."""
+    """The same, or a wrong password, accepted during the fault."""
     UNEXPECTED = "unexpected"
     """What was refused and took effect, or a row for which nobody has asked."""
     UNDECIDED = "undecided"
-    """A registration with an unknown outcome that neither logs in nor can be repeated."""
+    """Something with an unknown outcome that has neither happened nor not happened: a registration that neither logs in
+    nor can be repeated, a changed password of which not exactly one logs in, a refresh that cannot be repeated."""
     FLAWED = "flawed"
     """An answer that is none: outside the envelope, a 500, another's data."""
 
@@ -47,13 +49,24 @@ class Finding:
 
 
 @frozen
+class Writes:
+    """How many there were of each."""
+
+    registrations: int
+    rotations: int
+    password_changes: int
+
+    def __str__(self) -> str:
+        return f"{self.registrations} + {self.rotations} rotations + {self.password_changes} password changes"
+
+
+@frozen
 class Findings:
     """What the checker has to say."""
 
-    acknowledged: int
-    """Registrations."""
-    unknown: int
-    """Registrations of which the caller knew nothing."""
+    acknowledged: Writes
+    unknown: Writes
+    """Those of which the caller knew nothing."""
     found: Sequence[Finding]
 
     def count(self, wrong: Wrong) -> int:
@@ -65,21 +78,38 @@ class Findings:
 
 
 def check(operations: Sequence[Operation], port: int, rows: Callable[[], Iterable[str | None]]) -> Findings:
-    """Judge what *operations* promise by the service at *port*, which is well again, and by the phones in its *rows*."""
-    found = list(_judged_alone(operations))
-    kept, unsure = _registrations(operations)
-    live, revoked = _tokens(operations)
+    """Judge what *operations* promise by the service at *port*, which is well again, and by the phones in its *rows*.
+
+    That uses up the refresh tokens: what a second check of the same service says of these means nothing.
+    """
+    found = [*_judged_alone(operations), *_judged_refreshes(operations)]
+    kept, unsure = _phones(operations, Kind.REGISTER)
+    changed, perhaps_changed = _phones(operations, Kind.CHANGE_PASSWORD)
+    given = list(sessions(operations))
+    live = [(each.phone, each.token) for each in given if each.is_live]
+    ended = [(each.phone, each.token) for each in given if each.standing is Standing.ENDED]
+    chains = [each.chain for each in given if each.standing is Standing.LIVE and each.chain is not None]
     with ThreadPoolExecutor(_CHECKERS) as pool, _asking(port) as asking:
         for part in (
-            pool.map(asking.still_logs_in, sorted(kept)),
+            pool.map(asking.still_logs_in, sorted(kept - changed - perhaps_changed)),
+            pool.map(asking.still_changed, sorted(changed)),
+            pool.map(asking.changed_or_not, sorted(perhaps_changed)),
             pool.map(asking.still_valid, live),
-            pool.map(asking.still_refused, revoked),
+            pool.map(asking.still_refused, ended),
             pool.map(asking.settled, sorted(unsure)),
         ):
             found += [finding for finding in part if finding is not None]
+        # Last of all: a late repeat may rightly end its session.
+        refreshed = pool.map(asking.still_refreshes, chains)
+        found += [finding for finding in refreshed if finding is not None]
     missing = {finding.phone for finding in found if finding.wrong is Wrong.LOST}
     found += _judged_rows(list(rows()), kept - missing, asked=kept | unsure)
-    return Findings(len(kept), len(unsure), found)
+    count = Counter((each.kind, each.outcome) for each in operations)
+    return Findings(
+        Writes(len(kept), count[Kind.REFRESH, Outcome.OK], len(changed)),
+        Writes(len(unsure), count[Kind.REFRESH, Outcome.UNKNOWN], len(perhaps_changed)),
+        found,
+    )
 
 
 def _judged_alone(operations: Iterable[Operation]) -> Iterable[Finding]:
@@ -89,6 +119,7 @@ def _judged_alone(operations: Iterable[Operation]) -> Iterable[Finding]:
         Kind.LOG_IN: (Wrong.LOST, "a known user was refused"),
         Kind.LOG_OUT: (Wrong.ENDED, "a live token was refused"),
         Kind.AUTHENTICATE: (Wrong.ENDED, "a live token was refused"),
+        Kind.CHANGE_PASSWORD: (Wrong.LOST, "a live token and its user's password were refused"),
     }
     for each in operations:
         if each.flaw is not None:
@@ -100,25 +131,20 @@ def _judged_alone(operations: Iterable[Operation]) -> Iterable[Finding]:
             yield Finding(Wrong.LET_IN, each.phone, each.kind)
 
 
-def _registrations(operations: Iterable[Operation]) -> tuple[set[str], set[str]]:
-    """The phones that were registered, and those of which that is unknown."""
-    asked = [each for each in operations if each.kind is Kind.REGISTER]
-    kept = {each.phone for each in asked if each.outcome is Outcome.OK}
-    return kept, {each.phone for each in asked if each.outcome is Outcome.UNKNOWN} - kept
+def _judged_refreshes(operations: Sequence[Operation]) -> Iterable[Finding]:
+    for asked in by_token(operations, Kind.REFRESH).values():
+        for number, each in enumerate(asked):
+            if each.outcome is Outcome.REFUSED and not may_be_reused(asked[:number], each.reason, each.end):
+                yield Finding(
+                    Wrong.ENDED, each.phone, f"a newest refresh token was refused: {each.status} {each.reason}"
+                )
 
 
-def _tokens(operations: Sequence[Operation]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """Phones and tokens: those that live, and those whose logout was acknowledged."""
-    logouts = [each for each in operations if each.kind is Kind.LOG_OUT]
-    shown = {each.token for each in logouts}
-    logins = [each for each in operations if each.kind in {Kind.REGISTER, Kind.LOG_IN}]
-    live = [each for each in logins if each.outcome is Outcome.OK and each.token not in shown]
-    revoked = [each for each in logouts if each.outcome is Outcome.OK]
-    return _known(live), _known(revoked)
-
-
-def _known(operations: Iterable[Operation]) -> list[tuple[str, str]]:
-    return [(each.phone, each.token) for each in operations if each.token is not None]
+def _phones(operations: Iterable[Operation], kind: Kind) -> tuple[set[str], set[str]]:
+    """Those for which it was done, and those of which that is unknown."""
+    asked = [each for each in operations if each.kind is kind]
+    done = {each.phone for each in asked if each.outcome is Outcome.OK}
+    return done, {each.phone for each in asked if each.outcome is Outcome.UNKNOWN} - done
 
 
 def _judged_rows(rows: Sequence[str | None], kept: set[str], asked: set[str]) -> Iterable[Finding]:
@@ -143,6 +169,35 @@ class _Asking:
         if answer.status != 200:
             return Finding(Wrong.LOST, phone, f"no login: {answer.status} {answer.body!r}")
         return self._flaw(answer, phone) or self.still_valid((phone, answer.token))
+
+    def still_changed(self, phone: str) -> Finding | None:
+        old, new = self._with_both_passwords(phone)
+        if new.status != 200:
+            return Finding(Wrong.LOST, phone, f"no login with the new password: {new.status} {new.body!r}")
+        if old.status != 403:
+            return Finding(Wrong.REVIVED, phone, f"a login with the old password: {old.status} {old.body!r}")
+        return self._flaw(new, phone) or self.still_valid((phone, new.token))
+
+    def changed_or_not(self, phone: str) -> Finding | None:
+        old, new = self._with_both_passwords(phone)
+        if {old.status, new.status} != {200, 403}:
+            return Finding(Wrong.UNDECIDED, phone, f"logins: old password {old.status}, new one {new.status}")
+        answer = old if old.status == 200 else new
+        return self._flaw(answer, phone) or self.still_valid((phone, answer.token))
+
+    def _with_both_passwords(self, phone: str) -> tuple[Answer, Answer]:
+        old = self._patiently(lambda client: client.login(phone, password_of(phone)))
+        return old, self._patiently(lambda client: client.login(phone, new_password_of(phone)))
+
+    def still_refreshes(self, chain: Chain) -> Finding | None:
+        """Its newest refresh token is good, or was used without an answer, long enough ago."""
+        answer = self._patiently(lambda client: client.refresh(chain.newest))
+        if answer.status == 200:
+            return self._flaw(answer, chain.phone) or self.still_valid((chain.phone, answer.token))
+        if may_be_reused(chain.asked, answer.reason, time.monotonic()):
+            return None
+        what = f"its newest refresh token is refused: {answer.status} {answer.body!r}"
+        return Finding(Wrong.UNDECIDED if chain.asked else Wrong.ENDED, chain.phone, what)
 
     def still_valid(self, known: tuple[str, str]) -> Finding | None:
         phone, token = known

@@ -19,9 +19,13 @@ class Kind(StrEnum):
     LOG_OUT = "log out"
     AUTHENTICATE = "authenticate"
     GUESS = "guess"
-    """A login with a wrong password: to be refused, whatever happens."""
+    """A login with a wrong password, or one whose change was acknowledged: to be refused, whatever happens."""
     REUSE = "reuse"
-    """A token whose logout was acknowledged: to be refused, whatever happens."""
+    """A token whose session ended, which was acknowledged: to be refused, whatever happens."""
+    REFRESH = "refresh"
+    """With the newest refresh token of a session that nobody ends."""
+    CHANGE_PASSWORD = "change password"
+    """From the first password of a user to the other one."""
 
 
 class Outcome(StrEnum):
@@ -46,7 +50,9 @@ class Operation:
     """Zero where no answer came."""
     reason: str | None = None
     token: str | None = None
-    """The token that it gave, or the one that it showed."""
+    """The token that it gave, or the one that it showed: for a refresh, the refresh token."""
+    refresh_token: str | None = None
+    """The one that it gave."""
     flaw: str | None = None
     """What is wrong with the answer, whatever it says."""
 

@@ -16,6 +16,9 @@ from .journal import Journal, Kind, Operation, Outcome
 CLIENT_SECONDS = 20.0
 """How long a caller waits for an answer; no answer may take so long."""
 
+_TURNS = 20
+"""After so many rounds the rarer things are done again."""
+
 _PAUSE_SECONDS = 0.1
 """After an answer that settles nothing, a caller waits a little: he would only count how fast he is told so."""
 
@@ -23,6 +26,11 @@ _PAUSE_SECONDS = 0.1
 def password_of(phone: str) -> str:
     """Each has his own, so that an account in another's place is noticed."""
     return f"the secret of {phone}"
+
+
+def new_password_of(phone: str) -> str:
+    """What he changes it into, if he does."""
+    return f"the new secret of {phone}"
 
 
 def flaw_of(answer: Answer) -> str | None:
@@ -53,8 +61,23 @@ class Caller:
     def log_in(self, phone: str) -> Operation:
         return self._do(Kind.LOG_IN, phone, lambda: self.client.login(phone, password_of(phone)))
 
+    def log_in_anew(self, phone: str) -> Operation:
+        """After his password was changed."""
+        return self._do(Kind.LOG_IN, phone, lambda: self.client.login(phone, new_password_of(phone)))
+
     def guess(self, phone: str) -> Operation:
         return self._do(Kind.GUESS, phone, lambda: self.client.login(phone, "no secret of his"))
+
+    def try_the_old_one(self, phone: str) -> Operation:
+        """After his password was changed."""
+        return self._do(Kind.GUESS, phone, lambda: self.client.login(phone, password_of(phone)))
+
+    def change_password(self, phone: str, token: str) -> Operation:
+        old, new = password_of(phone), new_password_of(phone)
+        return self._do(Kind.CHANGE_PASSWORD, phone, lambda: self.client.change_password(token, old, new), token)
+
+    def refresh(self, phone: str, refresh_token: str) -> Operation:
+        return self._do(Kind.REFRESH, phone, lambda: self.client.refresh(refresh_token), refresh_token)
 
     def log_out(self, phone: str, token: str) -> Operation:
         return self._do(Kind.LOG_OUT, phone, lambda: self.client.logout(token), token)
@@ -77,16 +100,24 @@ class Caller:
         return done
 
 
+_GIVING = {Kind.REGISTER, Kind.LOG_IN, Kind.REFRESH}
+
+
 def _told(kind: Kind, phone: str, begin: float, answer: Answer, shown: str | None) -> Operation:
     end = time.monotonic()
     flaw = flaw_of(answer)
     if flaw is not None:
-        return Operation(kind, phone, begin, end, Outcome.UNKNOWN, answer.status, None, shown, flaw)
+        return Operation(kind, phone, begin, end, Outcome.UNKNOWN, answer.status, None, shown, flaw=flaw)
     if answer.status == 200 and kind is Kind.AUTHENTICATE and answer.json["data"]["phone"] != phone:
         flaw = f"the data of another: {answer.json['data']['phone']}"
     outcome = {200: Outcome.OK, 503: Outcome.UNKNOWN}.get(answer.status, Outcome.REFUSED)
+    given = None
+    if answer.status == 200 and kind in _GIVING:
+        given = answer.json["data"].get("refresh_token")
+        if given is None:
+            flaw = "no refresh token"
     token = shown or answer.json.get("token")
-    return Operation(kind, phone, begin, end, outcome, answer.status, answer.reason, token, flaw)
+    return Operation(kind, phone, begin, end, outcome, answer.status, answer.reason, token, given, flaw)
 
 
 @define(eq=False)
@@ -94,7 +125,9 @@ class Load:
     """Callers, each in a thread of his own; numbers go on from one spell to the next.
 
     Each registers a fresh phone and shows a token that he has; every 5th time he also logs in, every 10th time somebody
-    guesses, and every 25th time he logs out, and tries the token once more.
+    guesses, and every 25th time he logs out, and tries the token once more. Every 10th time a session is refreshed twice
+    in a row, a new one or the one that has waited longest. Of 20 users two log in once more, and one of the two sessions
+    changes the password some time later, which ends the other; and somebody tries his old password, and the new one.
     """
 
     port: int
@@ -104,6 +137,12 @@ class Load:
     """What each caller waits between two rounds: for a load that leaves the machine to others."""
     _numbers: Iterator[int] = field(factory=lambda: count(1), init=False)
     _tokens: deque[tuple[str, str]] = field(factory=lambda: deque(maxlen=50), init=False)
+    _refreshed: deque[tuple[str, str]] = field(factory=deque, init=False)
+    """Phones and the newest refresh tokens of their sessions; whoever uses one has taken it out."""
+    _changing: deque[tuple[str, str, str]] = field(factory=deque, init=False)
+    """Phones with the tokens of two sessions: the first is to change the password, the second to end."""
+    _changed: deque[str] = field(factory=lambda: deque(maxlen=50), init=False)
+    """Phones whose passwords were changed."""
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -142,15 +181,30 @@ class Load:
 
     def _one_round(self, caller: Caller, number: int) -> bool:
         """Whether everything was settled."""
+        turn = number % _TURNS
         phone = f"13{number:09}"
         done = [caller.register(phone)]
-        token = done[0].token
-        if token is not None and number % 25 == 0:
-            done.append(caller.log_out(phone, token))
-            if done[-1].outcome is Outcome.OK:
-                done.append(caller.reuse(phone, token))
-        elif token is not None:
+        token, refresh_token = done[0].token, done[0].refresh_token
+        if token is None or refresh_token is None:
+            pass
+        elif number % 25 == 0:
+            done += self._log_out(caller, phone, token)
+        elif turn in {1, 2}:
+            other = caller.log_in(phone)
+            done.append(other)
+            if other.token is not None:
+                self._changing.append((phone, token, other.token))
+        elif turn == 3:
+            self._refreshed.appendleft((phone, refresh_token))
+        else:
             self._tokens.append((phone, token))
+        if turn in {3, 13}:
+            done += self._refresh(caller)
+        # One more is ready to change than changes, so that there is one while nobody can register.
+        if turn in {2, 12}:
+            done += self._change_password(caller)
+        if turn == 6 and self._changed:
+            done += self._try_passwords(caller, self._changed[number // _TURNS % len(self._changed)])
         if number % 10 == 0:
             done.append(caller.guess(phone))
         if self._tokens:
@@ -159,3 +213,41 @@ class Load:
             if number % 5 == 0:
                 done.append(caller.log_in(known_phone))
         return all(each.outcome is not Outcome.UNKNOWN for each in done)
+
+    def _log_out(self, caller: Caller, phone: str, token: str) -> list[Operation]:
+        done = [caller.log_out(phone, token)]
+        if done[0].outcome is Outcome.OK:
+            done.append(caller.reuse(phone, token))
+        return done
+
+    def _change_password(self, caller: Caller) -> list[Operation]:
+        try:
+            phone, token, other = self._changing.popleft()
+        except IndexError:
+            return []
+        done = [caller.change_password(phone, token)]
+        if done[0].outcome is Outcome.OK:
+            self._changed.append(phone)
+            done.append(caller.reuse(phone, other))
+        return done
+
+    def _refresh(self, caller: Caller) -> list[Operation]:
+        try:
+            phone, refresh_token = self._refreshed.popleft()
+        except IndexError:
+            return []
+        done: list[Operation] = []
+        for _ in range(2):
+            done.append(caller.refresh(phone, refresh_token))
+            if done[-1].outcome is not Outcome.OK:
+                break
+            refresh_token = done[-1].refresh_token or refresh_token
+        if done[-1].outcome is Outcome.OK:
+            self._refreshed.append((phone, refresh_token))
+        elif done[-1].outcome is Outcome.UNKNOWN:
+            # The next to come asks again, as an app does whose answer was lost.
+            self._refreshed.appendleft((phone, refresh_token))
+        return done
+
+    def _try_passwords(self, caller: Caller, phone: str) -> list[Operation]:
+        return [caller.try_the_old_one(phone), caller.log_in_anew(phone)]

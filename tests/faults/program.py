@@ -11,6 +11,9 @@ from attrs import define, field, frozen
 
 from .checker import Findings, Wrong
 
+LEFT_OUT = "left out"
+"""In the line of a trial that this machine does not allow."""
+
 _SHOWN = 20
 """How many pieces of evidence are printed."""
 
@@ -72,7 +75,7 @@ class Program:
         try:
             report = self.trial(store, duration)
         except pytest.skip.Exception as left_out:
-            print(f"{self.name} {store}: left out: {left_out}", flush=True)
+            print(f"{self.name} {store}: {LEFT_OUT}: {left_out}", flush=True)
             return True
         except Exception as error:  # noqa: BLE001 - the next store has its turn
             said = getattr(error, "stderr", None) or ""

@@ -27,19 +27,27 @@ DURABLE: Mapping[str, Sequence[str]] = {
 """What RL-02 asks of a database server."""
 
 
-CHEAP_HASHES: tuple[str, ...] = (
-    sys.executable,
-    "-c",
-    """
+_HASHES = """
+import time
 from menshen.entrypoints import wiring
 hasher = wiring.Argon2PasswordHasher
-wiring.Argon2PasswordHasher = lambda **_: hasher(memory_kib=8, time_cost=1, parallelism=1)
+
+class Hasher(hasher):
+    def hash(self, password):
+        time.sleep({seconds})
+        return super().hash(password)
+
+wiring.Argon2PasswordHasher = lambda **_: Hasher(memory_kib=8, time_cost=1, parallelism=1)
 from menshen.entrypoints.cli.main import entry_point
 entry_point()
-""",
-)
+"""
+
+CHEAP_HASHES: tuple[str, ...] = (sys.executable, "-c", _HASHES.format(seconds=0))
 """The service with hashes below what its settings allow: so that the time goes into the database, where the faults are,
 and those who race come to it together, not one hash after the other."""
+
+SLOW_HASHES: tuple[str, ...] = (sys.executable, "-c", _HASHES.format(seconds=0.08))
+"""The service with hashes that take 80 ms, however fast the machine is."""
 
 
 def database_server(store: str, folder: Path, settings: Sequence[str]) -> DatabaseServer:

@@ -18,7 +18,7 @@ from attrs import frozen
 
 from .machine import left_out
 
-_CALLS = "trace=write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,fsync,fdatasync,sync_file_range,msync"
+_CALLS = "trace=write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,fsync,fdatasync"
 
 
 @frozen
@@ -60,6 +60,8 @@ def lines_of(trace: Path) -> list[str]:
 
 _BEGUN = re.compile(r"^(?P<task>\d+) +(?P<call>\w+)\((?P<rest>.*)$")
 _RESUMED = re.compile(r"^(?P<task>\d+) +<\.\.\. (?P<call>\w+) resumed>(?P<rest>.*)$")
+_SYNCS = {"fsync", "fdatasync"}
+"""What makes sure that a file is on the disk; others, sync_file_range say, promise less."""
 _LOG = re.compile(r"^\d+<[^>]*-wal>")
 _ACKNOWLEDGED = re.compile(r'^\d+<(?:TCP|socket)[^"]*"HTTP/1\.1 200 ')
 
@@ -71,7 +73,7 @@ def judged(lines: Iterable[str]) -> Synced:
     covers: dict[str, int] = {}
     for line in lines:
         if resumed := _RESUMED.match(line):
-            if "sync" in resumed["call"] and resumed["task"] in covers:
+            if resumed["call"] in _SYNCS and resumed["task"] in covers:
                 covered = covers.pop(resumed["task"])
                 synced = max(synced, covered) if resumed["rest"].endswith("= 0") else synced
             continue
@@ -79,7 +81,7 @@ def judged(lines: Iterable[str]) -> Synced:
         if begun is None:
             continue
         call, rest = begun["call"], begun["rest"]
-        if "sync" in call and _LOG.match(rest):
+        if call in _SYNCS and _LOG.match(rest):
             if rest.endswith("<unfinished ...>"):
                 covers[begun["task"]] = writes
             elif rest.endswith("= 0"):

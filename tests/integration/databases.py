@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -67,24 +67,30 @@ class _Process:
                 self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
 
-    def signal_all(self, number: int) -> None:
-        """Send a signal to it and to all that it forked; PostgreSQL gives each of these a process group of its own."""
+    def signal_all(self, number: int) -> list[int]:
+        """Send a signal to it and to all that it forked; PostgreSQL gives each of these a process group of its own.
+
+        Returns the processes that it forked.
+        """
         assert self._process is not None
         pid = self._process.pid
         os.kill(pid, signal.SIGSTOP)
-        for each in [*map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()), pid]:
+        children = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        for each in [*children, pid]:
             with suppress(ProcessLookupError):
                 os.kill(each, number)
         if number not in {signal.SIGSTOP, signal.SIGKILL}:
             os.kill(pid, signal.SIGCONT)
+        return children
 
     def end(self, number: int) -> None:
         """Send a signal that ends it, and wait for its end."""
         if not self.is_running:
             return
         assert self._process is not None
+        children: list[int] = []
         if number == signal.SIGKILL:
-            self.signal_all(number)
+            children = self.signal_all(number)
         else:
             os.kill(self._process.pid, number)
             # Those that were paused hear nothing before this.
@@ -92,8 +98,20 @@ class _Process:
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            self.signal_all(signal.SIGKILL)
+            children = self.signal_all(signal.SIGKILL)
             self._process.wait(STOP_SECONDS)
+        # One that is in the middle of a sync is killed only after it, and holds the shared memory until then.
+        end = time.monotonic() + STOP_SECONDS
+        while any(_is_alive(each) for each in children):
+            assert time.monotonic() < end, "a process of the server outlives it"
+            time.sleep(0.01)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def _owner(name: str) -> list[str]:
@@ -101,18 +119,36 @@ def _owner(name: str) -> list[str]:
     return ["setpriv", f"--reuid={name}", f"--regid={name}", "--clear-groups", "--"] if os.geteuid() == 0 else []
 
 
-def _until_it_answers(engine: Engine, process: _Process) -> None:
+class _PortTakenError(Exception):
+    """Somebody else has taken the port since it was found free."""
+
+
+def _on_a_free_port(start: Callable[[int], None]) -> int:
+    """The port on which *start* has come through."""
+    for _ in range(5):
+        port = free_port()
+        with suppress(_PortTakenError):
+            start(port)
+            return port
+    raise AssertionError("each port is taken before it is used")
+
+
+def _until_it_answers(engine: Engine, where_its_data_are: str, data: Path, process: _Process) -> None:
+    """Ask until an answer comes from the server whose data are there, and not from another one at its port."""
     end = time.monotonic() + START_SECONDS
     while True:
         try:
             with engine.connect() as connection:
-                connection.execute(text("SELECT 1"))
+                if not data.samefile(connection.execute(text(where_its_data_are)).scalar_one()):
+                    process.end(signal.SIGKILL)
+                    raise _PortTakenError
             return
         except OperationalError:
             if not process.is_running or time.monotonic() > end:
-                raise AssertionError(
-                    f"the database server does not answer:\n{process.log.read_text()[-4000:]}"
-                ) from None
+                said = process.log.read_text()[-4000:]
+                if "Address already in use" in said:
+                    raise _PortTakenError from None
+                raise AssertionError(f"the database server does not answer:\n{said}") from None
             time.sleep(0.05)
 
 
@@ -122,23 +158,33 @@ class PostgresServer:
 
     folder: Path
     settings: Sequence[str] = ()
-    port: int = field(factory=free_port)
+    port: int = field(init=False, default=0)
+    """From its first start on."""
     _process: _Process = field(init=False, default=_Process([], Path()))
 
     @property
     def url(self) -> URL:
-        return URL.create("postgresql+psycopg", "menshen", host="127.0.0.1", port=self.port, database="postgres")
+        return self._url_at(self.port)
+
+    def _url_at(self, port: int) -> URL:
+        return URL.create("postgresql+psycopg", "menshen", host="127.0.0.1", port=port, database="postgres")
 
     def start(self) -> None:
-        if not (self.folder / "data").exists():
+        if self.port:
+            self._start(self.port)
+        else:
             self._make()
-        command = [*_owner("postgres"), str(_postgres_program("postgres")), "-D", str(self.folder / "data")]
-        for each in (f"port={self.port}", "listen_addresses=127.0.0.1", "unix_socket_directories=", *self.settings):
+            self.port = _on_a_free_port(self._start)
+
+    def _start(self, port: int) -> None:
+        data = self.folder / "data"
+        command = [*_owner("postgres"), str(_postgres_program("postgres")), "-D", str(data)]
+        for each in (f"port={port}", "listen_addresses=127.0.0.1", "unix_socket_directories=", *self.settings):
             command += ["-c", each]
         self._process = _Process(command, self.folder / "log")
         self._process.start()
-        engine = create_engine(self.url, connect_args={"connect_timeout": 5})
-        _until_it_answers(engine, self._process)
+        engine = create_engine(self._url_at(port), connect_args={"connect_timeout": 5})
+        _until_it_answers(engine, "SHOW data_directory", data, self._process)
         engine.dispose()
 
     def _make(self) -> None:
@@ -162,7 +208,7 @@ class PostgresServer:
 
     def kill(self) -> None:
         self._process.end(signal.SIGKILL)
-        # Its shared memory knows that backends of the killed server may live on; they are gone with the group.
+        # The backends of the killed server are gone, which the next one could not know.
         (self.folder / "data" / "postmaster.pid").unlink(missing_ok=True)
 
     def pause(self) -> None:
@@ -183,12 +229,16 @@ class MariaDbServer:
 
     folder: Path
     settings: Sequence[str] = ()
-    port: int = field(factory=free_port)
+    port: int = field(init=False, default=0)
+    """From its first start on."""
     _process: _Process = field(init=False, default=_Process([], Path()))
 
     @property
     def url(self) -> URL:
-        return URL.create("mysql+pymysql", "menshen", "menshen", host="127.0.0.1", port=self.port, database="test")
+        return self._url_at(self.port)
+
+    def _url_at(self, port: int) -> URL:
+        return URL.create("mysql+pymysql", "menshen", "menshen", host="127.0.0.1", port=port, database="test")
 
     @property
     def _temporary(self) -> Path:
@@ -196,12 +246,18 @@ class MariaDbServer:
         return self.folder / "temporary"
 
     def start(self) -> None:
-        if not (self.folder / "data").exists():
+        if self.port:
+            self._start(self.port)
+        else:
             self._make()
+            self.port = _on_a_free_port(self._start)
+
+    def _start(self, port: int) -> None:
+        data = self.folder / "data"
         self._process = _Process(
             [
                 str(_mariadb_program("mariadbd")),
-                *("--no-defaults", f"--datadir={self.folder / 'data'}", f"--port={self.port}"),
+                *("--no-defaults", f"--datadir={data}", f"--port={port}"),
                 *("--bind-address=127.0.0.1", f"--socket={self.folder / 'socket'}", f"--user={_me()}"),
                 *("--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M", "--max-connections=300"),
                 f"--tmpdir={self._temporary}",
@@ -211,8 +267,8 @@ class MariaDbServer:
             self.folder / "log",
         )
         self._process.start()
-        engine = create_engine(self.url, connect_args={"connect_timeout": 5, "read_timeout": 5})
-        _until_it_answers(engine, self._process)
+        engine = create_engine(self._url_at(port), connect_args={"connect_timeout": 5, "read_timeout": 5})
+        _until_it_answers(engine, "SELECT @@datadir", data, self._process)
         engine.dispose()
 
     def _make(self) -> None:

@@ -151,6 +151,9 @@ class Client:
     def user_info(self, token: str) -> Answer:
         return self.request("GET", "/api/user/user_info", token=token)
 
+    def change_password(self, token: str, old: str, new: str) -> Answer:
+        return self.request("POST", "/api/user/password", {"old_password": old, "new_password": new}, token=token)
+
     def logout(self, token: str) -> Answer:
         return self.request("POST", "/api/user/logout", token=token)
 

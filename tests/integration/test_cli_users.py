@@ -112,6 +112,16 @@ class TestCreate:
         assert "password_text" in only_line(done.stderr.decode())
 
 
+# The first terminal that the leader of a session opens is its controlling one, as at a login. A shell that put these tests
+# into the background had them ignore interrupts, which is inherited.
+_AT_A_TERMINAL = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.open(os.ttyname(0), os.O_RDWR)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 @define
 class Terminal:
     """A command at a terminal of its own, and somebody who types."""
@@ -122,10 +132,8 @@ class Terminal:
     def run(self, server: Server, arguments: list[str], answers: dict[str, str]) -> int:
         """Type each answer when its question has come. Returns the exit code."""
         ours, theirs = os.openpty()
-        # The first terminal that the leader of a session opens is its controlling one, as at a login.
-        script = "import os, sys; os.open(os.ttyname(0), os.O_RDWR); os.execv(sys.argv[1], sys.argv[1:])"
         with subprocess.Popen(
-            [sys.executable, "-c", script, *server.command, *arguments],
+            [sys.executable, "-c", _AT_A_TERMINAL, *server.command, *arguments],
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
