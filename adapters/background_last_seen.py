@@ -7,7 +7,7 @@ from threading import Event, Lock, Thread
 from attrs import define, field
 
 from ..domain.errors import StoreUnavailable
-from ..domain.ports import Clock, SessionRepository
+from ..domain.ports import Clock, UnitOfWork
 from ..domain.sessions import SessionId
 
 _log = logging.getLogger("menshen.last_seen")
@@ -22,7 +22,7 @@ class BackgroundLastSeen:
     What was gathered last is lost with the process: a session then seems to have been used a little earlier.
     """
 
-    sessions: SessionRepository
+    work: UnitOfWork
     clock: Clock
     interval_seconds: float = INTERVAL_SECONDS
     _waiting: dict[SessionId, datetime] = field(factory=dict, init=False)
@@ -55,7 +55,7 @@ class BackgroundLastSeen:
         if not waiting:
             return
         try:
-            self.sessions.see(list(waiting.items()), self.clock.now())
+            self.work.transact(lambda tx: tx.sessions.see(list(waiting.items()), self.clock.now()))
         except StoreUnavailable:
             _log.warning("the last-seen times of %d sessions were not written", len(waiting))
         except Exception:  # noqa: BLE001 - whatever it is, the next second is another try

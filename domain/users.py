@@ -57,7 +57,7 @@ class Standing(StrEnum):
     CLOSING = "closing"
     CLOSED = "closed"
     UNKNOWN = "unknown"
-    """The table holds a text that we do not know; such a user is not active."""
+    """The table holds what we never wrote: a text that we do not know, or a closing without its end. Not active."""
 
 
 _TEXTS = {
@@ -109,7 +109,10 @@ class UserState:
     def standing(self, now: datetime) -> Standing:
         """The one place that says what a state means; every way in asks it."""
         standing = _STANDINGS.get(self.text, Standing.UNKNOWN)
-        if self.until is not None and now >= self.until:
+        if self.until is None:
+            # Another application wrote it, and let nobody take it back by logging in.
+            return Standing.UNKNOWN if standing is Standing.CLOSING else standing
+        if now >= self.until:
             if standing is Standing.FROZEN:
                 return Standing.ACTIVE
             if standing is Standing.CLOSING:

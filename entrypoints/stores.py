@@ -14,7 +14,7 @@ from ..adapters.memory.sessions import MemorySessionRepository
 from ..adapters.memory.store import MemoryStore, MemoryUnitOfWork
 from ..adapters.memory.users import MemoryUserRepository
 from ..adapters.sql import adoption, adoption_findings
-from ..adapters.sql.database import Database, open_database, sqlite_url
+from ..adapters.sql.database import PRODUCTS, Database, open_database, sqlite_url
 from ..adapters.sql.product import DriverMissing
 from ..adapters.sql.schema import ForeignSchema, Schema
 from ..adapters.sql.store import sql_store
@@ -33,8 +33,6 @@ SERVING_THREADS = 64
 
 AdoptionFindings = adoption_findings.AdoptionFindings
 AdoptionReport = adoption.AdoptionReport
-
-_SQL_SCHEMES = frozenset({"sqlite", "postgresql", "mysql", "mariadb"})
 
 
 def make_data_dir(settings: Settings) -> Path:
@@ -57,7 +55,7 @@ def open_store(settings: Settings, *, is_checked: bool = True) -> Store:
     if settings.database_url == MEMORY_URL:
         return memory_store(MemoryStore())
     scheme = _scheme(settings)
-    if scheme not in _SQL_SCHEMES:
+    if scheme not in PRODUCTS:
         return _offered(scheme, settings)
     database = _open_sql(settings)
     if is_checked:
@@ -100,15 +98,18 @@ class Migrations:
         with _ours():
             return statements(self.database)
 
-    def carry_out(self) -> None:
-        """Once, whoever does so at the same time; whole, or such that the next call completes it."""
+    def carry_out(self) -> bool:
+        """Once, whoever does so at the same time; whole, or such that the next call completes it.
+
+        Returns whether it was this call that did.
+        """
         # Alembic takes its time to load, and is needed once in a database's life.
         from ..adapters.sql.migrating import migrate
 
         if self.settings.database_url is None:
             make_data_dir(self.settings)
         with _ours():
-            migrate(self.database)
+            return migrate(self.database)
 
 
 @contextmanager
@@ -161,7 +162,7 @@ def _ours() -> Iterator[None]:
 
 def _check_has_tables(settings: Settings, to: str) -> None:
     """Raises SettingInvalid where the store is no database that we reach by SQL."""
-    if _scheme(settings) not in _SQL_SCHEMES:
+    if _scheme(settings) not in PRODUCTS:
         raise SettingInvalid(f"{PREFIX}DATABASE_URL: this store has no tables to {to}")
 
 
@@ -192,7 +193,7 @@ def _offered(scheme: str, settings: Settings) -> Store:
     """A store that another package offers. Raises SettingInvalid."""
     offers = entry_points(group=GROUP)
     if scheme not in offers.names:
-        known = ", ".join(sorted({"memory", *_SQL_SCHEMES, *offers.names}))
+        known = ", ".join(sorted({"memory", *PRODUCTS, *offers.names}))
         raise SettingInvalid(f"{PREFIX}DATABASE_URL: it must begin with one of {known}, and ://")
     try:
         opener: StoreOpener = offers[scheme].load()

@@ -166,7 +166,7 @@ def open_adapters(settings: Settings, secret: bytes, store: Store) -> Adapters:
         parallelism=settings.argon2_parallelism,
     )
     clock = SystemClock()
-    last_seen = BackgroundLastSeen(store.sessions, clock)
+    last_seen = BackgroundLastSeen(store.work, clock)
 
     def close() -> None:
         last_seen.close()

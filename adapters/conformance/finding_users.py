@@ -46,7 +46,7 @@ class FindingUsersContract:
             (UserState.frozen(until=LATER, reason="for a time"), Standing.FROZEN, Standing.ACTIVE),
             (UserState.frozen(until=None, reason="for good"), Standing.FROZEN, Standing.FROZEN),
             (UserState.closing(LATER), Standing.CLOSING, Standing.CLOSED),
-            (UserState("注销中"), Standing.CLOSING, Standing.CLOSING),
+            (UserState("注销中"), Standing.UNKNOWN, Standing.UNKNOWN),
             (UserState.closed(), Standing.CLOSED, Standing.CLOSED),
             (UserState("封号"), Standing.UNKNOWN, Standing.UNKNOWN),
             (UserState("", LATER), Standing.UNKNOWN, Standing.UNKNOWN),

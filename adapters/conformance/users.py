@@ -184,6 +184,32 @@ class SavingUsersContract:
         if changed.phone is not None:
             assert users.by_phone(changed.phone) == changed
 
+    def test_of_several_saves_in_one_transaction_the_last_counts(
+        self, users: UserRepository, work: UnitOfWork, user: User
+    ) -> None:
+        def there_and_back(tx: Transaction) -> None:
+            assert tx.users.locked(user.id) == user
+            for _ in range(2):
+                tx.users.save(evolve(user, user_name="李四", fee_percentage=50))
+                tx.users.save(user)
+
+        work.transact(there_and_back)
+        assert users.by_id(user.id) == user
+
+    def test_what_was_refused_with_a_number_can_be_saved_without_it(
+        self, users: UserRepository, work: UnitOfWork, user: User
+    ) -> None:
+        other, changed = users.add(another_user()), evolve(user, user_name="李四", fee_percentage=50)
+
+        def work_on(tx: Transaction) -> None:
+            assert tx.users.locked(user.id) == user
+            with pytest.raises(PhoneTaken):
+                tx.users.save(evolve(changed, phone=other.phone))
+            tx.users.save(changed)
+
+        work.transact(work_on)
+        assert users.by_id(user.id) == changed
+
     def test_a_balance_is_not_saved(self, users: UserRepository, work: UnitOfWork, user: User) -> None:
         save(work, evolve(user, account_balance=Decimal("9.9999")))
         assert users.by_id(user.id) == user

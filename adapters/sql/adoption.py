@@ -14,23 +14,15 @@ from urllib.parse import quote
 
 from attrs import frozen
 from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.pool import NullPool
 
 from ...domain.errors import StoreUnavailable
 from .adoption_findings import AdoptionFindings
+from .adoption_obstacles import has_unique_phones, obstacles
 from .adoption_rows import Why, divided, judged
-from .adoption_table import (
-    Shape,
-    closing_statements,
-    first_statements,
-    has_unique_phones,
-    last_statements,
-    obstacles,
-    shape_of,
-)
+from .adoption_table import Shape, closing_statements, first_statements, last_statements, shape_of
 from .adoption_taking import counted, holders, numbers_of, some_rows, take_some, zone_of
-from .database import Database, Repeatable, open_database
+from .database import Database, NotTaken, Repeatable, open_database
 from .schema import VERSIONS, version_on
 from .sqlite import Sqlite
 
@@ -40,7 +32,7 @@ PATIENCE_SECONDS = 60.0
 """How long a step is repeated, and another adoption waited for."""
 
 LOCK_SECONDS = 10.0
-"""How long one try waits for a lock that somebody has on the table."""
+"""How long one try waits for a lock that somebody has on the table, or on a row."""
 
 _KEEPS_APART = (
     "a unique index of its own keeps the spellings of x_user.phone apart, and rows that would stay as they are may be in"
@@ -184,11 +176,9 @@ def _repeated(act: Callable[[], T]) -> T:
     while True:
         try:
             return act()
-        except Repeatable as error:
+        except (Repeatable, NotTaken) as error:
+            # Not taken: somebody may just have registered a number that was free when we looked.
             cause = error.__cause__
-        except IntegrityError as error:
-            # Somebody may just have registered a number that was free when we looked.
-            cause = error.orig
         if time.monotonic() > end:
             raise StoreUnavailable(
                 "something else keeps x_user from being changed; stop it, and adopt again"
@@ -264,7 +254,8 @@ def _prepare(database: Database) -> None:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION',"
-                f" lock_wait_timeout = {LOCK_SECONDS:.0f}"
+                # The one is for locks on the table, the other for those on rows.
+                f" lock_wait_timeout = {LOCK_SECONDS:.0f}, innodb_lock_wait_timeout = {LOCK_SECONDS:.0f}"
             )
 
     def take_any_time(connection: Any, _record: object) -> None:

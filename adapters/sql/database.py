@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import Lock
@@ -141,29 +141,35 @@ def open_database(url: str, *, connections: int, is_patient: bool = False) -> Da
     """
     try:
         parsed = make_url(url)
-        product = _PRODUCTS[parsed.get_backend_name()]
+        product = PRODUCTS[parsed.get_backend_name()]
     except (ArgumentError, KeyError, NoSuchModuleError):
         raise ValueError("it must begin with sqlite:///, postgresql+psycopg:// or mysql+pymysql://") from None
     except ValueError:
         raise ValueError(_UNREADABLE) from None
-    if "@" in (parsed.host or ""):
+    # What begins as a password may be read as a host, which errors name, up to a path or a query that has another @.
+    if not product.is_embedded and url.count("@") > 1:
         raise ValueError(_UNREADABLE)
     return Database(product.engine(parsed, connections, is_patient=is_patient), product)
 
 
 # Nothing of such a URL is quoted: it may be a part of the password.
-_UNREADABLE = "it cannot be read: in a password, signs such as @ and : must be written as %40 and %3A"
+_UNREADABLE = "it cannot be read: in a name or a password, signs such as @ and : must be written as %40 and %3A"
 
-_PRODUCTS: dict[str, Product] = {
+PRODUCTS: Mapping[str, Product] = {
     "sqlite": Sqlite(),
     "postgresql": PostgreSql(),
     "mysql": MariaDb(),
     "mariadb": MariaDb(),
 }
+"""By the scheme of the URL."""
 
 
 class Repeatable(Exception):
     """The transaction was undone for a reason that may be gone at the next try. Never leaves this package."""
+
+
+class NotTaken(Exception):
+    """A rule of the database was violated: somebody else's, as the repositories tell of ours. Never leaves this package."""
 
 
 @contextmanager
@@ -173,9 +179,9 @@ def final() -> Iterator[None]:
         yield
     except Repeatable as error:
         raise StoreUnavailable(str(error)) from error.__cause__
-    except IntegrityError as error:
-        # A rule of somebody else's in this database; those of ours have been told by the repositories.
-        raise StoreUnavailable("the store does not take it") from error.orig
+    except NotTaken as error:
+        _log_failure(error.__cause__)
+        raise StoreUnavailable(str(error)) from error.__cause__
 
 
 @contextmanager
@@ -193,13 +199,17 @@ def _undone_by_a_lost_connection() -> Iterator[None]:
 def _translated(product: Product) -> Iterator[None]:
     try:
         yield
-    except IntegrityError:
-        raise
     except SQLAlchemyError as error:
         if isinstance(error, StatementError) and isinstance(error.orig, ValueError):
             raise error.orig from None
+        cause = product.cause(error) if isinstance(error, DBAPIError) else error
+        if isinstance(error, IntegrityError):
+            raise NotTaken("the store does not take it") from cause
         if isinstance(error, DBAPIError) and product.may_be_repeated(error):
-            raise Repeatable("the store was busy") from error.orig
-        cause = error.orig if isinstance(error, DBAPIError) else error
-        _log.error("the store failed: %s: %s", type(cause).__name__, " ".join(str(cause).split()))
+            raise Repeatable("the store was busy") from cause
+        _log_failure(cause)
         raise StoreUnavailable("the store did not answer") from cause
+
+
+def _log_failure(cause: BaseException | None) -> None:
+    _log.error("the store failed: %s: %s", type(cause).__name__, " ".join(str(cause).split()))

@@ -4,10 +4,18 @@ from inspect import signature
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import URL, Connection, Engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import URL, Connection, Engine, Index, event
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from .product import ANSWER_SECONDS, CONNECT_SECONDS, IDLE_SECONDS, STATEMENT_SECONDS, WAIT_SECONDS, DriverMissing
+from .product import (
+    ANSWER_SECONDS,
+    CONNECT_SECONDS,
+    IDLE_SECONDS,
+    STATEMENT_SECONDS,
+    WAIT_SECONDS,
+    DriverMissing,
+    in_other_words,
+)
 from .server_pool import pooled_engine
 
 # Lock not available in time, deadlock (also Galera's certification failure).
@@ -40,7 +48,6 @@ class MariaDb:
             raise ValueError("it must name a database: mysql+pymysql://USER@HOST/DATABASE")
         if unknown := url.query.keys() - signature(QuickConnection).parameters.keys() - _OF_SQLALCHEMY:
             raise ValueError(f"PyMySQL has no option {min(unknown)}")
-        patience = _DAY if is_patient else ANSWER_SECONDS
         engine = pooled_engine(
             url.set(drivername="mariadb+pymysql"),
             connections,
@@ -49,8 +56,8 @@ class MariaDb:
             connect_args={
                 "charset": "utf8mb4",
                 "connect_timeout": CONNECT_SECONDS,
-                "read_timeout": patience,
-                "write_timeout": patience,
+                "read_timeout": CONNECT_SECONDS,
+                "write_timeout": CONNECT_SECONDS,
             },
         )
         limits = (0, _DAY, 0) if is_patient else (STATEMENT_SECONDS, int(WAIT_SECONDS), int(IDLE_SECONDS))
@@ -61,12 +68,17 @@ class MariaDb:
                     # What does not fit is refused, never cut.
                     "SET SESSION sql_mode = 'TRADITIONAL,ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION',"
                     " time_zone = '+00:00', max_statement_time = %s, innodb_lock_wait_timeout = %s,"
-                    " idle_transaction_timeout = %s",
+                    # Which index has a text already is told in words alone, and we read the English ones.
+                    " idle_transaction_timeout = %s, lc_messages = 'en_US'",
                     limits,
                 )
 
         def connect(_dialect: object, _record: object, arguments: Any, more: Any) -> QuickConnection:
-            return QuickConnection(*arguments, **more)
+            # PyMySQL would write a password in Latin-1, the server has it in UTF-8.
+            encoded = {name: more[name].encode() for name in ("password", "passwd") if name in more}
+            found = QuickConnection(*arguments, **{**more, **encoded})
+            found.seconds = _DAY if is_patient else ANSWER_SECONDS
+            return found
 
         event.listen(engine, "do_connect", connect)
         event.listen(engine, "connect", set_up)
@@ -78,8 +90,13 @@ class MariaDb:
     def may_be_repeated(self, error: DBAPIError) -> bool:
         return _number(error) in _REPEATABLE
 
-    def is_duplicate(self, error: DBAPIError) -> bool:
-        return _number(error) == _DUPLICATE
+    def is_duplicate(self, error: DBAPIError, index: Index) -> bool:
+        # The end alone: what comes before it is what somebody has written.
+        ends = tuple(f"for key '{name}'" for name in (index.name, f"{index.table}.{index.name}"))
+        return _number(error) == _DUPLICATE and str(getattr(error.orig, "args", ("",))[-1]).endswith(ends)
+
+    def cause(self, error: DBAPIError) -> BaseException | None:
+        return in_other_words(error, f"error {_number(error)}") if isinstance(error, IntegrityError) else error.orig
 
     def lock_all(self, connection: Connection) -> bool:
         return connection.exec_driver_sql("SELECT GET_LOCK(CONCAT('menshen ', DATABASE()), 0)").scalar() == 1

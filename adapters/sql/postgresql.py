@@ -3,7 +3,7 @@
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import URL, Connection, Engine, event
+from sqlalchemy import URL, Connection, Engine, Index, event
 from sqlalchemy.exc import DBAPIError
 
 from .product import (
@@ -14,6 +14,7 @@ from .product import (
     WAIT_SECONDS,
     WRITES,
     DriverMissing,
+    in_other_words,
 )
 from .server_pool import pooled_engine
 
@@ -80,8 +81,14 @@ class PostgreSql:
     def may_be_repeated(self, error: DBAPIError) -> bool:
         return getattr(error.orig, "sqlstate", None) in _REPEATABLE
 
-    def is_duplicate(self, error: DBAPIError) -> bool:
-        return getattr(error.orig, "sqlstate", None) == "23505"
+    def is_duplicate(self, error: DBAPIError, index: Index) -> bool:
+        is_unique = getattr(error.orig, "sqlstate", None) == "23505"
+        return is_unique and _diagnosed(error, "constraint_name") == index.name
+
+    def cause(self, error: DBAPIError) -> BaseException | None:
+        # The details of it are the row. Without a first line it does not come from the server.
+        words = _diagnosed(error, "message_primary")
+        return error.orig if words is None else in_other_words(error, words)
 
     def lock_all(self, connection: Connection) -> bool:
         connection.exec_driver_sql("BEGIN")
@@ -102,6 +109,11 @@ class PostgreSql:
 def _begin(connection: Connection) -> None:
     if connection.get_execution_options().get(WRITES):
         connection.exec_driver_sql("BEGIN")
+
+
+def _diagnosed(error: DBAPIError, name: str) -> str | None:
+    found: str | None = getattr(getattr(error.orig, "diag", None), name, None)
+    return found
 
 
 def _texts(value: str | tuple[str, ...] | None) -> tuple[str, ...]:

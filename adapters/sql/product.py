@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from sqlalchemy import URL, Connection, Engine
+from sqlalchemy import URL, Connection, Engine, Index
 from sqlalchemy.exc import DBAPIError
 
 POOL_SECONDS = 1.0
@@ -60,8 +60,12 @@ class Product(Protocol):
         """Whether the transaction was undone for a reason that may be gone at the next try."""
         ...
 
-    def is_duplicate(self, error: DBAPIError) -> bool:
-        """Whether a unique constraint was violated."""
+    def is_duplicate(self, error: DBAPIError, index: Index) -> bool:
+        """Whether the unique *index* has that already; another rule that was violated is another matter."""
+        ...
+
+    def cause(self, error: DBAPIError) -> BaseException | None:
+        """The driver's error, without what it quotes of a row: a phone or a hash is not for a terminal or a log."""
         ...
 
     def lock_all(self, connection: Connection) -> bool:
@@ -71,6 +75,11 @@ class Product(Protocol):
     def weaknesses(self, connection: Connection) -> list[str]:
         """A line for each setting under which something acknowledged can be lost, or something kept can be changed."""
         ...
+
+
+def in_other_words(error: DBAPIError, words: str) -> BaseException:
+    """An error of the same kind as the driver's, that says *words* instead."""
+    return (Exception if error.orig is None else type(error.orig))(words)
 
 
 class DriverMissing(Exception):

@@ -4,19 +4,22 @@ import time
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import InvalidatePoolError
 
-from .product import POOL_SECONDS
+from .product import ANSWER_SECONDS, CONNECT_SECONDS, POOL_SECONDS
 
 _IDLE_SECONDS = 5.0
 """A connection that nobody used for so long may be one to a server that has been restarted since."""
 
-_HANGS_SECONDS = 1.0
-"""A server that does not answer for so long will not take a new connection either."""
+_PING_SECONDS = ANSWER_SECONDS - CONNECT_SECONDS
+"""How long it is waited for whether such a connection lives, so that there is time for a new one."""
 
 
 def pooled_engine(url: URL, connections: int, **more: Any) -> Engine:
-    """An engine with at most *connections* to a server, of which none is used that has died in the pool."""
+    """An engine with at most *connections* to a server, of which none is used that has died in the pool.
+
+    The driver's connections have an attribute ``seconds``: how long they wait for an answer.
+    """
     engine = create_engine(
         url,
         # Parameters are phone numbers and hashes: they do not belong into the text of an error.
@@ -31,15 +34,14 @@ def pooled_engine(url: URL, connections: int, **more: Any) -> Engine:
     def try_idle(connection: Any, record: Any, _proxy: object) -> None:
         if time.monotonic() - record.info.get("used_at", time.monotonic()) < _IDLE_SECONDS:
             return
-        begin = time.monotonic()
+        usual, connection.seconds = connection.seconds, _PING_SECONDS
         try:
-            alive = engine.dialect.do_ping(connection)
+            engine.dialect.do_ping(connection)
         except engine.dialect.loaded_dbapi.Error:
-            if time.monotonic() - begin > _HANGS_SECONDS:
-                raise
-            alive = False
-        if not alive:
-            raise DisconnectionError("the server has gone away")
+            # Restarted, or forgotten by something on the way: then all that are as old are gone too, and nobody else
+            # shall wait to find that out.
+            raise InvalidatePoolError("the connection has died in the pool") from None
+        connection.seconds = usual
 
     def take_note(_connection: object, record: Any) -> None:
         record.info["used_at"] = time.monotonic()

@@ -7,10 +7,10 @@ from contextlib import suppress
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import URL, Connection, Engine, Index, create_engine, event
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
-from .product import WAIT_SECONDS, WRITES
+from .product import WAIT_SECONDS, WRITES, in_other_words
 
 _BUSY = frozenset({"SQLITE_BUSY", "SQLITE_BUSY_RECOVERY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_BUSY_TIMEOUT"})
 
@@ -55,8 +55,13 @@ class Sqlite:
     def may_be_repeated(self, error: DBAPIError) -> bool:
         return _name(error) in _BUSY
 
-    def is_duplicate(self, error: DBAPIError) -> bool:
-        return _name(error) == "SQLITE_CONSTRAINT_UNIQUE"
+    def is_duplicate(self, error: DBAPIError, index: Index) -> bool:
+        # It tells the columns, not the name.
+        columns = ", ".join(str(column) for column in index.columns)
+        return _name(error) == "SQLITE_CONSTRAINT_UNIQUE" and str(error.orig) == f"UNIQUE constraint failed: {columns}"
+
+    def cause(self, error: DBAPIError) -> BaseException | None:
+        return in_other_words(error, str(_name(error))) if isinstance(error, IntegrityError) else error.orig
 
     def lock_all(self, connection: Connection) -> bool:
         try:
@@ -68,10 +73,18 @@ class Sqlite:
         return True
 
     def weaknesses(self, connection: Connection) -> list[str]:
+        lines = []
         level = connection.exec_driver_sql("PRAGMA synchronous").scalar_one()
         if level < _DURABLE:
-            return [f"SQLite's synchronous is {level}: a power cut may take back what was acknowledged"]
-        return []
+            lines.append(f"SQLite's synchronous is {level}: a power cut may take back what was acknowledged")
+        # Where a file system has no WAL, as some on a network, SQLite takes another journal, and that is no error.
+        journal = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+        if journal != "wal":
+            lines.append(
+                f"SQLite's journal_mode is {journal}, as the file system has no WAL:"
+                " a power cut may take back what was acknowledged, and who reads waits for who writes"
+            )
+        return lines
 
 
 def _name(error: DBAPIError) -> str | None:

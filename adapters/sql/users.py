@@ -6,8 +6,21 @@ from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
 
-from attrs import frozen
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, bindparam, func, insert, not_, or_, select, update
+from attrs import field, frozen
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    and_,
+    bindparam,
+    false,
+    func,
+    insert,
+    not_,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from ...domain.device_policy import DevicePolicy
@@ -20,10 +33,17 @@ from .tables import users
 
 _BY_ID = select(users).where(users.c.id == bindparam("user_id"), users.c.is_account)
 _BY_ID_LOCKED = _BY_ID.with_for_update()
+_OTHERS_PHONE = (
+    select(users.c.id).where(users.c.phone == bindparam("phone"), users.c.id != bindparam("user_id")).limit(1)
+)
 _BY_PHONE = select(users).where(users.c.canonical_phone == bindparam("phone"), users.c.is_account)
 
 _INSERT = insert(users).returning(users)
 _SAVE = update(users).where(users.c.id == bindparam("user_id"))
+
+_NOBODY = UserId(0)
+
+[_ONE_ACCOUNT_A_PHONE] = [index for index in users.indexes if index.unique]
 
 
 def user_from(row: RowMapping) -> User:
@@ -53,6 +73,8 @@ class SqlUserRepository:
     """UserRepository on a relational database."""
 
     connections: Connections
+    _locked: dict[UserId, dict[str, Any]] = field(factory=dict, init=False, eq=False)
+    """The rows that the transaction has locked, as they stand; nobody else can change them before it ends."""
 
     def add(self, user: NewUser) -> User:
         with self.connections.writing() as connection:
@@ -71,7 +93,7 @@ class SqlUserRepository:
                 "mid": user.referrer_id,
                 **_state_columns(user.state),
             }
-            with self._phone_is_unique(connection):
+            with self._phone_is_unique(connection, user.phone):
                 row = connection.execute(_INSERT, values).one()
             return user_from(row._mapping)
 
@@ -82,7 +104,12 @@ class SqlUserRepository:
         return self._one(_BY_PHONE, phone=phone.digits)
 
     def locked(self, user_id: UserId) -> User | None:
-        return self._one(_BY_ID_LOCKED, user_id=user_id)
+        with self.connections.reading() as connection:
+            row = connection.execute(_BY_ID_LOCKED, {"user_id": user_id}).first()
+        if row is None:
+            return None
+        self._locked[user_id] = dict(row._mapping)
+        return user_from(row._mapping)
 
     def save(self, user: User) -> None:
         digits = None if user.phone is None else user.phone.digits
@@ -97,8 +124,16 @@ class SqlUserRepository:
             "device_policy": None if user.device_policy is None else json.dumps(user.device_policy.to_table()),
             **_state_columns(user.state),
         }
-        with self.connections.writing() as connection, self._phone_is_unique(connection):
+        # Only what differs: in an adopted table a text that is there may be longer than any that we would write.
+        row = self._locked.get(user.id)
+        if row is not None:
+            values = {name: value for name, value in values.items() if value != row[name]}
+        if not values:
+            return
+        with self.connections.writing() as connection, self._phone_is_unique(connection, user.phone, user.id):
             connection.execute(_SAVE, {"user_id": user.id, **values})
+        if row is not None:
+            row.update(values)
 
     def find(self, wanted: UserFilter, *, after: UserId, limit: int, now: datetime) -> Sequence[User]:
         statement = select(users).where(users.c.id > after, users.c.is_account).order_by(users.c.id).limit(limit)
@@ -137,15 +172,22 @@ class SqlUserRepository:
             return [UserId(user_id) for user_id in connection.scalars(statement)]
 
     @contextmanager
-    def _phone_is_unique(self, connection: Connection) -> Iterator[None]:
-        """Raises PhoneTaken where the database says that a column is not unique: the phone is the only such we write."""
+    def _phone_is_unique(
+        self, connection: Connection, phone: Phone | None, user_id: UserId = _NOBODY
+    ) -> Iterator[None]:
+        """Raises PhoneTaken where it is the phone that another has, and not something else that is not taken."""
         try:
             # A savepoint only where it is needed: a deadlock on MariaDB takes it away, and going back to it would fail
             # with an error that hides the deadlock.
             with connection.begin_nested() if self.connections.product.failure_ends_transaction else nullcontext():
                 yield
         except IntegrityError as error:
-            if not self.connections.product.is_duplicate(error):
+            # An adopted table may have an index of its own, under any name, that keeps the numbers apart.
+            is_taken = self.connections.product.is_duplicate(error, _ONE_ACCOUNT_A_PHONE) or (
+                phone is not None
+                and connection.execute(_OTHERS_PHONE, {"phone": phone.digits, "user_id": user_id}).first() is not None
+            )
+            if not is_taken:
                 raise
             raise PhoneTaken from None
 
@@ -169,9 +211,14 @@ def _has_standing(standing: Standing, now: datetime) -> ColumnElement[bool]:
     conditions = {
         Standing.ACTIVE: or_(walked == texts[Standing.ACTIVE], and_(state == texts[Standing.FROZEN], is_over)),
         Standing.FROZEN: and_(state == texts[Standing.FROZEN], not_(is_over)),
-        Standing.CLOSING: and_(state == texts[Standing.CLOSING], not_(is_over)),
+        # COALESCE, since nearly nobody's state has an end: a planner would take that for true of these, too.
+        Standing.CLOSING: and_(state == texts[Standing.CLOSING], func.coalesce(users.c.state_until > now, false())),
         Standing.CLOSED: or_(state == texts[Standing.CLOSED], and_(state == texts[Standing.CLOSING], is_over)),
-        Standing.UNKNOWN: or_(state.is_(None), state.not_in(texts.values())),
+        Standing.UNKNOWN: or_(
+            state.is_(None),
+            state.not_in(texts.values()),
+            and_(state == texts[Standing.CLOSING], users.c.state_until.is_(None)),
+        ),
     }
     return conditions[standing]
 

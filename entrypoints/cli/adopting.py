@@ -5,8 +5,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import tzinfo
 from itertools import islice
 from types import TracebackType
@@ -51,7 +51,7 @@ def _adopt(context: Context) -> int:
     with ExitStack() as stack:
         adoption = stack.enter_context(open_adoption(context.settings, zone))
         # Made before the work, so that this is not for nothing.
-        listing = None if arguments.list is None else stack.enter_context(_new_file(arguments.list))
+        write_list = None if arguments.list is None else stack.enter_context(_new_list(arguments.list))
         with _Progress("looking") as progress:
             report = adoption.report(progress.tell)
         findings, is_done = report.findings, False
@@ -64,8 +64,8 @@ def _adopt(context: Context) -> int:
                 return REFUSED
             with _Progress("adopting") as progress:
                 findings, is_done = adoption.carry_out(progress.tell), True
-        if listing is not None:
-            _write_csv(listing, findings)
+        if write_list is not None and not (report.obstacles and not findings.rows):
+            write_list(findings)
         if arguments.json:
             shown.print_json(findings, is_done=is_done)
         elif is_done:
@@ -175,10 +175,28 @@ def _print_some(columns: Sequence[str], rows: Iterable[Sequence[Any]], count: in
         print("... and more; --json has them all")
 
 
-def _new_file(path: str) -> TextIO:
-    """A file for its maker alone, as it will hold phone numbers. Raises OSError where there is one already."""
+@contextmanager
+def _new_list(path: str) -> Iterator[Callable[[AdoptionFindings], None]]:
+    """What writes the list into a new file, for its maker alone, as it will hold phone numbers.
+
+    Where it has not been written in the end, no file stays: it would be in the way of the same command. Raises OSError
+    where there is a file already.
+    """
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    return os.fdopen(handle, "w", encoding="utf-8", newline="")
+    is_written = False
+
+    def write(findings: AdoptionFindings) -> None:
+        nonlocal is_written
+        _write_csv(file, findings)
+        file.flush()
+        is_written = True
+
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            yield write
+    finally:
+        if not is_written:
+            os.unlink(path)
 
 
 def _write_csv(file: TextIO, findings: AdoptionFindings) -> None:

@@ -24,6 +24,6 @@ def _migrate(context: Context) -> int:
         if context.arguments.check:
             note("the database is behind: run `menshen migrate`")
             return REFUSED
-        migrations.carry_out()
-        print("the database has been migrated")
+        # Another may just have done it.
+        print("the database has been migrated" if migrations.carry_out() else "the database is up to date")
         return DONE

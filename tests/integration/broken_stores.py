@@ -33,6 +33,8 @@ T = TypeVar("T")
 class FaultContract(StoreContract):
     """A store made of the adapters that a subclass names."""
 
+    keeps_readers_waiting = True
+
     users_of: type[MemoryUserRepository] = MemoryUserRepository
     sessions_of: type[MemorySessionRepository] = MemorySessionRepository
     audit_of: type[MemoryAuditLog] = MemoryAuditLog

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, create_engine, make_url
 
 from menshen.entrypoints.cli.main import main
 
+from .racers import ended
 from .servers import QUICK_HASHES, clean_environment
 
 # One process that has loaded everything. Its children wait for one another, migrate, and say what they found.
@@ -123,7 +124,7 @@ def migrators() -> Iterator[Migrators]:
     try:
         yield Migrators(process)
     finally:
-        process.communicate(timeout=60)
+        ended(process)
 
 
 @frozen

@@ -74,7 +74,7 @@ def open_race_service(url: str) -> Service:
     settings = Settings(database_url=url)
     store = open_store(settings)
     clock = SystemClock()
-    last_seen = BackgroundLastSeen(store.sessions, clock)
+    last_seen = BackgroundLastSeen(store.work, clock)
 
     def close() -> None:
         last_seen.close()
@@ -107,7 +107,8 @@ def at_once(count: int, act: Callable[[int], T]) -> list[T]:
         except Exception as error:  # noqa: BLE001 - raised again below, in the caller's own thread
             failures.append(error)
 
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    # Daemons: those who wait for each other for ever are not to keep the process as well.
+    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -191,8 +192,17 @@ def racing_processes(
             assert _there(process.stdout).readline() == "ready\n"
         yield RacingProcesses(started)
     finally:
-        for process in started:
+        ended(*started)
+
+
+def ended(*processes: "subprocess.Popen[str]") -> None:
+    """Have *processes* come to their end, as they do when nothing more can be asked of them; or kill them."""
+    try:
+        for process in processes:
             process.communicate(timeout=60)
+    finally:
+        for process in processes:
+            process.kill()
 
 
 @contextmanager

@@ -65,6 +65,7 @@ SPELLINGS = {
             "@@tx_isolation": "tx_isolation = 'SERIALIZABLE'",
             "@@time_zone": "time_zone = '+08:00'",
             "@@sql_mode": "sql_mode = ''",
+            "@@lc_messages": "lc_messages = 'ja_JP'",
         },
         patience={"@@max_statement_time": 0, "@@innodb_lock_wait_timeout": 86400},
     ),

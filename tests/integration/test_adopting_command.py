@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import pytest
 
-from menshen.adapters.sql import adoption_taking
+from menshen.adapters.sql import adoption, adoption_taking
 from menshen.entrypoints.cli import adopting
 from menshen.entrypoints.cli.main import main
 
@@ -33,12 +33,12 @@ class Terminal(io.StringIO):
         return True
 
 
-def answered(tutorial: Tutorial, answer: str) -> tuple[int, str, str]:
+def answered(tutorial: Tutorial, answer: str, *arguments: str) -> tuple[int, str, str]:
     """The command on a terminal, where somebody answers."""
     out, err = Terminal(), Terminal()
     environment = {"MENSHEN_DATABASE_URL": tutorial.url, "MENSHEN_TIME_ZONE": ZONE}
     with redirect_stdout(out), redirect_stderr(err), patch("sys.stdin", Terminal(answer)):
-        code = main(["adopt"], environment)
+        code = main(["adopt", *arguments], environment)
     return code, out.getvalue(), err.getvalue()
 
 
@@ -160,6 +160,42 @@ def test_a_list_is_never_written_over_another_file(tutorial: Tutorial, tmp_path:
     assert tutorial.dump() == before
 
 
+def test_a_run_that_fails_leaves_no_list_that_would_be_in_the_way_of_the_next(
+    tutorial: Tutorial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adoption, "PATIENCE_SECONDS", 0.1)
+    tutorial.insert([row(1, "12345")])
+    path = tmp_path / "left.csv"
+    with tutorial.connected() as theirs:
+        theirs.exec_driver_sql("UPDATE x_user SET user_name = 'new'")
+        code, _, err = menshen_told(tutorial, "adopt", "--yes", "--list", str(path))
+        assert code == 1
+        assert "something else keeps x_user from being changed" in err
+        assert not path.exists()
+    adopt(tutorial, "--yes", "--list", str(path))
+    assert path.read_text() == "id,phone,why,holder\n1,12345,phone_invalid,\n"
+
+
+def test_a_run_that_nobody_agreed_to_leaves_no_list(tutorial: Tutorial, tmp_path: Path) -> None:
+    tutorial.insert([row(1, "12345")])
+    path = tmp_path / "left.csv"
+    assert answered(tutorial, "n\n", "--list", str(path))[0] == 1
+    assert not path.exists()
+
+
+def test_a_table_that_is_refused_leaves_a_list_where_there_is_something_to_mend_in_it(
+    tutorial: Tutorial, tmp_path: Path
+) -> None:
+    path = tmp_path / "left.csv"
+    tutorial.execute("CREATE UNIQUE INDEX their_names ON x_user (user_name)")
+    assert menshen_told(tutorial, "adopt", "--dry-run", "--list", str(path))[0] == 1
+    assert not path.exists()
+    tutorial.execute("DROP INDEX their_names", "CREATE UNIQUE INDEX their_phone ON x_user (phone)")
+    tutorial.insert([row(1, "+86 13800138001"), row(2, "13800138001")])
+    assert menshen_told(tutorial, "adopt", "--dry-run", "--list", str(path))[0] == 1
+    assert path.read_text() == "id,phone,why,holder\n2,13800138001,phone_taken,1\n"
+
+
 def test_a_zone_that_is_none_is_wrong_usage(tutorial: Tutorial) -> None:
     code, _, err = menshen_told(tutorial, "adopt", "--yes", "--time-zone", "Mars/Olympus")
     assert code == 2
@@ -186,6 +222,42 @@ def test_without_any_zone_the_times_are_the_machines(
     assert done.returncode == 0, done.stderr
     assert "time_zone        the machine's" in done.stdout
     assert times(tutorial) == ["2021-03-04 10:06:07.000000", "2021-03-20 09:06:07.000000"]
+
+
+def test_a_time_that_the_clock_showed_twice_or_never_is_a_moment_all_the_same(tutorial: Tutorial) -> None:
+    # Berlin put its clocks forward at 2 o'clock, to 3, and back at 3, to 2.
+    tutorial.insert(
+        [
+            row(1, "13800138001", registration_time="2021-10-31 02:30:00"),
+            row(2, "13800138002", registration_time="2021-03-28 02:30:00"),
+        ]
+    )
+    assert adopt(tutorial, "--yes", "--time-zone", "Europe/Berlin")["taken"] == 2
+    assert times(tutorial) == ["2021-10-31 00:30:00.000000", "2021-03-28 01:30:00.000000"]
+
+
+def test_the_same_in_the_machines_zone(tutorial: Tutorial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tutorial.insert(
+        [
+            row(1, "13800138001", registration_time="2021-10-31 02:30:00"),
+            row(2, "13800138002", registration_time="2021-03-28 02:30:00"),
+        ]
+    )
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    done = menshen("adopt", "--yes", folder=tmp_path, DATABASE_URL=tutorial.url)
+    assert done.returncode == 0, done.stderr
+    twice, never = times(tutorial)
+    assert twice == "2021-10-31 00:30:00.000000"
+    # Half past one, or half past three.
+    assert never in {"2021-03-28 00:30:00.000000", "2021-03-28 01:30:00.000000"}
+
+
+def test_the_file_is_in_wal_mode_afterwards(tutorial: Tutorial) -> None:
+    tutorial.execute("PRAGMA journal_mode = DELETE")
+    adopt(tutorial, "--dry-run")
+    assert tutorial.execute("PRAGMA journal_mode") == [("delete",)]
+    adopt(tutorial, "--yes")
+    assert tutorial.execute("PRAGMA journal_mode") == [("wal",)]
 
 
 def test_an_empty_table_is_adopted_too(tutorial: Tutorial) -> None:

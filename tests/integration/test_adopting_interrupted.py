@@ -1,21 +1,21 @@
 """An adoption that is killed goes on where it was, and of two at once each row is taken by one."""
 
-import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import Engine, event
 
 from menshen.adapters.sql import adoption, adoption_taking
 from menshen.adapters.sql.adoption import Adoption
 
-from .racers import at_once
+from .racers import at_once, ended
 from .servers import clean_environment
 from .tutorial_tables import PRODUCTS, THEIRS, ZONE, Tutorial, adopt, menshen_told, nasty_rows, new_tutorial, plain_rows
 
@@ -33,27 +33,68 @@ def everything(tutorial: Tutorial) -> list[tuple[Any, ...]]:
     )
 
 
-def killed_after(tutorial: Tutorial, statements: int) -> bool:
-    """Adopt in a process that is killed after so many statements that write; False where it had fewer to do."""
-    child = os.fork()
-    if child == 0:
-        signal.alarm(_SECONDS)
-        left = count(statements - 1, -1)
+# One process that has loaded everything, and has one thread: its children adopt, and kill themselves after so many
+# statements that write. The exit code of each is a line.
+_ADOPTER = """
+import os, signal, sys
+from itertools import count
+from zoneinfo import ZoneInfo
+from sqlalchemy import Engine, event
+from menshen.adapters.sql import adoption_taking
+from menshen.adapters.sql.adoption import Adoption
 
-        def kill(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
-            if statement.lstrip().upper().startswith(_WRITING) and next(left) == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+url, zone, batch, seconds, *writing = sys.argv[1:]
+adoption_taking.BATCH = int(batch)
 
-        event.listen(Engine, "after_cursor_execute", kill)
-        code = 1
+def child(statements):
+    signal.alarm(int(seconds))
+    left = count(statements - 1, -1)
+
+    def kill(connection, cursor, statement, *more):
+        if statement.lstrip().upper().startswith(tuple(writing)) and next(left) == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    event.listen(Engine, "after_cursor_execute", kill)
+    code = 1
+    try:
+        Adoption.open(url, ZoneInfo(zone)).carry_out(lambda done, total: None)
+        code = 0
+    finally:
+        os._exit(code)
+
+for line in sys.stdin:
+    pid = os.fork()
+    if pid == 0:
+        child(int(line))
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+"""
+
+
+@contextmanager
+def adopter(tutorial: Tutorial, batch: int) -> Iterator[Callable[[int], bool]]:
+    """Adopts in a process that is killed after so many statements that write; False where it had fewer to do."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _ADOPTER, tutorial.url, ZONE, str(batch), str(_SECONDS), *_WRITING],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=clean_environment({}),
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        stdin, stdout = process.stdin, process.stdout
+
+        def killed_after(statements: int) -> bool:
+            stdin.write(f"{statements}\n")
+            stdin.flush()
+            code = int(stdout.readline())
+            assert code in {0, -signal.SIGKILL}
+            return code != 0
+
         try:
-            Adoption.open(tutorial.url, ZoneInfo(ZONE)).carry_out(lambda done, total: None)
-            code = 0
+            yield killed_after
         finally:
-            os._exit(code)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert code in {0, -signal.SIGKILL}
-    return code != 0
+            ended(process)
 
 
 @pytest.mark.parametrize("product", PRODUCTS)
@@ -72,20 +113,21 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_never_was(
     outcome = adopt(undisturbed, "--yes")
 
     kills = 0
-    # Where a change of the schema cannot be undone, each run goes on from the one before. Elsewhere a run has to get
-    # further than the one before, or it ends in the same transaction.
-    for statements in count(2, 0 if product == "mariadb" else 1):
-        if not killed_after(tutorial, statements):
-            break
-        kills += 1
-        assert kills < 100
-        # Until every row has been looked at, no other command takes the database for its own.
-        code, _, err = menshen_told(tutorial, "migrate", "--check")
-        if code == 2:
-            assert "menshen adopt" in err
-        else:
-            accounts = tutorial.execute("SELECT count(*) FROM x_user WHERE is_account")
-            assert accounts == [(outcome["taken"],)]
+    with adopter(tutorial, batch=5) as killed_after:
+        # Where a change of the schema cannot be undone, each run goes on from the one before. Elsewhere a run has to get
+        # further than the one before, or it ends in the same transaction.
+        for statements in count(2, 0 if product == "mariadb" else 1):
+            if not killed_after(statements):
+                break
+            kills += 1
+            assert kills < 100
+            # Until every row has been looked at, no other command takes the database for its own.
+            code, _, err = menshen_told(tutorial, "migrate", "--check")
+            if code == 2:
+                assert "menshen adopt" in err
+            else:
+                accounts = tutorial.execute("SELECT count(*) FROM x_user WHERE is_account")
+                assert accounts == [(outcome["taken"],)]
 
     assert kills >= 8
     assert everything(tutorial) == everything(undisturbed)
@@ -149,6 +191,27 @@ def test_a_table_that_somebody_keeps_locked_is_not_waited_for_for_ever(
         theirs.rollback()
     assert tutorial.dump() == before
     assert adopt(tutorial, "--yes")["taken"] == 3
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_a_row_that_somebody_keeps_locked_is_not_waited_for_for_ever(
+    product: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adoption, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(adoption, "LOCK_SECONDS", 1.0)
+    tutorial = new_tutorial(product, tmp_path, request)
+    tutorial.make()
+    tutorial.insert(plain_rows(3))
+    adopt(tutorial, "--yes")
+    # Nothing is left to do to the table, but there is a row to take.
+    tutorial.insert(plain_rows(1, first=4))
+    with tutorial.connected() as theirs:
+        theirs.exec_driver_sql("UPDATE x_user SET user_name = 'new' WHERE id = 4")
+        code, _, err = menshen_told(tutorial, "adopt", "--yes")
+        assert code == 1
+        assert "something else keeps x_user from being changed" in err
+        theirs.rollback()
+    assert adopt(tutorial, "--yes")["taken"] == 1
 
 
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:

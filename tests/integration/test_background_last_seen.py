@@ -5,22 +5,28 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TypeVar, cast
 
 import pytest
-from attrs import define, field
+from attrs import define, field, frozen
+from sqlalchemy import Connection
 
 from menshen.adapters.background_last_seen import INTERVAL_SECONDS, BackgroundLastSeen
 from menshen.adapters.conformance.last_seen import START, LastSeenContract, last_seen_of
 from menshen.adapters.conformance.sessions import new_session
 from menshen.adapters.conformance.users import new_user
 from menshen.adapters.memory.fakes import FakeClock
+from menshen.adapters.sql.database import Database, Repeatable
 from menshen.domain.errors import StoreUnavailable
-from menshen.domain.ports import LastSeen, SessionRepository, Store, UserRepository
+from menshen.domain.ports import LastSeen, SessionRepository, Store, Transaction, UserRepository
 from menshen.domain.sessions import Session, SessionId
 from menshen.entrypoints.settings import Settings
 from menshen.entrypoints.stores import open_store
+
+T = TypeVar("T")
 
 QUICK = 0.02
 NEVER = 3600.0
@@ -29,20 +35,38 @@ MINUTE = timedelta(minutes=1)
 
 @define
 class Watched:
-    """The ``see`` of a repository: what it was told, and whether it can be reached."""
+    """The work of a store: how often there was some, what was to be seen, and whether it can be reached."""
 
-    sessions: SessionRepository
+    store: Store
     told: list[list[tuple[SessionId, datetime]]] = field(factory=list)
+    calls: int = 0
     failure: Exception | None = None
 
-    def see(self, seen: Collection[tuple[SessionId, datetime]], now: datetime) -> None:
-        self.told.append(list(seen))
-        if self.failure is not None:
-            raise self.failure
-        self.sessions.see(seen, now)
+    @property
+    def sessions(self) -> SessionRepository:
+        return self.store.sessions
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.sessions, name)
+    def transact(self, work: Callable[[Transaction], T]) -> T:
+        self.calls += 1
+        return self.store.work.transact(lambda tx: work(cast(Transaction, _WatchedTransaction(self, tx))))
+
+
+@frozen
+class _WatchedTransaction:
+    """One whose sessions are seen by way of it."""
+
+    watched: Watched
+    inner: Transaction
+
+    @property
+    def sessions(self) -> "_WatchedTransaction":
+        return self
+
+    def see(self, seen: Collection[tuple[SessionId, datetime]], now: datetime) -> None:
+        self.watched.told.append(list(seen))
+        if self.watched.failure is not None:
+            raise self.watched.failure
+        self.inner.sessions.see(seen, now)
 
 
 @pytest.fixture
@@ -89,8 +113,8 @@ def until_seen(sessions: SessionRepository, session: Session, at: datetime) -> N
 
 class TestBackgroundLastSeen(LastSeenContract):
     @pytest.fixture
-    def background(self, sessions: SessionRepository) -> Iterator[BackgroundLastSeen]:
-        background = BackgroundLastSeen(sessions, FakeClock(START), QUICK)
+    def background(self, store: Store) -> Iterator[BackgroundLastSeen]:
+        background = BackgroundLastSeen(store.work, FakeClock(START), QUICK)
         yield background
         background.close()
 
@@ -105,15 +129,15 @@ class TestBackgroundLastSeen(LastSeenContract):
 
 class TestTheThread:
     @pytest.fixture
-    def watched(self, sessions: SessionRepository) -> Watched:
-        return Watched(sessions)
+    def watched(self, store: Store) -> Watched:
+        return Watched(store)
 
     @pytest.fixture
     def make(self, watched: Watched) -> Iterator[Callable[[float], BackgroundLastSeen]]:
         made: list[BackgroundLastSeen] = []
 
         def make(interval: float) -> BackgroundLastSeen:
-            made.append(BackgroundLastSeen(watched, FakeClock(START), interval))  # type: ignore[arg-type]  # the rest by __getattr__
+            made.append(BackgroundLastSeen(watched, FakeClock(START), interval))
             return made[-1]
 
         yield make
@@ -225,6 +249,31 @@ class TestTheThread:
         assert [record.levelno for record in caplog.records] == [logging.WARNING]
         assert watched.sessions.by_id(session.id) == session
 
+    def test_what_the_store_undoes_is_done_again(
+        self,
+        make: Callable[[float], BackgroundLastSeen],
+        sessions: SessionRepository,
+        session: Session,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        attempt, tries = Database.attempt, 0
+
+        @contextmanager
+        def undone_at_first(database: Database) -> Iterator[Connection]:
+            nonlocal tries
+            tries += 1
+            with attempt(database) as connection:
+                yield connection
+                if tries == 1:
+                    raise Repeatable("a deadlock")
+
+        monkeypatch.setattr(Database, "attempt", undone_at_first)
+        last_seen = make(NEVER)
+        last_seen.note(session.id, START + MINUTE)
+        last_seen.close()
+        assert tries == 2
+        assert last_seen_of(sessions, session) == START + MINUTE
+
     def test_nobody_waits_while_the_database_is_locked(
         self, make: Callable[[float], BackgroundLastSeen], path: Path, watched: Watched, session: Session
     ) -> None:
@@ -232,7 +281,7 @@ class TestTheThread:
         other.execute("BEGIN IMMEDIATE")
         last_seen = make(QUICK)
         last_seen.note(session.id, START + MINUTE)
-        until(lambda: bool(watched.told))
+        until(lambda: watched.calls > 0)
         begin = time.monotonic()
         for minute in range(2, 102):
             last_seen.note(session.id, START + minute * MINUTE)

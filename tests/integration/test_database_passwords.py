@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from .databases import DatabaseServer
+from .databases import DatabaseServer, MariaDbServer
 from .migrators import by_hand, told
 from .servers import Server, free_port, menshen, only_line
 from .spellings import by_somebody_else
@@ -48,6 +48,10 @@ def guarded(postgresql: DatabaseServer) -> Iterator[str]:
         f"postgresql+psycopg://me:a@{SECRET}@{NOBODY_LISTENS}/accounts",
         f"mysql+pymysql://me:a@b:{SECRET}@{NOBODY_LISTENS}/accounts",
         f"mysql+pymysql://me:a@{SECRET}@{NOBODY_LISTENS}/accounts",
+        f"postgresql+psycopg://me:a@{SECRET}/b@{NOBODY_LISTENS}/accounts",
+        f"mysql+pymysql://me:a@{SECRET}/b@{NOBODY_LISTENS}/accounts",
+        f"postgresql+psycopg://me:a@{SECRET}/x?y@{NOBODY_LISTENS}/accounts",
+        f"mysql+pymysql://me:a@{SECRET}/x?y@{NOBODY_LISTENS}/accounts",
         f"mysql+pymysql://me:a/b{SECRET}@{NOBODY_LISTENS}/accounts",
         f"postgresql+psycopg://me:a?b{SECRET}@{NOBODY_LISTENS}/accounts",
         f"postgresql+psycopg://me:a#b{SECRET}@{NOBODY_LISTENS}/accounts",
@@ -108,6 +112,26 @@ def test_a_wrong_one_and_a_wrong_database_are_told_without_it(
         assert (done.code, done.out) == (1, "")
         assert words in only_line(done.err)
         assert SECRET not in done.err
+
+
+def test_signs_beyond_latin_1_are_what_mariadb_takes_them_for(mariadb: DatabaseServer, tmp_path: Path) -> None:
+    url = mariadb.new_database()
+    there = make_url(url)
+    name, password = f"guarded_{there.database}", "密码é"
+    assert isinstance(mariadb, MariaDbServer)
+    # Our own user may not let others in; root comes by the socket.
+    root = there.set(username="root", password="", query={"unix_socket": str(mariadb.folder / "socket")})
+    by_hand(
+        root.render_as_string(hide_password=False),
+        f"CREATE USER {name}@'127.0.0.1' IDENTIFIED BY '{password}'",
+        f"GRANT ALL ON {there.database}.* TO {name}@'127.0.0.1'",
+    )
+    named = there.set(username=name, password=password)
+    in_the_query = there.set(username=name, password=None).update_query_dict({"password": password})
+    for each in (named, in_the_query):
+        done = told(each.render_as_string(hide_password=False), tmp_path, "migrate")
+        assert (done.code, done.err) == (0, "")
+    by_hand(url, f"DROP USER {name}@'127.0.0.1'")
 
 
 def test_as_a_process(tmp_path: Path) -> None:

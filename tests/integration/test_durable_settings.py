@@ -1,5 +1,6 @@
 """Before it serves, a store is asked how it may lose what was acknowledged; a good one has nothing to say."""
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -145,6 +146,18 @@ class TestEmbedded:
         [line] = sql_store(database).weaknesses()
         database.close()
         assert "synchronous is 1" in line
+        assert "acknowledged" in line
+
+    def test_a_file_system_without_a_wal_is_told(self, tmp_path: Path) -> None:
+        database = open_database(f"sqlite:///{tmp_path}/accounts.sqlite3", connections=1)
+        # This way to a file, for those on a network, has no memory to share, without which there is no WAL.
+        address = f"file:{tmp_path}/accounts.sqlite3?vfs=unix-dotfile"
+        event.listen(
+            database.engine, "do_connect", lambda *_: sqlite3.connect(address, uri=True, check_same_thread=False)
+        )
+        [line] = sql_store(database).weaknesses()
+        database.close()
+        assert "journal_mode is delete" in line
         assert "acknowledged" in line
 
 

@@ -13,6 +13,7 @@ from menshen.adapters.conformance.audit import new_event
 from menshen.adapters.conformance.sessions import LOGGED_OUT, START, UNKNOWN, new_session, refreshing
 from menshen.adapters.conformance.users import another_user
 from menshen.adapters.sql.database import Database
+from menshen.adapters.sql.product import ANSWER_SECONDS
 from menshen.adapters.sql.store import sql_store
 from menshen.domain.errors import PhoneTaken, StoreUnavailable
 from menshen.domain.ports import Store, Transaction, UserFilter
@@ -114,6 +115,9 @@ class TestAServerThatHangs:
                 calls, StoreUnavailable
             )
             assert {name: each.seconds for name, each in outcomes.items() if each.seconds > AT_THE_MOST} == {}
+            # An idle one, and then a new one: together no longer than an answer is waited for.
+            slow = {name: each.seconds for name, each in outcomes.items() if name.endswith(", idle")}
+            assert max(slow.values()) < ANSWER_SECONDS + 0.5, slow
             # Nobody is left who holds a lock for long.
             assert {name: each.error for name, each in _all_at_once(calls).items() if each.error} == {}
             # A new connection to a server that hangs.

@@ -15,6 +15,7 @@ from menshen.adapters.sql.database import Database, open_database
 from menshen.adapters.sql.migrating import differences
 from menshen.adapters.sql.schema import VERSIONS
 from menshen.adapters.sql.tables import metadata
+from menshen.entrypoints.stores import Migrations
 
 from .databases import DatabaseServer
 from .migrators import Migrators, Task, by_hand, contents, migrators, told
@@ -67,6 +68,17 @@ class TestTheCommand:
             assert (again.code, again.out, again.err) == (0, "the database is up to date\n", "")
         assert told(empty, tmp_path, "migrate", "--sql").out == ""
         assert contents(empty) == made
+
+    def test_it_does_not_claim_what_another_has_just_done(
+        self, empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def done_by_another(_migrations: Migrations) -> bool:
+            migrated(empty)
+            return True
+
+        monkeypatch.setattr(Migrations, "are_due", done_by_another)
+        late = told(empty, tmp_path, "migrate")
+        assert (late.code, late.out, late.err) == (0, "the database is up to date\n", "")
 
     def test_the_sql_that_it_shows_makes_the_same_by_hand(self, empty: str, tmp_path: Path) -> None:
         before = contents(empty)

@@ -151,6 +151,14 @@ def _scrypt(password: str) -> str:
     return f"scrypt:1024:8:1$salt${scrypt(password.encode(), salt=b'salt', n=1024, r=8, p=1).hex()}"
 
 
+@cache
+def long_scrypt(password: str) -> str:
+    """As Werkzeug makes them by default: of 162 characters."""
+    salt = "saltsaltsaltsalt"
+    digest = scrypt(password.encode(), salt=salt.encode(), n=32768, r=8, p=1, maxmem=2**26)
+    return f"scrypt:32768:8:1${salt}${digest.hex()}"
+
+
 def nasty_rows(product: str) -> list[dict[str, Any]]:
     """Every oddity at once."""
     fraction = "" if product == "mariadb" else ".123456"
@@ -187,10 +195,12 @@ def nasty_rows(product: str) -> list[dict[str, Any]]:
         row(19, "=cmd|' /C calc'!A0"),
         row(20, "86-138 0013 8020", account_balance=None, fee_percentage=None, user_name=None),
         row(21, "13800138020"),
+        row(22, "13800138022", state="注销中"),
+        row(23, "13800138023", password=long_scrypt(password_of(23))),
     ]
 
 
-TAKEN = frozenset({1, 2, 3, 4, 8, 9, 10, 11, 12, 14, 15, 18, 20})
+TAKEN = frozenset({1, 2, 3, 4, 8, 9, 10, 11, 12, 14, 15, 18, 20, 22, 23})
 """The ids of the nasty rows that can be taken."""
 
 LEFT: tuple[dict[str, Any], ...] = (

@@ -349,6 +349,7 @@ STATES: dict[str, tuple[Callable[[datetime], UserState], Standing, list[type[Ref
     "closed by now": (lambda now: UserState.closing(now), Standing.CLOSED, [None, None, L, L, N, N, N, N]),
     "closed": (lambda now: UserState.closed(), Standing.CLOSED, [None, None, L, L, N, N, N, N]),
     "unknown": (lambda now: UserState("异常"), Standing.UNKNOWN, [T, T, L, L, N, N, N, N]),
+    "closing by the tutorial": (lambda now: UserState("注销中"), Standing.UNKNOWN, [T, T, L, L, N, N, N, N]),
     "empty": (lambda now: UserState(""), Standing.UNKNOWN, [T, T, L, L, N, N, N, N]),
     "almost active": (lambda now: UserState("正常 "), Standing.UNKNOWN, [T, T, L, L, N, N, N, N]),
 }

@@ -116,7 +116,7 @@ def test_a_name_is_compared_sign_by_sign_from_its_start(http: HttpService, name:
 
 def test_users_are_found_by_their_state(http: HttpService) -> None:
     for phone, text in {"13800138001": "冻结", "13800138002": "注销中", "13800138003": "已注销"}.items():
-        http.change_user(phone, state=UserState(text))
+        http.change_user(phone, state=UserState(text, http.clock.now() + timedelta(minutes=5)))
     assert found(http, "state=frozen") == [2]
     assert found(http, "state=closing") == [3]
     assert found(http, "state=closed") == [4]

@@ -43,7 +43,7 @@ class InMemory:
 
 
 class TestMemoryStore(InMemory, StoreContract):
-    pass
+    keeps_readers_waiting = True
 
 
 class TestFakeLastSeen(InMemory, LastSeenContract):

@@ -117,9 +117,9 @@ def test_a_freeze_that_ends_by_itself_ends_within_ten_years(house: House, user: 
     assert [event.outcome for event in house.events_of(Action.FREEZE)] == ["freeze_invalid"] * 2 + ["done"]
 
 
-def test_who_is_of_unknown_state_is_frozen_for_good_or_not_at_all(house: House, user: User) -> None:
+@pytest.mark.parametrize("unknown", [UserState("异常"), UserState("注销中")])
+def test_who_is_of_unknown_state_is_frozen_for_good_or_not_at_all(house: House, user: User, unknown: UserState) -> None:
     # When a timed freeze is over the user is active, which an unknown state must not come to by itself.
-    unknown = UserState("异常")
     house.put_state(user, unknown)
     with pytest.raises(StateConflict):
         house.service.operate.freeze(user.id, reason="x", until=house.clock.time + HOUR, actor=OPERATOR)
@@ -431,9 +431,9 @@ def test_users_are_found_by_what_their_state_comes_to_now(house: House) -> None:
     states = {
         Standing.ACTIVE: [UserState.active(), UserState.frozen(until=now, reason="over")],
         Standing.FROZEN: [UserState("冻结"), UserState.frozen(until=now + MOMENT, reason="x")],
-        Standing.CLOSING: [UserState("注销中"), UserState.closing(now + MOMENT)],
+        Standing.CLOSING: [UserState.closing(now + MOMENT)],
         Standing.CLOSED: [UserState.closed(), UserState.closing(now)],
-        Standing.UNKNOWN: [UserState("异常"), UserState("")],
+        Standing.UNKNOWN: [UserState("异常"), UserState(""), UserState("注销中")],
     }
     expected: dict[Standing, list[UserId]] = {}
     for number, (each, state) in enumerate((each, state) for each, some in states.items() for state in some):

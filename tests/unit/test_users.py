@@ -216,7 +216,7 @@ def test_a_state_is_spelled_as_the_contract_has_it() -> None:
 
 @pytest.mark.parametrize("standing", [each for each in Standing if each is not Standing.UNKNOWN])
 def test_each_standing_but_the_unknown_one_has_a_spelling_that_means_it(standing: Standing) -> None:
-    assert UserState(UserState.text_of(standing)).standing(NOW) is standing
+    assert UserState(UserState.text_of(standing), until=LATER).standing(NOW) is standing
 
 
 def test_the_unknown_standing_has_no_spelling() -> None:
@@ -256,6 +256,12 @@ def test_a_closing_becomes_closed_by_itself() -> None:
     assert state.standing(LATER - MOMENT) is Standing.CLOSING
     assert state.standing(LATER) is Standing.CLOSED
     assert state.standing(LATER + timedelta(days=365)) is Standing.CLOSED
+
+
+def test_a_closing_without_an_end_is_none_of_ours_and_nobody_takes_it_back() -> None:
+    state = UserState("注销中")
+    assert state.standing(NOW) is Standing.UNKNOWN
+    assert state.standing(NOW + timedelta(days=36500)) is Standing.UNKNOWN
 
 
 def test_what_is_closed_stays_closed_and_what_is_active_stays_active() -> None:

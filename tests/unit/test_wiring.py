@@ -98,7 +98,7 @@ def test_secret_issuer_and_audiences_reach_the_codecs() -> None:
 
 def test_what_notes_the_last_use_writes_into_the_store(adapters: Adapters) -> None:
     assert isinstance(adapters.last_seen, BackgroundLastSeen)
-    assert adapters.last_seen.sessions is adapters.store.sessions
+    assert adapters.last_seen.work is adapters.store.work
 
 
 def test_closing_the_service_closes_its_store() -> None:

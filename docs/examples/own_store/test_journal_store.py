@@ -23,6 +23,8 @@ def opened(folder: Path) -> Store:
 
 
 class TestJournalStore(StoreContract):
+    keeps_readers_waiting = True
+
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[Store]:
         with closing(opened(tmp_path)) as store:
