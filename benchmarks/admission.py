@@ -97,6 +97,8 @@ def _users(ids: list[int], now: datetime) -> Iterator[dict[str, object]]:
     for user_id in ids:
         yield {
             "id": user_id,
+            "is_account": True,
+            "canonical_phone": f"139{user_id:08}",
             "phone": f"139{user_id:08}",
             "password": "$argon2id$v=19$m=19456,t=2,p=1$" + "c" * 22 + "$" + "h" * 43,
             "registration_time": now,
