@@ -1,9 +1,10 @@
 # `make serve` and `make test` set up all they need; the rest is for those who change the code.
 .PHONY: help serve test unit faults lint format pins docs benchmarks clean
 
-# Races, and others that take their time and cover nothing that the rest does not: without what counts the lines.
-UNCOUNTED := $(wildcard tests/integration/test_*races.py) $(patsubst %,tests/integration/test_%.py,serve query_plans \
-	differential own_store adopting_interrupted lost_connections limits migrating)
+# Races, and others that take their time and cover nothing that the rest does not: without what counts the lines. Those
+# that take longest come first, so that no process is left with one of them in the end.
+UNCOUNTED := $(patsubst %,tests/integration/test_%.py,differential store_races adopting_interrupted serve races own_store \
+	query_plans lost_connections limits migrating)
 # How long answers take is measured where nothing else runs.
 ALONE := tests/integration/test_timing.py
 
@@ -26,7 +27,7 @@ test: .venv/dev
 	@rm -f .coverage .coverage.*
 	@# Most of them wait for a server half the time, so three run at a time.
 	.venv/bin/coverage run -m pytest -n 3 --dist loadfile $(foreach file,$(UNCOUNTED) $(ALONE),--ignore=$(file))
-	.venv/bin/pytest -n 3 --dist loadscope $(UNCOUNTED)
+	.venv/bin/pytest -n 3 --dist loadscope --no-loadscope-reorder $(UNCOUNTED)
 	.venv/bin/pytest $(ALONE)
 	.venv/bin/python -m tests.faults
 	@.venv/bin/coverage combine -q

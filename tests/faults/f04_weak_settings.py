@@ -85,7 +85,7 @@ def _judge_start(report: Report, running: Server, store: str) -> None:
     report.require(len(warned) == 1, f"no warning of {_NAMES[store]} at the start: {running.log}")
     settings = {**running.settings, "MENSHEN_REQUIRE_DURABLE": "true"}
     strict = Server(running.folder, settings, running.command, free_port())
-    done = strict.menshen("serve")
+    done = strict.process("serve")
     report.require(done.returncode != 0, "it starts with REQUIRE_DURABLE")
     line = only_line(done.stderr)
     report.require("REQUIRE_DURABLE" in line and _NAMES[store] in line, f"the refusal does not say why: {line}")

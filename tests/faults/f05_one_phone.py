@@ -1,4 +1,4 @@
-"""F-05: 16 callers register the same phone at one moment, each with a password of his own; two processes serve.
+"""F-05: 16 callers register the same phone at one moment, each with a password of his own; four processes serve.
 
 Default and long: 200 rounds.
 """
@@ -21,7 +21,7 @@ _UNAVAILABLE_SHARE = 0.01
 def trial(store: str, duration: Duration) -> Report:
     report = Report({"rounds": _ROUNDS})
     answers: Counter[int] = Counter()
-    with scene(store, command=CHEAP_HASHES, WORKERS="2") as on, ExitStack() as stack:
+    with scene(store, command=CHEAP_HASHES, WORKERS="4") as on, ExitStack() as stack:
         clients = [stack.enter_context(Client(on.service.port, CLIENT_SECONDS)) for _ in range(_CALLERS)]
         winners = 0
         for number in range(_ROUNDS):

@@ -26,7 +26,7 @@ def _start_another(report: Report, on: Scene) -> None:
     """A service that is started while the database is down."""
     another = Server(on.service.folder, on.service.settings, on.service.command, free_port())
     begin = time.monotonic()
-    done = another.menshen("serve")
+    done = another.process("serve")
     report.figures["a start without it: exit code"] = done.returncode
     report.figures["after"] = time.monotonic() - begin
     report.require(done.returncode != 0, "it starts without its database")

@@ -240,7 +240,20 @@ class Server:
         return Client(self.port, seconds)
 
     def menshen(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """One command on the data of this server, whether it runs or not."""
+        """One command on the data of this server, whether it runs or not.
+
+        It runs in the process of the tests: starting another takes most of a second, and ``process`` does that.
+        """
+        out, err, typed = io.StringIO(), io.StringIO(), io.TextIOWrapper(io.BytesIO(stdin.encode()))
+        with redirect_stdout(out), redirect_stderr(err), patch("sys.stdin", typed):
+            try:
+                code = main(arguments, self.environment)
+            except SystemExit as wrong_usage:
+                code = int(wrong_usage.code or 0)
+        return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+    def process(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """The same, as a process of its own."""
         return subprocess.run(
             [*self.command, *arguments],
             input=stdin,
@@ -253,15 +266,10 @@ class Server:
         )
 
     def told(self, *arguments: str, stdin: str = "") -> Any:
-        """What a command that succeeds tells programs: strict JSON, and nothing on stderr.
-
-        It runs in the process of the tests: starting another takes most of a second, and ``menshen`` above does that.
-        """
-        out, err, typed = io.StringIO(), io.StringIO(), io.TextIOWrapper(io.BytesIO(stdin.encode()))
-        with redirect_stdout(out), redirect_stderr(err), patch("sys.stdin", typed):
-            code = main([*arguments, "--json"], self.environment)
-        assert (code, err.getvalue()) == (0, ""), err.getvalue()
-        return strict_json(out.getvalue())
+        """What a command that succeeds tells programs: strict JSON, and nothing on stderr."""
+        done = self.menshen(*arguments, "--json", stdin=stdin)
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+        return strict_json(done.stdout)
 
     def rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """What the database holds."""

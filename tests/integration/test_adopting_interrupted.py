@@ -216,7 +216,7 @@ def test_a_row_that_somebody_keeps_locked_is_not_waited_for_for_ever(
 
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     peaks = []
-    for number in (10_000, 50_000):
+    for number in (5_000, 30_000):
         tutorial = Tutorial("sqlite", f"sqlite:///{tmp_path}/{number}.sqlite3")
         tutorial.make()
         tutorial.insert(plain_rows(number))

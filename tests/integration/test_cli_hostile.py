@@ -82,7 +82,7 @@ class TestWhatOthersWrote:
 
     def test_json_holds_it_without_a_sign_that_a_terminal_obeys(self, spoilt: Server) -> None:
         for command in (["user", "show", PHONE], ["session", "list", PHONE]):
-            done = spoilt.menshen(*command, "--json")
+            done = spoilt.process(*command, "--json")
             assert done.returncode == 0, done.stderr
             assert all(sign.isprintable() for sign in done.stdout.rstrip("\n"))
             found = strict_json(done.stdout)

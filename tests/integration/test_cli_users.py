@@ -58,7 +58,7 @@ class TestCreate:
     def test_the_password_is_the_first_line_of_stdin(
         self, server: Server, client: Client, phone: str, ending: str
     ) -> None:
-        assert server.menshen("user", "create", phone, stdin=f" correct horse 马 {ending}").returncode == 0
+        assert server.process("user", "create", phone, stdin=f" correct horse 马 {ending}").returncode == 0
         assert client.login(phone, " correct horse 马 ").status == 200
         assert client.login(phone, "correct horse 马").status == 403
 
@@ -203,7 +203,7 @@ class TestShow:
         refused(server, ["user", "show", "--json", "--", name], "no_such_user")
 
     def test_it_reads_well_without_the_json(self, server: Server, registered: Answer, phone: str) -> None:
-        shown = server.menshen("user", "show", phone)
+        shown = server.process("user", "show", phone)
         names = [line.split()[0] for line in shown.stdout.splitlines()]
         assert set(names) == MEMBERS
         values = dict(line.split(maxsplit=1) for line in shown.stdout.splitlines() if len(line.split()) > 1)

@@ -32,8 +32,8 @@ from .journeys import Journey, first_difference, replay
 from .racers import file_in_memory
 from .stores import emptied, opened
 
-USUAL_JOURNEYS = 50
-MOST_BATCHES = 6
+USUAL_JOURNEYS = 25
+MOST_BATCHES = 12
 """How many times so many, until they come to all that is expected."""
 
 RANDOM_JOURNEYS = int(os.environ.get("MENSHEN_JOURNEYS", "0"))
