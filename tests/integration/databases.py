@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -153,8 +154,8 @@ def _until_it_answers(engine: Engine, where_its_data_are: str, data: Path, proce
 
 
 @define(eq=False)
-class PostgresServer:
-    """PostgreSQL, with the *settings* of postgresql.conf beside those that every test needs."""
+class _Server(ABC):
+    """What the two have in common."""
 
     folder: Path
     settings: Sequence[str] = ()
@@ -166,8 +167,8 @@ class PostgresServer:
     def url(self) -> URL:
         return self._url_at(self.port)
 
-    def _url_at(self, port: int) -> URL:
-        return URL.create("postgresql+psycopg", "menshen", host="127.0.0.1", port=port, database="postgres")
+    @abstractmethod
+    def _url_at(self, port: int) -> URL: ...
 
     def start(self) -> None:
         if self.port:
@@ -175,6 +176,26 @@ class PostgresServer:
         else:
             self._make()
             self.port = _on_a_free_port(self._start)
+
+    @abstractmethod
+    def _make(self) -> None: ...
+
+    @abstractmethod
+    def _start(self, port: int) -> None: ...
+
+    def pause(self) -> None:
+        self._process.signal_all(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._process.signal_all(signal.SIGCONT)
+
+
+@define(eq=False)
+class PostgresServer(_Server):
+    """PostgreSQL, with the *settings* of postgresql.conf beside those that every test needs."""
+
+    def _url_at(self, port: int) -> URL:
+        return URL.create("postgresql+psycopg", "menshen", host="127.0.0.1", port=port, database="postgres")
 
     def _start(self, port: int) -> None:
         data = self.folder / "data"
@@ -211,12 +232,6 @@ class PostgresServer:
         # The backends of the killed server are gone, which the next one could not know.
         (self.folder / "data" / "postmaster.pid").unlink(missing_ok=True)
 
-    def pause(self) -> None:
-        self._process.signal_all(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        self._process.signal_all(signal.SIGCONT)
-
     def new_database(self) -> str:
         name = f"test_{os.getpid()}_{next(_numbers)}"
         _execute(self.url, f"CREATE DATABASE {name}")
@@ -224,18 +239,8 @@ class PostgresServer:
 
 
 @define(eq=False)
-class MariaDbServer:
+class MariaDbServer(_Server):
     """MariaDB, with *settings* for its command line beside those that every test needs."""
-
-    folder: Path
-    settings: Sequence[str] = ()
-    port: int = field(init=False, default=0)
-    """From its first start on."""
-    _process: _Process = field(init=False, default=_Process([], Path()))
-
-    @property
-    def url(self) -> URL:
-        return self._url_at(self.port)
 
     def _url_at(self, port: int) -> URL:
         return URL.create("mysql+pymysql", "menshen", "menshen", host="127.0.0.1", port=port, database="test")
@@ -244,13 +249,6 @@ class MariaDbServer:
     def _temporary(self) -> Path:
         # Of its own: whichever MariaDB starts removes the temporary tables that it finds, another's too.
         return self.folder / "temporary"
-
-    def start(self) -> None:
-        if self.port:
-            self._start(self.port)
-        else:
-            self._make()
-            self.port = _on_a_free_port(self._start)
 
     def _start(self, port: int) -> None:
         data = self.folder / "data"
@@ -293,12 +291,6 @@ class MariaDbServer:
 
     def kill(self) -> None:
         self._process.end(signal.SIGKILL)
-
-    def pause(self) -> None:
-        self._process.signal_all(signal.SIGSTOP)
-
-    def resume(self) -> None:
-        self._process.signal_all(signal.SIGCONT)
 
     def new_database(self) -> str:
         name = f"test_{os.getpid()}_{next(_numbers)}"

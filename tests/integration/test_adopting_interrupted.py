@@ -183,12 +183,7 @@ def test_a_table_that_somebody_keeps_locked_is_not_waited_for_for_ever(
     tutorial.make()
     tutorial.insert(plain_rows(3))
     before = tutorial.dump()
-    with tutorial.connected() as theirs:
-        theirs.exec_driver_sql("UPDATE x_user SET user_name = 'new' WHERE id = 1")
-        code, _, err = menshen_told(tutorial, "adopt", "--yes")
-        assert code == 1
-        assert "something else keeps x_user from being changed" in err
-        theirs.rollback()
+    _assert_refused_while_locked(tutorial, 1)
     assert tutorial.dump() == before
     assert adopt(tutorial, "--yes")["taken"] == 3
 
@@ -205,13 +200,17 @@ def test_a_row_that_somebody_keeps_locked_is_not_waited_for_for_ever(
     adopt(tutorial, "--yes")
     # Nothing is left to do to the table, but there is a row to take.
     tutorial.insert(plain_rows(1, first=4))
+    _assert_refused_while_locked(tutorial, 4)
+    assert adopt(tutorial, "--yes")["taken"] == 1
+
+
+def _assert_refused_while_locked(tutorial: Tutorial, row: int) -> None:
     with tutorial.connected() as theirs:
-        theirs.exec_driver_sql("UPDATE x_user SET user_name = 'new' WHERE id = 4")
+        theirs.exec_driver_sql(f"UPDATE x_user SET user_name = 'new' WHERE id = {row}")
         code, _, err = menshen_told(tutorial, "adopt", "--yes")
         assert code == 1
         assert "something else keeps x_user from being changed" in err
         theirs.rollback()
-    assert adopt(tutorial, "--yes")["taken"] == 1
 
 
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
