@@ -17,6 +17,7 @@ from .databases import (
     server_folder,
 )
 from .servers import Client, Server, serving
+from .spellings import SPELLINGS, Spelling, quick_server
 from .stores import opened
 
 pytest.register_assert_rewrite("menshen.adapters.conformance")
@@ -67,3 +68,21 @@ def mariadb_database(mariadb: DatabaseServer) -> Iterator[Database]:
     """One with our tables, for tests that empty them first."""
     with opened(mariadb.new_database()) as database:
         yield database
+
+
+@pytest.fixture(scope="module", params=["postgresql", "mariadb"])
+def product(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="module")
+def spelling(product: str) -> Spelling:
+    return SPELLINGS[product]
+
+
+@pytest.fixture(scope="module")
+def machine(product: str) -> Iterator[DatabaseServer]:
+    """A database server that nobody else uses, to be paused, stopped, and set otherwise for everybody."""
+    with server_folder() as folder, running(quick_server(product, folder)) as started:
+        yield started

@@ -19,6 +19,8 @@ from menshen.adapters.sql.tables import metadata
 from menshen.adapters.sql.unit_of_work import SqlUnitOfWork
 from menshen.domain.ports import Transaction
 
+from .stores import connection_of
+
 _EXPLAIN = {
     "sqlite": "EXPLAIN QUERY PLAN ",
     "postgresql": "EXPLAIN (FORMAT JSON) ",
@@ -77,7 +79,7 @@ def observed(database: Database, call: Callable[[Transaction], object]) -> Obser
 
     def work(tx: Transaction) -> None:
         nonlocal rows_read
-        connection = tx.users.connections.connection  # type: ignore[attr-defined] # the adapter's own
+        connection = connection_of(tx)
         with _counting(connection) as rows:
             begin = rows()
             event.listen(database.engine, "before_cursor_execute", explain)

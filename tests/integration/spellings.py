@@ -11,6 +11,9 @@ from menshen.adapters.sql.database import Database
 
 from .databases import QUICK_MARIADB, QUICK_POSTGRES, DatabaseServer, MariaDbServer, PostgresServer
 
+AT_THE_MOST = 5.0
+"""Seconds within which every answer has to come, whatever the database does."""
+
 
 @frozen(kw_only=True)
 class Spelling:

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import delete
+from sqlalchemy import Connection, delete
 
 from menshen.adapters.sql.database import Database, open_database
 from menshen.adapters.sql.migrating import migrate
 from menshen.adapters.sql.store import sql_store
 from menshen.adapters.sql.tables import metadata
-from menshen.domain.ports import Store
+from menshen.domain.ports import Store, Transaction
 
 
 def migrated(url: str) -> None:
@@ -36,3 +36,10 @@ def emptied(database: Database) -> Store:
         for table in reversed(metadata.sorted_tables):
             connection.execute(delete(table))
     return sql_store(database)
+
+
+def connection_of(tx: Transaction) -> Connection:
+    """The connection that a transaction on a database runs on."""
+    found = tx.users.connections.connection  # type: ignore[attr-defined] # the adapter's own; the port has none
+    assert isinstance(found, Connection)
+    return found

@@ -18,31 +18,10 @@ from menshen.domain.errors import StoreUnavailable
 from menshen.entrypoints.settings import Settings
 from menshen.entrypoints.stores import open_store
 
-from .databases import DatabaseServer, running, server_folder
+from .databases import DatabaseServer
 from .servers import Answer, Client, Server, assert_envelope, serving
-from .spellings import SPELLINGS, Outcome, Spelling, by_somebody_else, outcome_of, quick_server, shown
+from .spellings import AT_THE_MOST, Outcome, Spelling, by_somebody_else, outcome_of, shown
 from .stores import migrated, opened
-
-AT_THE_MOST = 5.0
-"""What every answer has to come within, whatever the database does."""
-
-
-@pytest.fixture(scope="module", params=["postgresql", "mariadb"])
-def product(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
-
-
-@pytest.fixture(scope="module")
-def spelling(product: str) -> Spelling:
-    return SPELLINGS[product]
-
-
-@pytest.fixture(scope="module")
-def machine(product: str) -> Iterator[DatabaseServer]:
-    """A database server that nobody else uses, to be stopped, and set otherwise for everybody."""
-    with server_folder() as folder, running(quick_server(product, folder)) as started:
-        yield started
 
 
 class TestThePool:

@@ -20,30 +20,9 @@ from menshen.domain.ports import Store, Transaction, UserFilter
 from menshen.domain.sessions import SessionKind
 from menshen.domain.users import User
 
-from .databases import DatabaseServer, running, server_folder
-from .spellings import SPELLINGS, Outcome, Spelling, by_somebody_else, outcome_of, quick_server
-from .stores import opened
-
-AT_THE_MOST = 5.0
-"""What every answer has to come within, whatever the database does."""
-
-
-@pytest.fixture(scope="module", params=["postgresql", "mariadb"])
-def product(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
-
-
-@pytest.fixture(scope="module")
-def spelling(product: str) -> Spelling:
-    return SPELLINGS[product]
-
-
-@pytest.fixture(scope="module")
-def machine(product: str) -> Iterator[DatabaseServer]:
-    """A database server that nobody else uses, to be paused and stopped."""
-    with server_folder() as folder, running(quick_server(product, folder)) as started:
-        yield started
+from .databases import DatabaseServer
+from .spellings import AT_THE_MOST, Outcome, Spelling, by_somebody_else, outcome_of
+from .stores import connection_of, opened
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +129,7 @@ class TestAServerThatIsRestarted:
         def work(tx: Transaction) -> None:
             tx.users.add(newcomer)
             has_begun.set()
-            _connection(tx).execute(text(f"SELECT {spelling.sleep.format(2)}"))
+            connection_of(tx).execute(text(f"SELECT {spelling.sleep.format(2)}"))
 
         with ThreadPoolExecutor() as pool:
             call: Future[Outcome] = pool.submit(outcome_of, lambda: store.work.transact(work))
@@ -187,7 +166,7 @@ class TestALostConnection:
             assert user is not None
             tx.users.save(evolve(user, fee_percentage=user.fee_percentage + 1))
             if calls < 3:
-                _kill(url, spelling, _connection(tx))
+                _kill(url, spelling, connection_of(tx))
             tx.audit.append(new_event(anna.id))
 
         store.work.transact(work)
@@ -290,13 +269,6 @@ def _all_at_once(calls: Mapping[str, Callable[[], object]]) -> dict[str, Outcome
 def _both(call: Callable[[int], object]) -> None:
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(call, range(2)))
-
-
-def _connection(tx: Transaction) -> Connection:
-    """The connection that the transaction is on."""
-    found = tx.users.connections.connection  # type: ignore[attr-defined]
-    assert isinstance(found, Connection)
-    return found
 
 
 def _kill(url: str, spelling: Spelling, connection: Connection) -> None:
