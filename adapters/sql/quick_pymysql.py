@@ -44,6 +44,7 @@ class QuickConnection(Connection):
         if self._end is not None:
             # PyMySQL's own limit ends with the TCP connection, which the system makes for a server that hangs.
             self.seconds = max(self._end - time.monotonic(), 0.001)
+        # Its stubs have no types for it.
         return super()._read_packet(*arguments)  # type: ignore[no-untyped-call]
 
     def _create_ssl_ctx(self, sslp: Any) -> ssl.SSLContext:

@@ -166,6 +166,7 @@ class _UndoesNothing(MemoryUnitOfWork):
         found: Any = super().transact(all_of_it)
         if raised:
             raise raised[0]
+        # Of the type that the work has: it is None only where that was raised.
         return found  # type: ignore[no-any-return]
 
 
