@@ -9,6 +9,7 @@ from attrs import define, field
 from ..domain.errors import StoreUnavailable
 from ..domain.ports import Clock, UnitOfWork
 from ..domain.sessions import SessionId
+from .own_process import PerProcess
 
 _log = logging.getLogger("menshen.last_seen")
 
@@ -25,21 +26,41 @@ class BackgroundLastSeen:
     work: UnitOfWork
     clock: Clock
     interval_seconds: float = INTERVAL_SECONDS
+    _notes: "PerProcess[_Notes]" = field(init=False)
+    """A thread is not forked with its process; what the parent has gathered, the parent writes."""
+
+    def __attrs_post_init__(self) -> None:
+        self._notes = PerProcess(lambda: _Notes(self.work, self.clock, self.interval_seconds))
+
+    def note(self, session_id: SessionId, at: datetime) -> None:
+        self._notes().add(session_id, at)
+
+    def close(self) -> None:
+        """Write what is waiting, and stop."""
+        self._notes().close()
+
+
+@define(eq=False)
+class _Notes:
+    """What one process has gathered, and the thread that writes it."""
+
+    work: UnitOfWork
+    clock: Clock
+    interval_seconds: float
     _waiting: dict[SessionId, datetime] = field(factory=dict, init=False)
     _lock: Lock = field(factory=Lock, init=False)
     _thread: Thread | None = field(default=None, init=False)
     _closing: Event = field(factory=Event, init=False)
 
-    def note(self, session_id: SessionId, at: datetime) -> None:
+    def add(self, session_id: SessionId, at: datetime) -> None:
         with self._lock:
             self._waiting[session_id] = max(at, self._waiting.get(session_id, at))
-            # Not before it is needed: a server forks its workers after it has opened the store once.
+            # Not before it is needed: most commands never do.
             if self._thread is None:
                 self._thread = Thread(target=self._run, name="menshen-last-seen", daemon=True)
                 self._thread.start()
 
     def close(self) -> None:
-        """Write what is waiting, and stop."""
         self._closing.set()
         if self._thread is not None:
             self._thread.join()

@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 from ..domain.errors import HasherBusy
 from ..domain.ports import PasswordHasher, Verdict
+from .own_process import PerProcess
 
 MAX_WAIT_SECONDS = 4.0
 
@@ -24,12 +25,13 @@ class BoundedPasswordHasher:
     at_once: int
     waiting: int
     max_wait_seconds: float = MAX_WAIT_SECONDS
-    _running: BoundedSemaphore = field(init=False, repr=False)
-    _admitted: BoundedSemaphore = field(init=False, repr=False)
+    _turns: "PerProcess[_Turns]" = field(init=False, repr=False)
+    """In a forked process nobody would give back what the threads of its parent had."""
 
     def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "_running", BoundedSemaphore(self.at_once))
-        object.__setattr__(self, "_admitted", BoundedSemaphore(self.at_once + self.waiting))
+        running, admitted = self.at_once, self.at_once + self.waiting
+        turns = PerProcess(lambda: _Turns(BoundedSemaphore(running), BoundedSemaphore(admitted)))
+        object.__setattr__(self, "_turns", turns)
 
     def hash(self, password: str) -> str:
         with self._turn():
@@ -41,14 +43,23 @@ class BoundedPasswordHasher:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        if not self._admitted.acquire(blocking=False):
+        turns = self._turns()
+        if not turns.admitted.acquire(blocking=False):
             raise HasherBusy("too many passwords wait to be judged")
         try:
-            if not self._running.acquire(timeout=self.max_wait_seconds):
+            if not turns.running.acquire(timeout=self.max_wait_seconds):
                 raise HasherBusy("a password waited too long to be judged")
             try:
                 yield
             finally:
-                self._running.release()
+                turns.running.release()
         finally:
-            self._admitted.release()
+            turns.admitted.release()
+
+
+@frozen
+class _Turns:
+    """Who may call *inner*, and who may wait for that."""
+
+    running: BoundedSemaphore
+    admitted: BoundedSemaphore

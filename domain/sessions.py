@@ -17,6 +17,7 @@ from .errors import (
     SessionLoggedOut,
     SessionOver,
     SessionReplaced,
+    StoreUnavailable,
     UserWasClosed,
     UserWasFrozen,
 )
@@ -120,6 +121,16 @@ class Presence:
 
     user: User
     session: Session | None
+
+    def check_is_of(self, user_id: UserId, session_id: SessionId) -> None:
+        """Raises StoreUnavailable where it is another user's, or another session's: then the store is not to be believed.
+
+        A store that answers somebody else's question must never open somebody else's account.
+        """
+        session = self.session
+        is_session = session is None or (session.id, session.user_id) == (session_id, user_id)
+        if self.user.id != user_id or not is_session:
+            raise StoreUnavailable("the store answered what was not asked")
 
 
 _REFUSAL_AFTER: dict[EndReason, type[SessionOver]] = {

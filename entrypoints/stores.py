@@ -61,6 +61,8 @@ def open_store(settings: Settings, *, is_checked: bool = True) -> Store:
     if is_checked:
         with closed_on_failure(database.close):
             _bring_up_to_date(Migrations(settings, database))
+        # Workers may be forked from here: nothing stays connected that they would share.
+        database.close()
     return sql_store(database)
 
 

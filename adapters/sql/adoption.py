@@ -232,7 +232,7 @@ def _open_for_reading(url: str) -> Database:
             poolclass=NullPool,
             hide_parameters=True,
         )
-        database = Database(engine, Sqlite())
+        database = Database.of(lambda: engine, Sqlite())
     _prepare(database)
     return database
 

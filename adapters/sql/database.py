@@ -2,18 +2,19 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from threading import Lock
 from typing import Protocol
 
-from attrs import field, frozen
+from attrs import frozen
 from sqlalchemy import URL, Connection, Engine, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError, StatementError
 
 from ...domain.errors import StoreUnavailable
+from ..own_process import PerProcess
 from .mariadb import MariaDb
+from .own_engine import OwnEngine, own_engine
 from .postgresql import PostgreSql
 from .product import WAIT_SECONDS, WRITES, Product
 from .sqlite import Sqlite
@@ -39,6 +40,17 @@ class Connections(Protocol):
         ...
 
 
+def check_answers(connection: Connection, *, is_asked_for: bool) -> None:
+    """Raises StoreUnavailable where a row is not the one that was asked for, and lets go of the connection.
+
+    That is what a connection gives which somebody else uses as well: nothing that it says may be believed.
+    """
+    if not is_asked_for:
+        connection.invalidate()
+        _log.error("the store answered what was not asked: two processes may be using one connection")
+        raise StoreUnavailable("the store answered what was not asked")
+
+
 @frozen
 class OneTransaction:
     """Connections that are all the one of a transaction; who opened that one ends it."""
@@ -57,14 +69,25 @@ class OneTransaction:
 class Database:
     """Connections to a relational database. Foreign errors leave it as StoreUnavailable, with their cause."""
 
-    engine: Engine
+    _own: PerProcess[OwnEngine]
     product: Product
-    _queue: Lock = field(factory=Lock)
+
+    @classmethod
+    def of(cls, make: Callable[[], Engine], product: Product) -> "Database":
+        """The database of *product* to which what *make* makes leads."""
+        return cls(own_engine(make, closes_at_fork=product.is_embedded), product)
+
+    @property
+    def engine(self) -> Engine:
+        """That of this process. Raises StoreUnavailable where a fork has left none that could be used."""
+        return self._own().engine
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        with final(), _translated(self.product), self.engine.connect() as connection:
-            yield connection
+        with final(), _translated(self.product):
+            own = self._own()
+            with own.connect(own.engine) as connection:
+                yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -74,8 +97,9 @@ class Database:
     @contextmanager
     def attempt(self) -> Iterator[Connection]:
         """One transaction, as ``writing``, but raises Repeatable where it was undone and may be tried again."""
-        engine = self.engine.execution_options(**{WRITES: True})
-        with self._turn(), _translated(self.product), engine.connect() as connection:
+        own = self._own()
+        engine = own.engine.execution_options(**{WRITES: True})
+        with self._turn(own), _translated(self.product), own.connect(engine) as connection:
             with _undone_by_a_lost_connection():
                 transaction = connection.begin()
             with transaction:
@@ -84,24 +108,25 @@ class Database:
                 transaction.commit()
 
     @contextmanager
-    def _turn(self) -> Iterator[None]:
+    def _turn(self, own: OwnEngine) -> Iterator[None]:
         # Where there is one writer at a time, its own waiting polls and is not fair: so the threads of this process
         # queue here, and only different processes meet in the database.
         if not self.product.has_one_writer:
             yield
             return
-        if not self._queue.acquire(timeout=WAIT_SECONDS):
+        if not own.queue.acquire(timeout=WAIT_SECONDS):
             raise StoreUnavailable("too many writes are waiting")
         try:
             yield
         finally:
-            self._queue.release()
+            own.queue.release()
 
     @contextmanager
     def alone(self) -> Iterator[Connection]:
         """A transaction in which nobody else migrates. Raises StoreUnavailable where another does for a minute."""
         end = time.monotonic() + _MIGRATION_SECONDS
-        with final(), _translated(self.product), self.engine.connect() as connection:
+        own = self._own()
+        with final(), _translated(self.product), own.connect(own.engine) as connection:
             try:
                 while not self.product.lock_all(connection):
                     connection.rollback()
@@ -115,9 +140,15 @@ class Database:
                 connection.invalidate()
 
     def weaknesses(self) -> list[str]:
-        """A line for each setting of the database under which something acknowledged can be lost."""
-        with self.reading() as connection:
-            return self.product.weaknesses(connection)
+        """A line for each setting of the database under which something acknowledged can be lost.
+
+        It is asked before there is work, and leaves no connection behind, which a process that is forked then would share.
+        """
+        try:
+            with self.reading() as connection:
+                return self.product.weaknesses(connection)
+        finally:
+            self.close()
 
     def ping(self) -> None:
         """Raises StoreUnavailable when the database cannot be read."""
@@ -149,7 +180,10 @@ def open_database(url: str, *, connections: int, is_patient: bool = False) -> Da
     # What begins as a password may be read as a host, which errors name, up to a path or a query that has another @.
     if not product.is_embedded and url.count("@") > 1:
         raise ValueError(_UNREADABLE)
-    return Database(product.engine(parsed, connections, is_patient=is_patient), product)
+    database = Database.of(lambda: product.engine(parsed, connections, is_patient=is_patient), product)
+    # What is wrong with the URL is said now, and not at the first use.
+    _ = database.engine
+    return database
 
 
 # Nothing of such a URL is quoted: it may be a part of the password.

@@ -19,7 +19,7 @@ from ...domain.sessions import (
 )
 from ...domain.texts import is_plain
 from ...domain.users import UserId
-from .database import Connections
+from .database import Connections, check_answers
 from .tables import sessions, users
 from .types import UtcDateTime
 from .users import user_from
@@ -101,6 +101,7 @@ class SqlSessionRepository:
         parameters = {"user_id": user_id, "kind": kind.value, "now": now}
         with self.connections.reading() as connection:
             found = [_session_from(row._mapping) for row in connection.execute(_LIVE, parameters)]
+            check_answers(connection, is_asked_for=all(session.user_id == user_id for session in found))
         # Idleness is arithmetic on two columns, which each database spells in its own way; those idle too long are few.
         live = [session for session in found if session.is_live(now)]
         # A database would put ids that differ in case, say, into the order of its language.
@@ -127,15 +128,18 @@ class SqlSessionRepository:
             return None
         with self.connections.reading() as connection:
             row = connection.execute(_BY_ID, {"session_id": session_id}).first()
+            check_answers(connection, is_asked_for=row is None or row._mapping["session_id"] == session_id)
         return None if row is None else _session_from(row._mapping)
 
     def presence(self, user_id: UserId, session_id: SessionId) -> Presence | None:
         with self.connections.reading() as connection:
             asked = session_id if _can_be(session_id) else None
             row = connection.execute(_PRESENCE, {"user_id": user_id, "session_id": asked}).first()
-        if row is None:
-            return None
-        fields = row._mapping
+            if row is None:
+                return None
+            fields = row._mapping
+            is_asked_for = fields["id"] == user_id and fields["session_id"] in {asked, None}
+            check_answers(connection, is_asked_for=is_asked_for)
         return Presence(user_from(fields), None if fields["session_id"] is None else _session_from(fields))
 
     def rotate(self, session_id: SessionId, *, old: bytes, new: Refreshing) -> bool:

@@ -28,7 +28,7 @@ from ...domain.errors import PhoneTaken, ReferrerUnknown
 from ...domain.ports import UserFilter
 from ...domain.texts import is_plain
 from ...domain.users import DEFAULT_FEE_PERCENTAGE, NO_MONEY, NewUser, Phone, Standing, User, UserId, UserState
-from .database import Connections
+from .database import Connections, check_answers
 from .tables import users
 
 _BY_ID = select(users).where(users.c.id == bindparam("user_id"), users.c.is_account)
@@ -98,18 +98,19 @@ class SqlUserRepository:
             return user_from(row._mapping)
 
     def by_id(self, user_id: UserId) -> User | None:
-        return self._one(_BY_ID, user_id=user_id)
+        row = self._one(_BY_ID, "id", user_id=user_id)
+        return None if row is None else user_from(row)
 
     def by_phone(self, phone: Phone) -> User | None:
-        return self._one(_BY_PHONE, phone=phone.digits)
+        row = self._one(_BY_PHONE, "canonical_phone", phone=phone.digits)
+        return None if row is None else user_from(row)
 
     def locked(self, user_id: UserId) -> User | None:
-        with self.connections.reading() as connection:
-            row = connection.execute(_BY_ID_LOCKED, {"user_id": user_id}).first()
+        row = self._one(_BY_ID_LOCKED, "id", user_id=user_id)
         if row is None:
             return None
-        self._locked[user_id] = dict(row._mapping)
-        return user_from(row._mapping)
+        self._locked[user_id] = dict(row)
+        return user_from(row)
 
     def save(self, user: User) -> None:
         digits = None if user.phone is None else user.phone.digits
@@ -191,10 +192,13 @@ class SqlUserRepository:
                 raise
             raise PhoneTaken from None
 
-    def _one(self, statement: Any, **parameters: Any) -> User | None:
+    def _one(self, statement: Any, column: str, **parameter: Any) -> RowMapping | None:
+        """The row that has that one *parameter* in *column*."""
+        [asked] = parameter.values()
         with self.connections.reading() as connection:
-            row = connection.execute(statement, parameters).first()
-        return None if row is None else user_from(row._mapping)
+            row = connection.execute(statement, parameter).first()
+            check_answers(connection, is_asked_for=row is None or row._mapping[column] == asked)
+        return None if row is None else row._mapping
 
 
 def _policy_from(text: str | None) -> DevicePolicy | None:

@@ -45,6 +45,7 @@ class Authenticate:
         presence = self.sessions.presence(claims.subject, claims.session_id)
         if presence is None:
             raise UserNotFound
+        presence.check_is_of(claims.subject, claims.session_id)
         user, session = presence.user, presence.session
         if not user.is_active(now):
             raise UserNotActive(None if session is None or session.end is None else session.end.at)

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import cast
 
 import pytest
-from attrs import evolve
+from attrs import evolve, frozen
 
 from menshen.domain.errors import (
     LoginNotAllowed,
@@ -16,14 +17,16 @@ from menshen.domain.errors import (
     SessionLoggedOut,
     SessionReplaced,
     SessionUnknown,
+    StoreUnavailable,
     TokenExpired,
     TokenInvalid,
     Unauthenticated,
     UserNotActive,
     UserNotFound,
 )
-from menshen.domain.sessions import EndReason, Session, SessionEnd, SessionKind
-from menshen.domain.users import Standing, User, UserState
+from menshen.domain.ports import SessionRepository
+from menshen.domain.sessions import EndReason, Presence, Session, SessionEnd, SessionId, SessionKind
+from menshen.domain.users import Standing, User, UserId, UserState
 
 from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, PHONE, House
 
@@ -384,3 +387,30 @@ def test_a_freeze_for_a_while_ends_by_itself_for_every_way_in(house: House, way:
         way(ways)
     house.clock.move(SOON)
     way(ways)
+
+
+@frozen
+class Confused:
+    """Sessions that answer each question about a presence with that of *answered*."""
+
+    sessions: SessionRepository
+    answered: Presence
+
+    def presence(self, user_id: UserId, session_id: SessionId) -> Presence:
+        return self.answered
+
+
+@pytest.mark.parametrize("asked", ["another user's", "another session's", "another user's session"])
+def test_a_store_that_answers_what_was_not_asked_opens_nobody_elses_account(asked: str) -> None:
+    house = House()
+    anna, berta = house.register(), house.register(OTHER_PHONE)
+    mine, second, hers = house.login(), house.login(), house.login(OTHER_PHONE)
+    answers = {
+        "another user's": Presence(berta, hers.session),
+        "another session's": Presence(anna, second.session),
+        "another user's session": Presence(anna, hers.session),
+    }
+    confused = cast(SessionRepository, Confused(house.sessions, answers[asked]))
+    authenticate = evolve(house.service.authenticate, sessions=confused)
+    with pytest.raises(StoreUnavailable):
+        authenticate(mine.access_token)
