@@ -7,9 +7,10 @@ from typing import Any, Self
 import falcon
 from falcon.routing import CompiledRouter
 
+from .environment import read_settings
 from .http.app import ACCOUNT_PREFIX, create_app, create_guard
 from .http.guard import DefaultDeny, Guard
-from .settings import Settings, read_settings
+from .settings import Settings
 from .wiring import Service, open_service
 
 
@@ -32,7 +33,7 @@ class Accounts:
 
         Raises SettingInvalid, StoreUnavailable, or OSError where the data folder cannot be made.
         """
-        settings = read_settings(environ)
+        settings = read_settings(environ, say=print)
         return cls(open_service(settings, say=print, warn=lambda line: print(f"warning: {line}")), settings)
 
     def default_deny(self, *, exempt: Iterable[str] = ()) -> DefaultDeny:

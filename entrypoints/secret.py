@@ -6,6 +6,7 @@ import secrets
 from itertools import pairwise
 from pathlib import Path
 
+from .secret_text import one_secret_text, read_secret_text
 from .settings import PREFIX, SettingInvalid, Settings
 
 MINIMUM_BYTES = 32
@@ -36,11 +37,14 @@ _KEY_OF_ANOTHER_KIND = re.compile(
 def find_secret(settings: Settings) -> bytes | None:
     """The secret that the settings name, or the one made earlier; None where there is none yet. Raises SettingInvalid."""
     if settings.secret_key is not None:
-        return _checked(settings.secret_key.encode("utf-8", "surrogateescape"), f"{PREFIX}SECRET_KEY")
+        secret = settings.secret_key.encode("utf-8", "surrogateescape")
+        return _checked(one_secret_text(secret, f"{PREFIX}SECRET_KEY"), f"{PREFIX}SECRET_KEY")
     if settings.secret_key_file is not None:
-        return _checked(_read(settings.secret_key_file, f"{PREFIX}SECRET_KEY_FILE"), f"{PREFIX}SECRET_KEY_FILE")
+        name = f"{PREFIX}SECRET_KEY_FILE"
+        return _checked(read_secret_text(settings.secret_key_file, name), name)
     made = settings.data_dir / FILE_NAME
-    return _checked(_read(made, str(made)), str(made)) if made.exists() else None
+    # A link that leads nowhere is no reason to make another secret.
+    return _checked(_read(made), str(made)) if made.exists() or made.is_symlink() else None
 
 
 def make_secret(settings: Settings) -> tuple[bytes, Path]:
@@ -65,7 +69,7 @@ def make_secret(settings: Settings) -> tuple[bytes, Path]:
     folder = os.open(path.parent, os.O_RDONLY)
     os.fsync(folder)
     os.close(folder)
-    return _checked(_read(path, str(path)), str(path)), path
+    return _checked(_read(path), str(path)), path
 
 
 def _fresh() -> bytes:
@@ -75,11 +79,8 @@ def _fresh() -> bytes:
     return secret
 
 
-def _read(path: Path, name: str) -> bytes:
-    try:
-        return path.read_bytes().rstrip(b"\r\n")
-    except OSError as error:
-        raise SettingInvalid(f"{name}: {path} cannot be read: {error.strerror}") from None
+def _read(made: Path) -> bytes:
+    return read_secret_text(made, str(made))
 
 
 def _checked(secret: bytes, name: str) -> bytes:

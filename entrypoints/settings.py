@@ -1,8 +1,7 @@
-"""What an operator may set: one class, read once from a mapping such as the environment."""
+"""What an operator may set: one class, with what each setting takes. ``environment.py`` reads it."""
 
-import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta, tzinfo
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -153,6 +152,13 @@ class Settings:
         default_text="`menshen.sqlite3` in the data folder",
         show=without_password,
     )
+    database_url_file: Path | None = _setting(
+        lambda value: Path(_text(value)),
+        "A file that holds `DATABASE_URL` instead, as a secret of Docker or Kubernetes does; a line break at its end does "
+        "not count.",
+        default=None,
+        default_text="",
+    )
     database_connections: int = _setting(
         _whole(1, 1000), "How many connections to a database server each worker process may have.", default=10
     )
@@ -282,45 +288,6 @@ class Settings:
 def variable(field: "attrs.Attribute[Any]") -> str:
     """The name under which the environment holds *field*."""
     return PREFIX + field.name.upper()
-
-
-def read_settings(environ: Mapping[str, str]) -> Settings:
-    """The settings that *environ* holds, defaults for the rest. Raises SettingInvalid, without any secret in it."""
-    values = {}
-    for field in attrs.fields(Settings):
-        name = variable(field)
-        if name not in environ:
-            continue
-        try:
-            values[field.name] = field.metadata["parse"](environ[name])
-        except ValueError as error:
-            shown = "" if field.metadata["show"] else f" ({environ[name]!r:.80})"
-            raise SettingInvalid(f"{name}{shown}: {error}") from None
-    if values.get("database_url") == MEMORY_URL and values.get("workers", 1) > 1:
-        raise SettingInvalid(f"{PREFIX}WORKERS: {MEMORY_URL} is the memory of one process; it must be 1")
-    if "secret_key" in values and "secret_key_file" in values:
-        raise SettingInvalid(f"{PREFIX}SECRET_KEY and {PREFIX}SECRET_KEY_FILE are both set; set one")
-    single = DevicePolicy.single()
-    if values.get("multi_device_login") is False and values.get("device_policy", single) != single:
-        raise SettingInvalid(f"{PREFIX}MULTI_DEVICE_LOGIN=false contradicts {PREFIX}DEVICE_POLICY; set one")
-    if values.get("audience", Settings().audience) == values.get("admin_audience", Settings().admin_audience):
-        raise SettingInvalid(
-            f"{PREFIX}AUDIENCE and {PREFIX}ADMIN_AUDIENCE must differ, or users' tokens open admin routes"
-        )
-    return Settings(**values)
-
-
-def unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """A line for each variable with our prefix that is no setting: a typo that would silently do nothing."""
-    known = [variable(field) for field in attrs.fields(Settings)]
-    lines = []
-    for name in sorted(environ):
-        if name.startswith(PREFIX) and name not in known:
-            close = difflib.get_close_matches(
-                name.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in known], n=1
-            )
-            lines.append(f"{name} is no setting" + (f"; did you mean {PREFIX}{close[0]}?" if close else ""))
-    return lines
 
 
 def shown(settings: Settings) -> dict[str, str]:

@@ -14,7 +14,8 @@ from typing import Any, Self, TextIO
 
 from attrs import define, field
 
-from ..settings import PREFIX, SettingInvalid, Settings, read_settings, without_password
+from ..environment import read_settings
+from ..settings import PREFIX, SettingInvalid, Settings, without_password
 from ..stores import AdoptionFindings, AdoptionReport, database_url, open_adoption
 from .output import DONE, REFUSED, USAGE, Commands, Context, note, print_record, print_table
 

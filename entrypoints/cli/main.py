@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from io import TextIOWrapper
 
 from ...domain.errors import Refusal, StoreUnavailable
+from ..environment import read_settings
 from ..http.errors import ANSWERS
-from ..settings import SettingInvalid, markdown, read_settings, shown, unknown_variables
+from ..settings import SettingInvalid, markdown, shown
 from .adopting import add_adopt_command
 from .auditing import add_audit_commands
 from .migrating import add_migrate_command
@@ -42,9 +43,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
     # What goes wrong is told below, once; the server has a log of its own.
     logging.getLogger("menshen").addHandler(logging.NullHandler())
     try:
-        settings = read_settings(environ)
-        for line in unknown_variables(environ):
-            note(f"warning: {line}")
+        settings = read_settings(environ, say=note)
         code: int = parsed.run(Context(parsed, settings))
     except SettingInvalid as error:
         note(str(error))

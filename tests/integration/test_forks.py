@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
-from menshen.entrypoints.settings import read_settings
+from menshen.entrypoints.environment import read_settings
 from menshen.entrypoints.wiring import open_service
 
 from . import forking_app

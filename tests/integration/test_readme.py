@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 from attrs import frozen
 
-from menshen.entrypoints.settings import read_settings, shown
+from menshen.entrypoints.environment import read_settings
+from menshen.entrypoints.settings import shown
 
 from .servers import QUICK_HASHES, START_SECONDS, Client, clean_environment, free_port, serving
 

@@ -1,6 +1,7 @@
 """The secret that signs the tokens: where it comes from, and what it must not be. On real files."""
 
 import base64
+import hashlib
 import json
 import os
 import re
@@ -132,8 +133,51 @@ def test_the_length_is_in_bytes() -> None:
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
 def test_a_line_break_at_the_end_of_a_file_does_not_count(tmp_path: Path, ending: str) -> None:
     file = tmp_path / "a file"
-    file.write_bytes(f" {SECRET} {ending}".encode())
-    assert find_secret(Settings(secret_key_file=file)) == f" {SECRET} ".encode()
+    file.write_bytes(f"{SECRET}{ending}".encode())
+    assert find_secret(Settings(secret_key_file=file)) == SECRET.encode()
+    assert find_secret(Settings(secret_key=f"{SECRET}{ending}")) == SECRET.encode()
+
+
+# What an editor or a shell adds without showing it.
+DISGUISED = {
+    "a byte order mark": f"\ufeff{SECRET}".encode(),
+    "UTF-16": f"{SECRET}".encode("utf-16"),
+    "UTF-16 with a line break": f"{SECRET}\r\n".encode("utf-16"),
+    "UTF-16, big end first": b"\xfe\xff" + SECRET.encode("utf-16-be"),
+    "UTF-16 without a mark": SECRET.encode("utf-16-le"),
+    "a blank before": f" {SECRET}".encode(),
+    "a blank behind": f"{SECRET} \n".encode(),
+    "a tab behind": f"{SECRET}\t".encode(),
+    "a line before": f"\n{SECRET}".encode(),
+    "a blank without width": f"{SECRET}\u200b".encode(),
+}
+
+
+@pytest.mark.parametrize("written", DISGUISED.values(), ids=DISGUISED)
+def test_one_text_is_one_secret_or_none(tmp_path: Path, written: bytes) -> None:
+    """Everybody would be signed out without a word, by a file that looks the same."""
+    made = tmp_path / FILE_NAME
+    made.write_bytes(written)
+    for settings in (Settings(secret_key_file=made), Settings(data_dir=tmp_path)):
+        line = refusal_of(settings)
+        assert any(told in line for told in ("byte order mark", "UTF-16", "blanks around"))
+        assert SECRET not in line
+
+
+def test_random_bytes_are_taken_as_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "a file"
+    # As `openssl rand` writes them: some begin or end as a text would not.
+    for begin, end in ((b" \xc3", b"\t"), (b"\xff\xfe", b"\x01"), (b"\xef\xbb\xbf", b"\xff"), (b"\0\0", b"\xff ")):
+        secret = begin + hashlib.sha256(begin).digest() + end
+        file.write_bytes(secret)
+        assert find_secret(Settings(secret_key_file=file)) == secret
+
+
+def test_a_link_into_nowhere_is_told_with_where_it_leads(tmp_path: Path) -> None:
+    link = tmp_path / FILE_NAME
+    link.symlink_to(tmp_path / "gone")
+    for settings in (Settings(secret_key_file=link), Settings(data_dir=tmp_path)):
+        assert f"{link} (it leads to {tmp_path / 'gone'}) cannot be read" in refusal_of(settings)
 
 
 @pytest.mark.parametrize("text", ["", "\n", "\r\n", SECRET[:-1] + "\n"])

@@ -512,10 +512,17 @@ class TestTheOtherCommands:
         assert len(plain.stdout.splitlines()) == len(table)
         assert not (here / "menshen-data").exists()
 
-    def test_a_setting_that_is_none_is_warned_of(self, here: Path) -> None:
-        done = menshen("settings", folder=here, PROT="8123")
-        assert done.returncode == 0
+    @pytest.mark.parametrize("arguments", [["settings"], ["serve"], ["user", "find"]])
+    def test_a_setting_that_is_none_is_refused(self, here: Path, arguments: list[str]) -> None:
+        done = menshen(*arguments, folder=here, PROT="8123")
+        assert (done.returncode, done.stdout, list(here.iterdir())) == (2, "", [])
         assert "did you mean MENSHEN_PORT?" in only_line(done.stderr)
+
+    def test_the_port_of_a_service_of_kubernetes_is_passed_over_with_a_line(self, here: Path) -> None:
+        done = menshen("settings", "--json", folder=here, PORT="tcp://10.3.240.10:8000", SERVICE_HOST="10.3.240.10")
+        assert done.returncode == 0
+        assert json.loads(done.stdout)["MENSHEN_PORT"] == "8000"
+        assert "is passed over" in only_line(done.stderr)
 
     @pytest.mark.parametrize("arguments", [[], ["user"], ["user", "create"], ["user", "show", "1", "2"], ["--nothing"]])
     def test_wrong_usage(self, here: Path, arguments: list[str]) -> None:

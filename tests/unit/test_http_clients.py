@@ -16,8 +16,9 @@ from falcon.testing import create_environ
 
 from menshen.domain.users import UserState
 from menshen.entrypoints import log
+from menshen.entrypoints.environment import read_settings
 from menshen.entrypoints.http.clients import client_address
-from menshen.entrypoints.settings import Settings, read_settings
+from menshen.entrypoints.settings import Settings
 
 from .http_service import (
     ACCOUNT,

@@ -12,13 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from menshen.domain.device_policy import DevicePolicy
+from menshen.entrypoints.environment import read_settings
 from menshen.entrypoints.settings import (
     SettingInvalid,
     Settings,
     markdown,
-    read_settings,
     shown,
-    unknown_variables,
     variable,
 )
 from menshen.entrypoints.stores import database_url
@@ -28,6 +27,7 @@ SECRET = "kZ3vQ8mT1xW6rB4nY7cJ2hL5pD9sF0gA"
 DEFAULTS: dict[str, object] = {
     "data_dir": Path("menshen-data"),
     "database_url": None,
+    "database_url_file": None,
     "database_connections": 10,
     "require_durable": False,
     "secret_key": None,
@@ -81,6 +81,7 @@ CINEMA = {"total": 5, "overflow": "evict_idle"}
 GOOD: dict[str, dict[str, object]] = {
     "data_dir": {"/var/lib/menshen": Path("/var/lib/menshen"), ".": Path(), "数据": Path("数据")},
     "database_url": {"memory://": "memory://", "sqlite:////var/lib/a.db": "sqlite:////var/lib/a.db"},
+    "database_url_file": {},
     "database_connections": {"1": 1, "1000": 1000},
     "require_durable": {**SWITCHED},
     "secret_key": {SECRET: SECRET},
@@ -153,6 +154,7 @@ NO_DURATION = [
 BAD: dict[str, list[str]] = {
     "data_dir": NO_TEXT,
     "database_url": NO_TEXT,
+    "database_url_file": NO_TEXT,
     "database_connections": [*NO_NUMBER, "0", "1001"],
     "require_durable": ["", "maybe"],
     "secret_key": NO_TEXT,
@@ -358,14 +360,43 @@ def test_a_policy_that_is_none_says_why() -> None:
             read_settings({"MENSHEN_DEVICE_POLICY": text})
 
 
-def test_a_variable_that_is_no_setting_is_hinted_at() -> None:
-    lines = unknown_variables({"MENSHEN_PROT": "1", "MENSHEN_QQQQQQQQQQQQQQQQ": "2", "MENSHEN_PORT": "3", "PATH": "4"})
-    assert lines == ["MENSHEN_PROT is no setting; did you mean MENSHEN_PORT?", "MENSHEN_QQQQQQQQQQQQQQQQ is no setting"]
-    assert unknown_variables({name_of(setting): "" for setting in FIELDS}) == []
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("MENSHEN_PROT", "MENSHEN_PROT is no setting; did you mean MENSHEN_PORT?"),
+        ("MENSHEN_REQUIRE_DURABEL", "MENSHEN_REQUIRE_DURABEL is no setting; did you mean MENSHEN_REQUIRE_DURABLE?"),
+        ("MENSHEN_QQQQQQQQQQQQQQQQ", "MENSHEN_QQQQQQQQQQQQQQQQ is no setting"),
+        ("MENSHEN_", "MENSHEN_ is no setting"),
+        ("MENSHEN_PORT_80", "MENSHEN_PORT_80 is no setting; did you mean MENSHEN_PORT?"),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_refused_with_a_hint_and_without_its_value(name: str, line: str) -> None:
+    with pytest.raises(SettingInvalid) as refusal:
+        read_settings({name: SECRET, "PATH": "4"})
+    assert str(refusal.value) == line
 
 
-def test_a_hint_tells_no_value() -> None:
-    assert SECRET not in "".join(unknown_variables({"MENSHEN_SECRET_KYE": SECRET}))
+def test_what_kubernetes_sets_for_a_service_called_menshen_changes_nothing() -> None:
+    said: list[str] = []
+    environ = {
+        "MENSHEN_SERVICE_HOST": "10.3.240.10",
+        "MENSHEN_SERVICE_PORT": "8000",
+        "MENSHEN_SERVICE_PORT_HTTP": "8000",
+        "MENSHEN_PORT": "tcp://10.3.240.10:8000",
+        "MENSHEN_PORT_8000_TCP": "tcp://10.3.240.10:8000",
+        "MENSHEN_PORT_8000_TCP_PROTO": "tcp",
+        "MENSHEN_PORT_8000_TCP_PORT": "8000",
+        "MENSHEN_PORT_8000_TCP_ADDR": "10.3.240.10",
+    }
+    assert read_settings({**environ, "MENSHEN_WORKERS": "2"}, said.append) == Settings(workers=2)
+    [line] = said
+    assert line.startswith("MENSHEN_PORT (tcp://10.3.240.10:8000) is passed over")
+
+
+@pytest.mark.parametrize("text", ["tcp://", "tcp:8000", "http://10.0.0.1:8000", "tcp://10.0.0.1:80 80"])
+def test_another_text_is_no_port(text: str) -> None:
+    with pytest.raises(SettingInvalid, match="MENSHEN_PORT"):
+        read_settings({"MENSHEN_PORT": text})
 
 
 def test_the_page_about_the_settings_is_up_to_date() -> None:

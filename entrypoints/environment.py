@@ -1,0 +1,75 @@
+"""Reading the settings from the environment: each variable of ours is understood, or refused."""
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+
+import attrs
+
+from ..domain.device_policy import DevicePolicy
+from .secret_text import read_secret_text
+from .settings import MEMORY_URL, PREFIX, SettingInvalid, Settings, variable
+
+# For a Service called menshen, Kubernetes sets these in every pod of its namespace
+# (https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables).
+_OF_KUBERNETES = re.compile(
+    rf"{PREFIX}(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)", re.ASCII
+)
+_PORT = f"{PREFIX}PORT"
+_PORT_OF_KUBERNETES = re.compile(r"(tcp|udp|sctp)://\S+", re.ASCII)
+
+
+def read_settings(environ: Mapping[str, str], say: Callable[[str], None] = lambda line: None) -> Settings:
+    """The settings that *environ* holds, defaults for the rest; what is passed over is *said*.
+
+    A variable with our prefix that is no setting is refused: a typo would silently do nothing, and leave open what was to
+    be closed. Raises SettingInvalid, without any secret in it.
+    """
+    environ = {name: text for name, text in environ.items() if _is_ours(name, text, say)}
+    values = {}
+    for field in attrs.fields(Settings):
+        name = variable(field)
+        if name not in environ:
+            continue
+        try:
+            values[field.name] = field.metadata["parse"](environ[name])
+        except ValueError as error:
+            shown = "" if field.metadata["show"] else f" ({environ[name]!r:.80})"
+            raise SettingInvalid(f"{name}{shown}: {error}") from None
+    for name in ("database_url", "secret_key"):
+        if name in values and f"{name}_file" in values:
+            raise SettingInvalid(f"{PREFIX}{name.upper()} and {PREFIX}{name.upper()}_FILE are both set; set one")
+    if "database_url_file" in values:
+        name = f"{PREFIX}DATABASE_URL_FILE"
+        values["database_url"] = read_secret_text(values["database_url_file"], name).decode("utf-8", "surrogateescape")
+        if not values["database_url"]:
+            raise SettingInvalid(f"{name}: {values['database_url_file']} is empty")
+    _check_together(Settings(**values))
+    return Settings(**values)
+
+
+def _is_ours(name: str, text: str, say: Callable[[str], None]) -> bool:
+    """Whether the variable is a setting. Raises SettingInvalid for one that only looks like it."""
+    if not name.startswith(PREFIX) or _OF_KUBERNETES.fullmatch(name):
+        return False
+    if name == _PORT and _PORT_OF_KUBERNETES.fullmatch(text):
+        say(f"{_PORT} ({text:.80}) is passed over: Kubernetes sets it for a Service called menshen")
+        return False
+    known = [variable(field) for field in attrs.fields(Settings)]
+    if name not in known:
+        close = difflib.get_close_matches(name.removeprefix(PREFIX), [each.removeprefix(PREFIX) for each in known], n=1)
+        raise SettingInvalid(f"{name} is no setting" + (f"; did you mean {PREFIX}{close[0]}?" if close else ""))
+    return True
+
+
+def _check_together(settings: Settings) -> None:
+    """Raises SettingInvalid where one setting contradicts another."""
+    if settings.database_url == MEMORY_URL and settings.workers > 1:
+        raise SettingInvalid(f"{PREFIX}WORKERS: {MEMORY_URL} is the memory of one process; it must be 1")
+    single = DevicePolicy.single()
+    if not settings.multi_device_login and (settings.device_policy or single) != single:
+        raise SettingInvalid(f"{PREFIX}MULTI_DEVICE_LOGIN=false contradicts {PREFIX}DEVICE_POLICY; set one")
+    if settings.audience == settings.admin_audience:
+        raise SettingInvalid(
+            f"{PREFIX}AUDIENCE and {PREFIX}ADMIN_AUDIENCE must differ, or users' tokens open admin routes"
+        )
