@@ -12,7 +12,10 @@ from attrs import field, frozen
 from .sessions import Refreshing, SessionId
 
 REUSE_GRACE = timedelta(seconds=10)
-"""How long after a rotation the token before it still gets its successor: for lost answers and for two tabs at once."""
+"""How long after its replacement any token still gets the current one: for tabs and repeats that cross each other."""
+
+MAX_RECENT = 32
+"""How many replacements within the grace are remembered; a token from before them is taken for a stolen one."""
 
 
 @frozen
@@ -27,15 +30,34 @@ class Shown(Enum):
     """What a refresh token turns out to be."""
 
     CURRENT = auto()
-    JUST_ROTATED = auto()
+    REPLACED_LATELY = auto()
+    """Replaced a moment ago, or by one that nobody has used yet: it gets the current token again."""
     REUSED = auto()
 
 
-def judge(generation: int, refreshing: Refreshing, now: datetime) -> Shown:
-    """Judge a token that stands *generation* rotations before the current one."""
+def judge(generation: int, refreshing: Refreshing, now: datetime, retry: timedelta) -> Shown:
+    """Judge a token that stands *generation* rotations before the current one.
+
+    *retry*: for how long the direct predecessor gets the current token again, which has not been used as long as it is the
+    current one; the answer that brought it may have been lost.
+    """
     if generation == 0:
         return Shown.CURRENT
-    # abs: a clock that was put back must not make the grace longer.
-    if generation == 1 and abs(now - refreshing.rotated_at) <= REUSE_GRACE:
-        return Shown.JUST_ROTATED
+    replaced_at = _replaced_at(generation, refreshing)
+    patience = max(retry, REUSE_GRACE) if generation == 1 else REUSE_GRACE
+    # abs: a clock that was put back must not make it longer.
+    if replaced_at is not None and abs(now - replaced_at) <= patience:
+        return Shown.REPLACED_LATELY
     return Shown.REUSED
+
+
+def recent_after(refreshing: Refreshing, now: datetime) -> tuple[datetime, ...]:
+    """What ``Refreshing.recent`` is to be after one more rotation *now*."""
+    before = (refreshing.rotated_at, *refreshing.recent) if refreshing.rotations else ()
+    return tuple(moment for moment in before if abs(now - moment) <= REUSE_GRACE)[:MAX_RECENT]
+
+
+def _replaced_at(generation: int, refreshing: Refreshing) -> datetime | None:
+    """When the token of that *generation* was replaced; None where that is long ago."""
+    moments = (refreshing.rotated_at, *refreshing.recent)
+    return moments[generation - 1] if generation <= len(moments) else None

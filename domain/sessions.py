@@ -74,6 +74,8 @@ class Refreshing:
     rotations: int
     rotated_at: datetime
     expires_at: datetime
+    recent: tuple[datetime, ...] = ()
+    """When the rotations before the last one were, the newest first, as far as their tokens may still come."""
 
 
 @frozen(kw_only=True)

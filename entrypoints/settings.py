@@ -12,6 +12,7 @@ import attrs
 
 from ..domain.device_policy import DevicePolicy
 from ..domain.passwords import STRICT_MINIMUM
+from ..domain.refresh_tokens import REUSE_GRACE
 from .device_policies import device_policy_text, parse_device_policy
 
 PREFIX = "MENSHEN_"
@@ -81,6 +82,14 @@ def _idle_duration(value: str) -> timedelta:
     found = parse_duration(value)
     if found < _SHORTEST_IDLE:
         raise ValueError("it must be 5 minutes at least")
+    return found
+
+
+def _retry_duration(value: str) -> timedelta:
+    found = parse_duration(value)
+    # For longer, a thief would be recognised too late.
+    if not REUSE_GRACE <= found <= timedelta(days=1):
+        raise ValueError("it must be from 10 seconds to 1 day")
     return found
 
 
@@ -195,6 +204,13 @@ class Settings:
         "How long a refresh token can be used; never shorter than its session may be idle.",
         default=timedelta(days=30),
         default_text="30d",
+    )
+    refresh_retry: timedelta = _setting(
+        _retry_duration,
+        "For how long a refresh whose answer was lost can be repeated, while nobody has used the token that it brought; 10 "
+        "seconds at least, a day at most.",
+        default=timedelta(minutes=10),
+        default_text="10m",
     )
     session_ttl: timedelta | None = _setting(
         parse_duration,

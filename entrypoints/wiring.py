@@ -205,6 +205,7 @@ def _user_grants(settings: Settings, adapters: Adapters) -> Grants:
         ids=adapters.ids,
         access_token_ttl=settings.access_token_ttl,
         refresh_token_ttl=settings.refresh_token_ttl,
+        refresh_retry=settings.refresh_retry,
         lifetimes=lifetimes,
         # Longer, never shorter.
         remembered=Lifetimes(
@@ -224,6 +225,7 @@ def _admin_grants(settings: Settings, adapters: Adapters) -> Grants:
         ids=adapters.ids,
         access_token_ttl=settings.admin_access_token_ttl,
         refresh_token_ttl=_ADMIN_REFRESH_TOKEN_TTL,
+        refresh_retry=settings.refresh_retry,
         lifetimes=_ADMIN_LIFETIMES,
         remembered=_ADMIN_LIFETIMES,
         device_policy=DevicePolicy(),

@@ -1,7 +1,9 @@
 """Steps of a migration that can be taken again: a run that was killed in the middle goes on where it was."""
 
+from typing import Any
+
 from alembic import context, op
-from sqlalchemy import Table, inspect
+from sqlalchemy import Column, Table, inspect
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 
@@ -16,3 +18,12 @@ def create_once(table: Table) -> None:
     for index in indexes:
         if index.name not in there:
             op.execute(CreateIndex(index))
+
+
+def add_column_once(table_name: str, column: "Column[Any]") -> None:
+    """Add *column* to a table, if it is not there."""
+    if not context.is_offline_mode():
+        there = {each["name"] for each in inspect(op.get_bind()).get_columns(table_name)}
+        if column.name in there:
+            return
+    op.add_column(table_name, column)

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, String, column, inspect, select, table
 from .database import Database
 from .tables import metadata
 
-VERSIONS = ("0001",)
+VERSIONS = ("0001", "0002")
 """Every version that there ever was, the oldest first; ``migrations/versions`` has the steps."""
 
 VERSION_TABLE = "menshen_version"
@@ -52,6 +52,15 @@ def _check_tables(connection: Connection) -> None:
     there = inspect(connection)
     for name in sorted(set(there.get_table_names()) & set(metadata.tables)):
         # Where a database cannot undo a migration that was interrupted, it has at least made a table whole or not at all.
-        if not {column["name"] for column in there.get_columns(name)}.issuperset(metadata.tables[name].columns.keys()):
+        if not {column["name"] for column in there.get_columns(name)}.issuperset(first_columns(name)):
             advice = "; if a tutorial did, `menshen adopt` takes it over" if name == "x_user" else ""
             raise ForeignSchema(f"the database holds a table {name} that menshen did not make{advice}")
+
+
+_ADDED_LATER = {"x_session": {"refresh_recent"}}
+"""What a table of the first version lacks, by its name."""
+
+
+def first_columns(table_name: str) -> set[str]:
+    """The columns that one of our tables has had from the first version on."""
+    return set(metadata.tables[table_name].columns.keys()) - _ADDED_LATER.get(table_name, set())

@@ -191,6 +191,7 @@ def _refresh_columns(refreshing: Refreshing) -> dict[str, object]:
         "refresh_rotations": refreshing.rotations,
         "refresh_rotated_at": refreshing.rotated_at,
         "refresh_expires_at": refreshing.expires_at,
+        "refresh_recent": refreshing.recent,
     }
 
 
@@ -211,6 +212,7 @@ def _session_from(row: RowMapping) -> Session:
             rotations=row["session_refresh_rotations"],
             rotated_at=row["session_refresh_rotated_at"],
             expires_at=row["session_refresh_expires_at"],
+            recent=row["session_refresh_recent"],
         ),
         address=row["session_address"],
         user_agent=row["session_user_agent"],

@@ -17,7 +17,7 @@ from sqlalchemy import (
     text,
 )
 
-from .types import Digest, Money, UtcDateTime, WholeText
+from .types import Digest, Moments, Money, UtcDateTime, WholeText
 
 metadata = MetaData()
 
@@ -82,6 +82,7 @@ sessions = Table(
     Column("end_actor", WholeText(80)),
     Column("end_device_type", WholeText(16)),
     Column("end_device_name", WholeText(64)),
+    Column("refresh_recent", Moments),
     Index("ix_x_session_user_id", "user_id", "ended_at"),
     Index("ix_x_session_over_at", "over_at"),
     **_MARIADB,

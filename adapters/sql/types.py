@@ -1,10 +1,10 @@
 """Column types that bring back exactly what went in."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import DateTime, Dialect, LargeBinary, Numeric, String, TypeDecorator
+from sqlalchemy import DateTime, Dialect, LargeBinary, Numeric, String, Text, TypeDecorator
 from sqlalchemy.dialects.mysql import DATETIME, VARBINARY
 from sqlalchemy.types import TypeEngine
 
@@ -46,6 +46,23 @@ class Money(TypeDecorator[Decimal]):
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
         # str() of what SQLite gives for a column declared NUMERIC, an int or a float, is the shortest exact text.
         return None if value is None else Decimal(str(value)).quantize(self._UNIT)
+
+
+class Moments(TypeDecorator[tuple[datetime, ...]]):
+    """A few moments, aware UTC, exact to the microsecond."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[datetime, ...] | None, dialect: Dialect) -> str | None:
+        return " ".join(str((moment - _EPOCH) // _MICROSECOND) for moment in value) if value else None
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[datetime, ...]:
+        return tuple(_EPOCH + int(number) * _MICROSECOND for number in (value or "").split())
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class WholeText(TypeDecorator[str]):

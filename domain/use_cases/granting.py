@@ -11,7 +11,7 @@ from ..device_policy import DevicePolicy
 from ..devices import NO_CLIENT, Client
 from ..errors import LoginNotAllowed, SessionUnknown, UserNotActive, UserNotFound
 from ..ports import RandomIds, RefreshTokenCodec, SessionRepository, TokenCodec, Transaction
-from ..refresh_tokens import RefreshToken
+from ..refresh_tokens import RefreshToken, recent_after
 from ..sessions import EndReason, Lifetimes, Refreshing, Session, SessionEnd, SessionId, SessionKind
 from ..tokens import AccessTokenClaims
 from ..users import Standing, User, UserId, UserState
@@ -38,6 +38,7 @@ class Grants:
     ids: RandomIds
     access_token_ttl: timedelta
     refresh_token_ttl: timedelta
+    refresh_retry: timedelta
     lifetimes: Lifetimes
     remembered: Lifetimes
     device_policy: DevicePolicy
@@ -83,7 +84,7 @@ class Grants:
             # Whole seconds, since that is what a token can say.
             expires_at=now.replace(microsecond=0) + lifetimes.absolute,
             idle_ttl=lifetimes.idle,
-            refreshing=self.fresh(refresh_token, 0, now, lifetimes.idle),
+            refreshing=self.begun(refresh_token, now, lifetimes.idle),
             address=client.address,
             user_agent=client.user_agent,
         )
@@ -95,14 +96,20 @@ class Grants:
         )
         return self.grant(user, session, refresh_token, now)
 
-    def fresh(self, token: RefreshToken, rotations: int, now: datetime, idle_ttl: timedelta) -> Refreshing:
-        """The state of a chain that has just come to *token*, which lasts as long as its session may be idle."""
+    def begun(self, token: RefreshToken, now: datetime, idle_ttl: timedelta) -> Refreshing:
+        """The state of a chain that begins with *token*, which lasts as long as its session may be idle."""
         return Refreshing(
             digest=self.refresh_codec.digest(token),
-            rotations=rotations,
+            rotations=0,
             rotated_at=now,
             expires_at=now + max(self.refresh_token_ttl, idle_ttl),
         )
+
+    def rotated(self, token: RefreshToken, session: Session, now: datetime) -> Refreshing:
+        """The state of the chain of *session* once it has come to *token*."""
+        before = session.refreshing
+        begun = self.begun(token, now, session.idle_ttl)
+        return evolve(begun, rotations=before.rotations + 1, recent=recent_after(before, now))
 
     def policy_for(self, user: User) -> DevicePolicy:
         """The device policy of *user*; one of his own is about the user's sessions, not about those of an admin."""

@@ -61,7 +61,8 @@ class RefreshSession:
         now = self.clock.now()
         user, session = self._locked(tx, user_id, token)
         client = evolve(client, device=session.device)
-        shown = judge(first + session.refreshing.rotations, session.refreshing, now)
+        generation = first + session.refreshing.rotations
+        shown = judge(generation, session.refreshing, now, self.grants.refresh_retry)
         if not user.is_active(now):
             raise UserNotActive(None if session.end is None else session.end.at)
         session.check_live(now)
@@ -75,9 +76,10 @@ class RefreshSession:
         if self._is_surplus(tx, user, session):
             self._end(tx, session, EndReason.REPLACED, client)
             return SessionReplaced(ended_at=now)
-        successor = self.grants.refresh_codec.successor(token)
+        # The one that follows the current token, or the current one again.
+        successor = self._walked(token, max(generation, 1))
         if shown is Shown.CURRENT:
-            rotated = self.grants.fresh(successor, session.refreshing.rotations + 1, now, session.idle_ttl)
+            rotated = self.grants.rotated(successor, session, now)
             if not tx.sessions.rotate(session.id, old=session.refreshing.digest, new=rotated):
                 raise RefreshTokenInvalid
         if session.is_due_to_be_seen(now):
@@ -102,6 +104,11 @@ class RefreshSession:
                 return generation
             token = codec.successor(token)
         return None
+
+    def _walked(self, token: RefreshToken, steps: int) -> RefreshToken:
+        for _ in range(steps):
+            token = self.grants.refresh_codec.successor(token)
+        return token
 
     def _is_surplus(self, tx: Transaction, user: User, session: Session) -> bool:
         policy = self.grants.policy_for(user)

@@ -6,11 +6,12 @@ from enum import Enum, auto
 
 from attrs import frozen
 
-from menshen.domain.refresh_tokens import REUSE_GRACE
+from menshen.entrypoints.settings import Settings
 
 from .journal import Kind, Operation, Outcome
 
-_GRACE_SECONDS = REUSE_GRACE.total_seconds()
+# What is repeated is the newest that was acknowledged: nobody has used the one that it brought.
+_GRACE_SECONDS = Settings().refresh_retry.total_seconds()
 
 
 class Standing(Enum):

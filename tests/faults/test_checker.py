@@ -234,7 +234,7 @@ class TestTheCheckerOfRefreshTokens:
         house.change(_LONG_AGO, house.refreshed)
         assert house.client.refresh(newest).reason == _REUSED
         house.note(Kind.REFRESH, house.refreshed, Outcome.UNKNOWN, 0, token=newest, begin=0.0)
-        house.note(Kind.REFRESH, house.refreshed, Outcome.UNKNOWN, 0, token=newest, begin=20.0)
+        house.note(Kind.REFRESH, house.refreshed, Outcome.UNKNOWN, 0, token=newest, begin=700.0)
         assert house.wrongs() == set()
 
     def test_it_finds_one_that_is_refused_within_its_grace(self, house: House) -> None:
@@ -268,7 +268,7 @@ class TestTheCheckerOfRefreshTokens:
         house.change(_LONG_AGO, house.refreshed)
         assert house.client.refresh(newest).reason == _REUSED
         house.note(Kind.REFRESH, house.refreshed, Outcome.UNKNOWN, 503, token=newest, begin=50.0)
-        house.note(Kind.REFRESH, house.refreshed, Outcome.REFUSED, 401, reason=_REUSED, token=newest, begin=100.0)
+        house.note(Kind.REFRESH, house.refreshed, Outcome.REFUSED, 401, reason=_REUSED, token=newest, begin=700.0)
         assert house.wrongs() == set()
 
 

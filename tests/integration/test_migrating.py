@@ -3,18 +3,23 @@
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Integer, MetaData, make_url
+from attrs import evolve
+from sqlalchemy import Column, Integer, MetaData, insert, make_url
 
+from menshen.adapters.conformance.sessions import START
 from menshen.adapters.sql import migrating, schema
 from menshen.adapters.sql.database import Database, open_database
 from menshen.adapters.sql.migrating import differences
 from menshen.adapters.sql.schema import VERSIONS
+from menshen.adapters.sql.store import sql_store
 from menshen.adapters.sql.tables import metadata
+from menshen.domain.sessions import SessionId
 from menshen.entrypoints.stores import Migrations
 
 from .databases import DatabaseServer
@@ -145,6 +150,44 @@ class TestMetadataAndMigrations:
             assert Path(step.path).name.startswith(f"{step.revision}_")
 
 
+class TestFromAnOlderVersion:
+    def test_sessions_and_those_who_still_write_them_as_before_go_on(
+        self, empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as then:
+            then.setattr(migrating, "VERSIONS", VERSIONS[:1])
+            then.setattr(schema, "VERSIONS", VERSIONS[:1])
+            migrated(empty)
+        row = {
+            **dict.fromkeys(("kind", "device_type"), ""),
+            **dict.fromkeys(("started_at", "last_seen_at", "expires_at", "over_at"), START + timedelta(days=1)),
+            **dict.fromkeys(("refresh_rotated_at", "refresh_expires_at"), START),
+            "kind": "user",
+            "device_type": "phone",
+            "user_id": 1,
+            "idle_seconds": 60,
+            "refresh_digest": bytes(32),
+            "refresh_rotations": 3,
+        }
+        by_hand(empty, "INSERT INTO x_user (id, is_account, is_admin) VALUES (1, true, false)")
+        with _plainly_opened(empty) as database, database.writing() as connection:
+            connection.execute(insert(metadata.tables["x_session"]), {"id": "before", **row})
+        assert told(empty, tmp_path, "migrate").code == 0
+        with _plainly_opened(empty) as database:
+            with database.writing() as connection:
+                connection.execute(insert(metadata.tables["x_session"]), {"id": "meanwhile", **row})
+            store = sql_store(database)
+            for name in ("before", "meanwhile"):
+                session = store.sessions.by_id(SessionId(name))
+                assert session is not None
+                assert (session.refreshing.rotations, session.refreshing.recent) == (3, ())
+                new = evolve(session.refreshing, digest=b"\x01" * 32, recent=(START,))
+                assert store.sessions.rotate(session.id, old=bytes(32), new=new)
+                again = store.sessions.by_id(session.id)
+                assert again is not None
+                assert again.refreshing == new
+
+
 class TestWhoMigrates:
     def test_serve_does_so_for_an_embedded_database(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("menshen.entrypoints.server.run", lambda *_, **__: None)
@@ -207,7 +250,7 @@ class TestKilledInTheMiddle:
         reruns = processes.migrate([Task(url) for url in urls])
         assert [(done.error, done.has_migrated) for done in reruns] == [(None, True)] * len(urls)
         # But for the version's row, which a transaction keeps, what has been done stays done.
-        assert [done.statements for done in reruns] == [*range(_STEPS, 0, -1), 1]
+        assert [done.statements for done in reruns] == [_STEPS - n + (n in _ROWS) for n in range(_STEPS + 1)]
         everywhere = [contents(url) for url in urls]
         assert everywhere == [everywhere[0]] * len(urls)
         with _plainly_opened(urls[-1]) as database:
@@ -220,8 +263,10 @@ def _killed(urls: Sequence[str]) -> list[Task]:
     return [Task(first, dies_before=1), *(Task(url, dies_after=n) for n, url in enumerate(others, start=1))]
 
 
-# The version's table, ours and their indexes, and the version's row.
-_STEPS = 2 + len(metadata.tables) + sum(len(table.indexes) for table in metadata.sorted_tables)
+# The version's table, ours and their indexes, and the version's row; then, for each later version, one change and the row.
+_FIRST = 2 + len(metadata.tables) + sum(len(table.indexes) for table in metadata.sorted_tables)
+_STEPS = _FIRST + 2 * (len(VERSIONS) - 1)
+_ROWS = range(_FIRST, _STEPS + 1, 2)
 
 _DROP_ALL = [f"DROP TABLE {name}" for name in ("x_audit", "x_session", "x_user", "menshen_version")]
 

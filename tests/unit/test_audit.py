@@ -87,6 +87,7 @@ class Everything:
         current, other = self.keep(house.login(client=HERE)), self.keep(house.login())
         rotated = self.keep(service.refresh(other.refresh_token, HERE))
         self.keep(service.refresh(rotated.refresh_token, HERE))
+        self.house.clock.move(timedelta(seconds=11))
         for token in (other.refresh_token, "nobody/1", WRONG_PASSWORD):
             with suppress(Refusal):
                 service.refresh(token, HERE)

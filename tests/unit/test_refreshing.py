@@ -6,6 +6,8 @@ from typing import TypeVar
 
 import pytest
 from attrs import define, evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from menshen.adapters.memory.audit import MemoryAuditLog
 from menshen.adapters.memory.fakes import FakeRefreshTokenCodec
@@ -30,7 +32,7 @@ from menshen.domain.errors import (
     UserNotFound,
 )
 from menshen.domain.ports import Transaction, UnitOfWork
-from menshen.domain.refresh_tokens import REUSE_GRACE, RefreshToken, Shown, judge
+from menshen.domain.refresh_tokens import MAX_RECENT, REUSE_GRACE, RefreshToken, Shown, judge, recent_after
 from menshen.domain.sessions import EndReason, Refreshing, SessionEnd, SessionId, SessionKind
 from menshen.domain.use_cases.granting import Granted
 from menshen.domain.users import User, UserId
@@ -46,29 +48,59 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 # What a token turns out to be.
 
 
+RETRY = timedelta(minutes=10)
+
+
 @pytest.mark.parametrize(
     ("generation", "since_rotation", "shown"),
     [
         (0, timedelta(0), Shown.CURRENT),
         (0, timedelta(days=365), Shown.CURRENT),
-        (1, timedelta(0), Shown.JUST_ROTATED),
-        (1, REUSE_GRACE, Shown.JUST_ROTATED),
-        (1, REUSE_GRACE + MOMENT, Shown.REUSED),
+        (1, timedelta(0), Shown.REPLACED_LATELY),
+        (1, RETRY, Shown.REPLACED_LATELY),
+        (1, RETRY + MOMENT, Shown.REUSED),
         # A clock that was put back makes the grace no longer.
-        (1, -SECOND, Shown.JUST_ROTATED),
-        (1, -REUSE_GRACE, Shown.JUST_ROTATED),
-        (1, -REUSE_GRACE - MOMENT, Shown.REUSED),
+        (1, -SECOND, Shown.REPLACED_LATELY),
+        (1, -RETRY, Shown.REPLACED_LATELY),
+        (1, -RETRY - MOMENT, Shown.REUSED),
         (1, -timedelta(days=1), Shown.REUSED),
-        (2, timedelta(0), Shown.REUSED),
-        (2, REUSE_GRACE, Shown.REUSED),
+        # Its successor has been used.
+        (2, timedelta(0), Shown.REPLACED_LATELY),
+        (2, REUSE_GRACE - SECOND, Shown.REPLACED_LATELY),
+        (2, REUSE_GRACE - SECOND + MOMENT, Shown.REUSED),
+        (2, -REUSE_GRACE - SECOND, Shown.REPLACED_LATELY),
+        (2, -REUSE_GRACE - SECOND - MOMENT, Shown.REUSED),
+        (3, REUSE_GRACE - 3 * SECOND, Shown.REPLACED_LATELY),
+        (3, REUSE_GRACE - 3 * SECOND + MOMENT, Shown.REUSED),
+        # Before what is remembered.
+        (4, timedelta(0), Shown.REUSED),
         (9_999, timedelta(0), Shown.REUSED),
     ],
 )
 def test_a_token_is_judged_by_its_generation_and_the_time(
     generation: int, since_rotation: timedelta, shown: Shown
 ) -> None:
-    standing = Refreshing(digest=b"", rotations=5, rotated_at=START, expires_at=START)
-    assert judge(generation, standing, START + since_rotation) is shown
+    recent = (START - SECOND, START - 3 * SECOND)
+    standing = Refreshing(digest=b"", rotations=5, rotated_at=START, expires_at=START, recent=recent)
+    assert judge(generation, standing, START + since_rotation, RETRY) is shown
+
+
+def test_no_retry_makes_the_grace_shorter() -> None:
+    standing = Refreshing(digest=b"", rotations=1, rotated_at=START, expires_at=START)
+    assert judge(1, standing, START + REUSE_GRACE, SECOND) is Shown.REPLACED_LATELY
+    assert judge(1, standing, START + REUSE_GRACE + MOMENT, SECOND) is Shown.REUSED
+
+
+def test_only_what_may_still_matter_is_remembered() -> None:
+    standing = Refreshing(digest=b"", rotations=0, rotated_at=START, expires_at=START)
+    assert recent_after(standing, START) == ()
+    for number in range(1, 100):
+        now = START + number * SECOND / 10
+        recent = recent_after(standing, now)
+        standing = evolve(standing, rotations=number, rotated_at=now, recent=recent)
+        assert recent == tuple(now - each * SECOND / 10 for each in range(1, number))[:MAX_RECENT]
+    assert recent_after(standing, now + REUSE_GRACE) == (now,)
+    assert recent_after(standing, now + REUSE_GRACE + MOMENT) == ()
 
 
 def test_an_answer_may_be_lost_for_10_seconds() -> None:
@@ -139,7 +171,7 @@ def test_only_the_digest_of_the_current_token_is_kept(house: House, first: Grant
     assert house.stored(first).refreshing.digest == codec.digest(current)
 
 
-@pytest.mark.parametrize("later", [timedelta(0), SECOND, REUSE_GRACE])
+@pytest.mark.parametrize("later", [timedelta(0), SECOND, REUSE_GRACE, RETRY])
 def test_a_client_whose_answer_was_lost_gets_the_same_successor(house: House, first: Granted, later: timedelta) -> None:
     second = house.service.refresh(first.refresh_token)
     house.clock.move(later)
@@ -151,12 +183,49 @@ def test_a_client_whose_answer_was_lost_gets_the_same_successor(house: House, fi
     house.service.refresh(second.refresh_token)
 
 
-def test_the_grace_counts_from_the_rotation_and_not_from_the_last_answer(house: House, first: Granted) -> None:
+def test_the_time_for_a_repeat_counts_from_the_rotation_and_not_from_the_last_answer(
+    house: House, first: Granted
+) -> None:
     house.service.refresh(first.refresh_token)
-    house.clock.move(REUSE_GRACE)
+    house.clock.move(RETRY)
     house.service.refresh(first.refresh_token)
     house.clock.move(MOMENT)
     refuse(house, first.refresh_token, RefreshTokenWasReused)
+
+
+def test_for_how_long_a_lost_answer_can_be_asked_for_again_is_settable() -> None:
+    house = House(Settings(refresh_retry=timedelta(hours=2)))
+    house.register()
+    first = house.login()
+    second = house.service.refresh(first.refresh_token)
+    house.clock.move(timedelta(hours=2))
+    assert house.service.refresh(first.refresh_token).refresh_token == second.refresh_token
+    house.clock.move(MOMENT)
+    refuse(house, first.refresh_token, RefreshTokenWasReused)
+
+
+@pytest.mark.parametrize("shown", range(3))
+def test_three_rotations_in_a_second_and_then_any_of_their_tokens_gives_the_current_one(
+    house: House, first: Granted, shown: int
+) -> None:
+    tokens = [first.refresh_token]
+    for _ in range(3):
+        tokens.append(house.service.refresh(tokens[-1]).refresh_token)
+        house.clock.move(SECOND / 3)
+    again = house.service.refresh(tokens[shown])
+    assert again.refresh_token == tokens[-1]
+    house.authenticate(again)
+    house.service.refresh(again.refresh_token)
+
+
+def test_tabs_that_lag_behind_each_other_stay_in(house: House, first: Granted) -> None:
+    """Five tabs share one store of tokens, but each read it some steps ago: never more than one live chain."""
+    read = [first.refresh_token] * 5
+    for number in range(40):
+        house.clock.move(SECOND)
+        read = [*read[1:], house.service.refresh(read[0]).refresh_token]
+        assert house.stored(first).refreshing.rotations <= number + 1
+    assert len(house.live(first.user)) == 1
 
 
 def test_two_tabs_that_refresh_in_turn_both_stay_in(house: House, first: Granted) -> None:
@@ -181,16 +250,18 @@ def is_ended_by_reuse(house: House, first: Granted, refused: Refusal) -> None:
     assert (event.session_id, event.detail, event.actor) == (first.session.id, "refresh_reused", Actor.service())
 
 
-def test_a_token_that_comes_again_after_the_grace_ends_the_session(house: House, first: Granted) -> None:
+def test_a_token_that_comes_again_too_late_ends_the_session(house: House, first: Granted) -> None:
     second = house.service.refresh(first.refresh_token)
-    house.clock.move(REUSE_GRACE + MOMENT)
+    house.clock.move(RETRY + MOMENT)
     is_ended_by_reuse(house, first, refuse(house, first.refresh_token, RefreshTokenWasReused))
     refuse(house, second.refresh_token, RefreshTokenWasReused)
 
 
-def test_a_token_two_rotations_back_ends_the_session_at_once(house: House, first: Granted) -> None:
+def test_once_its_successor_was_used_a_token_ends_the_session_after_10_seconds(house: House, first: Granted) -> None:
     second = house.service.refresh(first.refresh_token)
+    house.clock.move(SECOND)
     third = house.service.refresh(second.refresh_token)
+    house.clock.move(REUSE_GRACE - SECOND + MOMENT)
     is_ended_by_reuse(house, first, refuse(house, first.refresh_token, RefreshTokenWasReused))
     refuse(house, third.refresh_token, RefreshTokenWasReused)
 
@@ -198,6 +269,7 @@ def test_a_token_two_rotations_back_ends_the_session_at_once(house: House, first
 def test_a_reuse_ends_no_other_session(house: House, first: Granted) -> None:
     other = house.login()
     house.service.refresh(house.service.refresh(first.refresh_token).refresh_token)
+    house.clock.move(REUSE_GRACE + MOMENT)
     refuse(house, first.refresh_token, RefreshTokenWasReused)
     house.authenticate(other)
     house.service.refresh(other.refresh_token)
@@ -437,6 +509,7 @@ def test_the_policy_of_a_user_is_not_for_admin_sessions(house: House, user: User
 
 def test_what_a_refresh_ends_is_recorded_with_the_device_of_the_session(house: House, first: Granted) -> None:
     house.service.refresh(house.service.refresh(first.refresh_token).refresh_token)
+    house.clock.move(REUSE_GRACE + MOMENT)
     elsewhere = client_on("pc", "pc-1", "whatever the caller says", address="2001:db8::1")
     with pytest.raises(RefreshTokenWasReused):
         house.service.refresh(first.refresh_token, elsewhere)
@@ -472,18 +545,27 @@ def test_a_rotation_that_was_faster_gives_both_the_same_successor(house: House, 
 
 
 def test_rotations_that_were_faster_are_counted(house: House, first: Granted) -> None:
+    current: list[str] = []
+
     def rotate_twice() -> None:
-        house.service.refresh(house.service.refresh(first.refresh_token).refresh_token)
+        second = house.service.refresh(first.refresh_token)
+        house.clock.move(SECOND)
+        current.append(house.service.refresh(second.refresh_token).refresh_token)
+
+    assert [refresh_after(house, first, rotate_twice).refresh_token] == current
+
+    def and_wait() -> None:
+        house.clock.move(REUSE_GRACE)
 
     with pytest.raises(RefreshTokenWasReused) as refused:
-        refresh_after(house, first, rotate_twice)
+        refresh_after(house, first, and_wait)
     is_ended_by_reuse(house, first, refused.value)
 
 
 def test_the_grace_counts_at_the_time_of_the_lock(house: House, first: Granted) -> None:
     def rotate_and_wait() -> None:
         house.service.refresh(first.refresh_token)
-        house.clock.move(REUSE_GRACE + MOMENT)
+        house.clock.move(RETRY + MOMENT)
 
     with pytest.raises(RefreshTokenWasReused) as refused:
         refresh_after(house, first, rotate_and_wait)
@@ -511,3 +593,41 @@ def test_a_token_that_cannot_be_rotated_any_more_is_invalid(house: House, first:
     work = MemoryUnitOfWork(house.store, house.users, sessions, MemoryAuditLog(house.store))
     with pytest.raises(RefreshTokenInvalid):
         evolve(house.service.refresh, work=work)(first.refresh_token)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_of_a_thief_and_the_owner_at_most_one_keeps_exchanging(data: st.DataObject) -> None:
+    """Both hold one token once; from then on each exchanges what it was given last, in any order and at any pace.
+
+    Never are two chains alive, and once one of them has used what both had been given, the other is found out at its next
+    exchange that comes more than 10 seconds later.
+    """
+    house = House()
+    house.register()
+    first = house.login()
+    held = {"owner": first.refresh_token, "thief": first.refresh_token}
+    overtaken_at: dict[str, datetime] = {}
+    for _ in range(data.draw(st.integers(2, 12))):
+        house.clock.move(timedelta(seconds=data.draw(st.sampled_from([0, 1, 9, 11, 60, 599, 601, 86_400]))))
+        who = data.draw(st.sampled_from(sorted(held)))
+        other = "thief" if who == "owner" else "owner"
+        shown, now = held[who], house.clock.time
+        is_found_out = who in overtaken_at and now - overtaken_at[who] > REUSE_GRACE
+        try:
+            given_out = house.service.refresh(shown).refresh_token
+        except RefreshTokenWasReused:
+            assert held[other] != shown
+            assert house.stored(first).end is not None
+            return
+        assert not is_found_out
+        current = house.refresh_codec.decode(given_out)
+        assert current is not None
+        assert house.stored(first).refreshing.digest == house.refresh_codec.digest(current)
+        held[who] = given_out
+        overtaken_at.pop(who, None)
+        # What the other holds has a successor that has been used, if it is not the current token or the one before.
+        standing = house.refresh_codec.decode(held[other])
+        assert standing is not None
+        if int(current.secret) - int(standing.secret) == 2 and other not in overtaken_at:
+            overtaken_at[other] = now
