@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from attrs import frozen
+from attrs import field, frozen
 
 from .errors import DeviceInvalid
 from .texts import is_plain
@@ -25,13 +25,30 @@ class DeviceType(StrEnum):
 
 EVERY_TYPE = frozenset(DeviceType)
 
+# What languages write for nothing, what systems give to an app that may not know the id, and ids that whole series share.
+_PLACEHOLDERS = frozenset(
+    {"undefined", "null", "(null)", "<null>", "nil", "none", "nan", "n/a", "unknown", "unavailable", "[object object]"}
+    | {"9774d56d682e549c", "0123456789abcdef", "02:00:00:00:00:00"}
+)
+_FILLING = str.maketrans("", "", "-:._ {}()")
+
+
+def known_id(text: str | None) -> str | None:
+    """*text*, or None where it is a placeholder, which tells no device from another.
+
+    All that send the same one would be one device, and each login would sign the others out.
+    """
+    folded = (text or "").strip().lower()
+    signs = set(folded.translate(_FILLING))
+    return None if folded in _PLACEHOLDERS or signs in ({"0"}, {"f"}) else text
+
 
 @frozen
 class Device:
     """A device as it describes itself. None of it is proof of anything."""
 
     type: DeviceType = DeviceType.OTHER
-    id: str | None = None
+    id: str | None = field(default=None, converter=known_id)
     name: str | None = None
 
     def check(self) -> None:

@@ -6,7 +6,7 @@ from menshen.domain.devices import MAX_DEVICE_ID_LENGTH, MAX_DEVICE_NAME_LENGTH,
 from menshen.domain.errors import DeviceInvalid
 from menshen.domain.texts import is_plain
 
-from .memory_house import OTHER_PHONE, PASSWORD, PHONE, House
+from .memory_house import OTHER_PHONE, PASSWORD, PHONE, House, client_on
 
 PLAIN = [" ", "iPhone 15 Pro", "张三的手机", "🏮", "O'Brien\"; --", "<b>", "a/b+c=d"]
 NOT_PLAIN = ["a\0b", "\n", "name\r\nforged: line", "\x1b[31m", "\x7f", "\x85", "\ud83d"]
@@ -34,6 +34,44 @@ def test_an_empty_id_would_make_one_device_of_all_that_send_it() -> None:
     with pytest.raises(DeviceInvalid):
         Device(id="").check()
     Device(name="").check()
+
+
+PLACEHOLDERS = [
+    *(
+        "0",
+        "000000000000000",
+        "00000000-0000-0000-0000-000000000000",
+        "00:00:00:00:00:00",
+        "{00000000}",
+        "ffffffff",
+        "FFFF-FFFF",
+    ),
+    *("undefined", "null", " Null ", "NULL", "(null)", "nil", "None", "NaN", "unknown", "[object Object]"),
+    *("9774d56d682e549c", "02:00:00:00:00:00"),
+]
+
+
+@pytest.mark.parametrize("text", PLACEHOLDERS)
+def test_a_placeholder_is_no_id(text: str) -> None:
+    device = Device(DeviceType.PHONE, text, "a phone")
+    device.check()
+    assert device == Device(DeviceType.PHONE, None, "a phone")
+
+
+@pytest.mark.parametrize(
+    "text", ["0a", "10000000", "null1", "nullable", "f0", "ff-0f", "unknown-7", "-", "0x0", "x" * 36]
+)
+def test_an_id_that_only_begins_like_a_placeholder_is_one(text: str) -> None:
+    assert Device(id=text).id == text
+
+
+def test_those_who_send_a_placeholder_do_not_sign_each_other_out() -> None:
+    house = House()
+    house.register()
+    logins = [house.login(client=client_on("phone", text)) for text in PLACEHOLDERS]
+    assert len(house.live(logins[0].user)) == len(PLACEHOLDERS)
+    same = [house.login(client=client_on("phone", "a phone of its own")) for _ in range(2)]
+    assert same[0].session.id not in house.live(logins[0].user)
 
 
 @pytest.mark.parametrize("text", NOT_PLAIN)
