@@ -23,6 +23,10 @@ class Actor:
     def operator(cls, name: str) -> Self:
         return cls(f"operator:{name}"[:_MAX_LENGTH])
 
+    @property
+    def is_operator(self) -> bool:
+        return self.text.startswith("operator:")
+
     @classmethod
     def nobody(cls) -> Self:
         """Somebody who has not proved who he is."""

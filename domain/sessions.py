@@ -9,6 +9,7 @@ from attrs import field, frozen
 from .actors import Actor
 from .devices import Device
 from .errors import (
+    NotAnAdmin,
     PasswordWasChanged,
     RefreshTokenWasReused,
     SessionExpired,
@@ -17,7 +18,9 @@ from .errors import (
     SessionLoggedOut,
     SessionOver,
     SessionReplaced,
+    SessionUnknown,
     StoreUnavailable,
+    UserNotActive,
     UserWasClosed,
     UserWasFrozen,
 )
@@ -133,6 +136,21 @@ class Presence:
         is_session = session is None or (session.id, session.user_id) == (session_id, user_id)
         if self.user.id != user_id or not is_session:
             raise StoreUnavailable("the store answered what was not asked")
+
+    def admit(self, kind: SessionKind, now: datetime) -> Session:
+        """The one rule of who may act, by a session of that *kind*: the guard asks it, and whoever holds the lock once more.
+
+        Raises UserNotActive, SessionUnknown, the refusal that tells how the session ended, NotAnAdmin.
+        """
+        session = self.session
+        if not self.user.is_active(now):
+            raise UserNotActive(None if session is None or session.end is None else session.end.at)
+        if session is None or session.kind is not kind:
+            raise SessionUnknown
+        session.check_live(now)
+        if kind is SessionKind.ADMIN and not self.user.is_admin:
+            raise NotAnAdmin
+        return session
 
 
 _REFUSAL_AFTER: dict[EndReason, type[SessionOver]] = {

@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-from ..errors import NotAnAdmin, SessionUnknown, UserNotActive, UserNotFound
+from ..errors import UserNotFound
 from ..ports import Clock, LastSeen, SessionRepository, TokenCodec
 from ..sessions import Session, SessionKind
 from ..users import User
@@ -46,12 +46,4 @@ class Authenticate:
         if presence is None:
             raise UserNotFound
         presence.check_is_of(claims.subject, claims.session_id)
-        user, session = presence.user, presence.session
-        if not user.is_active(now):
-            raise UserNotActive(None if session is None or session.end is None else session.end.at)
-        if session is None or session.kind is not self.kind:
-            raise SessionUnknown
-        session.check_live(now)
-        if self.kind is SessionKind.ADMIN and not user.is_admin:
-            raise NotAnAdmin
-        return Authenticated(user=user, session=session)
+        return Authenticated(user=presence.user, session=presence.admit(self.kind, now))

@@ -6,11 +6,12 @@ from attrs import evolve, frozen
 
 from ..actors import Actor
 from ..audit import Action, AuditEvent, event_of
-from ..devices import NO_CLIENT, Client, Device
-from ..errors import NoSuchUser, ReauthenticationFailed, StateConflict
+from ..devices import NO_CLIENT, Client
+from ..errors import ReauthenticationFailed, StateConflict
 from ..ports import Clock, PasswordHasher, Transaction, UnitOfWork, Verdict
 from ..sessions import EndReason, Session, SessionEnd
 from ..users import Standing, User, UserId, UserState
+from .acting import Acts, Caller, actor_of
 from .granting import all_live, end_sessions, still_in
 from .recording import record_refusal, transact_or_record
 
@@ -29,7 +30,8 @@ class CloseAccount:
 
     def __call__(self, user: User, session: Session, *, password: str, client: Client) -> datetime:
         """For the owner. Returns when it closes. Raises ReauthenticationFailed, HasherBusy, what the guard raises."""
-        event = self._event(user.id, Actor.user(user.id), client)
+        actor = Actor.user(user.id)
+        event = event_of(client, at=self.clock.now(), actor=actor, action=Action.CLOSE, subject=user.id)
         if self.hasher.verify(password, user.password_hash) is Verdict.NO_MATCH:
             record_refusal(self.work, event, ReauthenticationFailed())
             raise ReauthenticationFailed
@@ -40,35 +42,27 @@ class CloseAccount:
             # Changed since it was judged.
             if locked.password_hash != user.password_hash:
                 raise ReauthenticationFailed
-            return self._close(tx, locked, evolve(event, at=now), session.device, client)
+            tx.audit.append(evolve(event, at=now))
+            return self._close(tx, locked, SessionEnd(now, EndReason.USER_CLOSED, session.device, actor), client)
 
         return transact_or_record(self.work, event, close)
 
-    def close(self, user_id: UserId, *, actor: Actor) -> datetime:
-        """For an operator, who knows no password. Returns when it closes. Raises NoSuchUser, StateConflict."""
-        event = self._event(user_id, actor, NO_CLIENT)
+    def close(self, user_id: UserId, *, actor: Caller) -> datetime:
+        """For an operator, who knows no password. Returns when it closes. Raises StateConflict, and what Acts raises."""
 
-        def close(tx: Transaction) -> datetime:
-            now = self.clock.now()
-            user = tx.users.locked(user_id)
-            if user is None:
-                raise NoSuchUser
+        def close(tx: Transaction, user: User, now: datetime) -> datetime:
             if not user.is_active(now):
                 raise StateConflict
-            return self._close(tx, user, evolve(event, at=now), None, NO_CLIENT)
+            return self._close(tx, user, SessionEnd(now, EndReason.USER_CLOSED, actor=actor_of(actor)), NO_CLIENT)
 
-        return transact_or_record(self.work, event, close)
+        return Acts(self.work, self.clock)(user_id, close, action=Action.CLOSE, caller=actor)
 
-    def _close(self, tx: Transaction, user: User, event: AuditEvent, by: Device | None, client: Client) -> datetime:
-        closes_at = event.at + self.grace
+    def _close(self, tx: Transaction, user: User, end: SessionEnd, client: Client) -> datetime:
+        closes_at = end.at + self.grace
         tx.users.save(evolve(user, state=UserState.closing(closes_at)))
-        tx.audit.append(event)
-        end = SessionEnd(at=event.at, reason=EndReason.USER_CLOSED, by=by)
-        end_sessions(tx, all_live(tx.sessions, user.id, event.at), end, actor=event.actor, client=client)
+        actor = end.actor or Actor.user(user.id)
+        end_sessions(tx, all_live(tx.sessions, user.id, end.at), end, actor=actor, client=client)
         return closes_at
-
-    def _event(self, user_id: UserId, actor: Actor, client: Client) -> AuditEvent:
-        return event_of(client, at=self.clock.now(), actor=actor, action=Action.CLOSE, subject=user_id)
 
 
 def erase(tx: Transaction, user_id: UserId, now: datetime) -> bool:

@@ -9,10 +9,10 @@ from ..admission import decide, policy_of
 from ..audit import Action, event_of
 from ..device_policy import DevicePolicy
 from ..devices import NO_CLIENT, Client
-from ..errors import LoginNotAllowed, SessionUnknown, UserNotActive, UserNotFound
+from ..errors import LoginNotAllowed, UserNotFound
 from ..ports import RandomIds, RefreshTokenCodec, SessionRepository, TokenCodec, Transaction
 from ..refresh_tokens import RefreshToken, recent_after
-from ..sessions import EndReason, Lifetimes, Refreshing, Session, SessionEnd, SessionId, SessionKind
+from ..sessions import EndReason, Lifetimes, Presence, Refreshing, Session, SessionEnd, SessionId, SessionKind
 from ..tokens import AccessTokenClaims
 from ..users import Standing, User, UserId, UserState
 
@@ -152,19 +152,18 @@ def end_sessions(
 
 
 def still_in(tx: Transaction, session: Session, now: datetime) -> User:
-    """Lock the user of *session*, and judge anew what the guard has judged before the lock.
+    """Lock the user of *session*, and judge anew what the guard has judged before the lock. Raises what judge_again does."""
+    return judge_again(tx, tx.users.locked(session.user_id), session, session.kind, now)
 
-    Raises UserNotFound, UserNotActive, SessionUnknown, or the refusal that tells how the session ended.
+
+def judge_again(tx: Transaction, user: User | None, session: Session, kind: SessionKind, now: datetime) -> User:
+    """Judge anew, under the lock of *user*, whose session it is, what the guard of that *kind* has judged before the lock.
+
+    Raises UserNotFound, and what Presence.admit raises.
     """
-    user = tx.users.locked(session.user_id)
     if user is None:
         raise UserNotFound
-    found = tx.sessions.by_id(session.id)
-    if not user.is_active(now):
-        raise UserNotActive(None if found is None or found.end is None else found.end.at)
-    if found is None:
-        raise SessionUnknown
-    found.check_live(now)
+    Presence(user, tx.sessions.by_id(session.id)).admit(kind, now)
     return user
 
 

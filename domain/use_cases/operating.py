@@ -5,16 +5,15 @@ from datetime import datetime, timedelta
 
 from attrs import evolve, frozen
 
-from ..actors import Actor
-from ..audit import Action, event_of
+from ..audit import Action
 from ..device_policy import DevicePolicy
 from ..devices import NO_CLIENT, Client
 from ..errors import FreezeInvalid, NoSuchSession, NoSuchUser, StateConflict
 from ..ports import Clock, SessionRepository, Transaction, UnitOfWork, UserFilter, UserRepository
 from ..sessions import EndReason, Session, SessionEnd, SessionId, SessionKind
 from ..users import Standing, User, UserId, UserState, check_fee_percentage
+from .acting import Acts, Caller, actor_of
 from .granting import all_live, end_sessions
-from .recording import transact_or_record
 
 MAX_PAGE = 100
 
@@ -24,13 +23,13 @@ LONGEST_FREEZE = timedelta(days=3650)
 
 @frozen
 class Operate:
-    """Changes to one user, each recorded in the transaction that makes it. All raise NoSuchUser."""
+    """Changes to one user, each by way of Acts, which judges an admin again under the lock. All raise what Acts raises."""
 
     work: UnitOfWork
     clock: Clock
 
     def freeze(
-        self, user_id: UserId, *, reason: str, until: datetime | None, actor: Actor, client: Client = NO_CLIENT
+        self, user_id: UserId, *, reason: str, until: datetime | None, actor: Caller, client: Client = NO_CLIENT
     ) -> User:
         """Freeze until then, or for good, and end all sessions.
 
@@ -47,13 +46,13 @@ class Operate:
             if until is not None and not now < until <= now + LONGEST_FREEZE:
                 raise FreezeInvalid
             end = SessionEnd(at=now, reason=EndReason.USER_FROZEN)
-            end_sessions(tx, all_live(tx.sessions, user.id, now), end, actor=actor, client=client)
+            end_sessions(tx, all_live(tx.sessions, user.id, now), end, actor=actor_of(actor), client=client)
             return evolve(user, state=state)
 
         detail = reason if until is None else f"until {until.isoformat()}: {reason}"
         return self._change(user_id, change, Action.FREEZE, actor, client, detail)
 
-    def unfreeze(self, user_id: UserId, *, actor: Actor, client: Client = NO_CLIENT) -> User:
+    def unfreeze(self, user_id: UserId, *, actor: Caller, client: Client = NO_CLIENT) -> User:
         """Let a frozen user in again. Raises StateConflict for one who is not frozen."""
 
         def change(tx: Transaction, user: User, now: datetime) -> User:
@@ -63,7 +62,7 @@ class Operate:
 
         return self._change(user_id, change, Action.UNFREEZE, actor, client)
 
-    def set_fee(self, user_id: UserId, *, percentage: int, actor: Actor, client: Client = NO_CLIENT) -> User:
+    def set_fee(self, user_id: UserId, *, percentage: int, actor: Caller, client: Client = NO_CLIENT) -> User:
         """Raises FeeInvalid."""
 
         def change(tx: Transaction, user: User, now: datetime) -> User:
@@ -72,7 +71,7 @@ class Operate:
 
         return self._change(user_id, change, Action.SET_FEE, actor, client, str(percentage))
 
-    def set_policy(self, user_id: UserId, *, policy: DevicePolicy | None, actor: Actor) -> User:
+    def set_policy(self, user_id: UserId, *, policy: DevicePolicy | None, actor: Caller) -> User:
         """Give the user a device policy of his own, or None for everybody's. It counts from the next login or refresh."""
         return self._change(
             user_id,
@@ -83,67 +82,54 @@ class Operate:
             "everybody's" if policy is None else str(policy.to_table()),
         )
 
-    def set_admin(self, user_id: UserId, *, is_admin: bool, actor: Actor) -> User:
+    def set_admin(self, user_id: UserId, *, is_admin: bool, actor: Caller) -> User:
         """Make the user an admin, or no admin any more: that ends the admin sessions."""
 
         def change(tx: Transaction, user: User, now: datetime) -> User:
             if not is_admin:
                 live = list(tx.sessions.live(user.id, SessionKind.ADMIN, now))
-                end_sessions(tx, live, SessionEnd(at=now, reason=EndReason.KICKED), actor=actor)
+                end_sessions(tx, live, SessionEnd(at=now, reason=EndReason.KICKED), actor=actor_of(actor))
             return evolve(user, is_admin=is_admin)
 
         action = Action.GRANT_ADMIN if is_admin else Action.REVOKE_ADMIN
         return self._change(user_id, change, action, actor, NO_CLIENT)
 
-    def kick(self, user_id: UserId, *, session_id: SessionId | None, actor: Actor, client: Client = NO_CLIENT) -> int:
+    def kick(self, user_id: UserId, *, session_id: SessionId | None, actor: Caller, client: Client = NO_CLIENT) -> int:
         """End one live session of the user, or all. Returns how many ended. Raises NoSuchSession where one was named."""
 
-        event = event_of(
-            client,
-            at=self.clock.now(),
-            actor=actor,
-            action=Action.KICK,
-            subject=user_id,
-            detail="all sessions" if session_id is None else None,
-        )
-
-        def kick(tx: Transaction) -> int:
-            now = self.clock.now()
-            user = tx.users.locked(user_id)
-            if user is None:
-                raise NoSuchUser
+        def kick(tx: Transaction, user: User, now: datetime) -> int:
             found = [s for s in all_live(tx.sessions, user.id, now) if session_id is None or s.id == session_id]
             if session_id is not None and not found:
                 raise NoSuchSession
-            end_sessions(tx, found, SessionEnd(at=now, reason=EndReason.KICKED), actor=actor, client=client)
-            # Not before: what a caller names may be no session id at all.
-            tx.audit.append(evolve(event, at=now, session_id=session_id))
+            end = SessionEnd(at=now, reason=EndReason.KICKED)
+            end_sessions(tx, found, end, actor=actor_of(actor), client=client)
             return len(found)
 
-        return transact_or_record(self.work, event, kick)
+        return Acts(self.work, self.clock)(
+            user_id,
+            kick,
+            action=Action.KICK,
+            caller=actor,
+            client=client,
+            detail="all sessions" if session_id is None else None,
+            session_id=session_id,
+        )
 
     def _change(
         self,
         user_id: UserId,
         change: Callable[[Transaction, User, datetime], User],
         action: Action,
-        actor: Actor,
+        actor: Caller,
         client: Client,
         detail: str | None = None,
     ) -> User:
-        event = event_of(client, at=self.clock.now(), actor=actor, action=action, subject=user_id, detail=detail)
-
-        def run(tx: Transaction) -> User:
-            now = self.clock.now()
-            user = tx.users.locked(user_id)
-            if user is None:
-                raise NoSuchUser
+        def save(tx: Transaction, user: User, now: datetime) -> User:
             changed = change(tx, user, now)
             tx.users.save(changed)
-            tx.audit.append(evolve(event, at=now))
             return changed
 
-        return transact_or_record(self.work, event, run)
+        return Acts(self.work, self.clock)(user_id, save, action=action, caller=actor, client=client, detail=detail)
 
 
 @frozen

@@ -5,11 +5,11 @@ from typing import Any
 import falcon
 from attrs import frozen
 
-from ...domain.actors import Actor
 from ...domain.audit import AuditEntry
 from ...domain.devices import Client
 from ...domain.errors import NoSuchUser
 from ...domain.sessions import Session, SessionId
+from ...domain.use_cases.acting import Admin
 from ...domain.use_cases.explaining import Explanation
 from ...domain.users import MAX_USER_ID, User, UserId
 from ..wiring import Service
@@ -33,10 +33,10 @@ class Desk:
     clients: Clients
     envelopes: Envelopes
 
-    def admit(self, req: falcon.Request, resp: falcon.Response) -> tuple[Actor, Client]:
+    def admit(self, req: falcon.Request, resp: falcon.Response) -> tuple[Admin, Client]:
         """Let an admin in, and say who acts and from where."""
         self.guard.check(req, resp)
-        return Actor.user(req.context.user.id), self.clients.of(req)
+        return Admin(req.context.session), self.clients.of(req)
 
     def write(self, req: falcon.Request, resp: falcon.Response, data: dict[str, Any]) -> None:
         self.envelopes.write(req, resp, _DONE, data=data)

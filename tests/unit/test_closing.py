@@ -215,8 +215,8 @@ def test_an_operator_closes_an_account_without_the_password(house: House, user: 
     end = house.stored(granted).end
     assert end is not None
     assert (end.actor, end.by) == (OPERATOR, None)
-    closed, ended = house.events[-2:]
-    assert (closed.action, ended.action) == (Action.CLOSE, Action.END_SESSION)
+    ended, closed = house.events[-2:]
+    assert (ended.action, closed.action) == (Action.END_SESSION, Action.CLOSE)
     for event in (closed, ended):
         assert (event.actor, event.subject, event.outcome) == (OPERATOR, user.id, "done")
         assert (event.device, event.address) == (None, None)

@@ -29,7 +29,7 @@ from menshen.domain.users import Phone, Standing, User, UserId, UserState
 from .memory_house import MOMENT, OPERATOR, OTHER_PHONE, PHONE, House, client_on
 
 HERE = client_on("pc", "pc-1", "an operator's computer")
-ADMIN = Actor.user(UserId(77))
+ADMIN = Actor.operator("the desk")
 NOBODY = UserId(99)
 HOUR = timedelta(hours=1)
 

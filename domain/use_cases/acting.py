@@ -1,0 +1,98 @@
+"""The one way through which what operators and admins do to a user goes."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeAlias, TypeVar
+
+from attrs import evolve, frozen
+
+from ..actors import Actor
+from ..audit import Action, event_of
+from ..devices import NO_CLIENT, Client
+from ..errors import NoSuchUser, SessionUnknown
+from ..ports import Clock, Transaction, UnitOfWork
+from ..sessions import Session, SessionId, SessionKind
+from ..users import User, UserId
+from .granting import judge_again
+from .recording import transact_or_record
+
+T = TypeVar("T")
+
+
+@frozen
+class Admin:
+    """An admin who acts, by the session that the guard let in."""
+
+    session: Session
+
+    @property
+    def actor(self) -> Actor:
+        return Actor.user(self.session.user_id)
+
+
+Caller: TypeAlias = Actor | Admin
+"""Who asks for an act: an admin, or an operator at the command line, who has no session and needs none."""
+
+
+def actor_of(caller: Caller) -> Actor:
+    """How the audit log calls them."""
+    return caller if isinstance(caller, Actor) else caller.actor
+
+
+@frozen
+class Acts:
+    """Carries acts out on one user, each judged again under the lock and recorded in the transaction that makes it.
+
+    Between the guard's verdict and the lock an admin may have been demoted, frozen or kicked: such an act is refused.
+    """
+
+    work: UnitOfWork
+    clock: Clock
+
+    def __call__(
+        self,
+        user_id: UserId,
+        act: Callable[[Transaction, User, datetime], T],
+        *,
+        action: Action,
+        caller: Caller,
+        client: Client = NO_CLIENT,
+        detail: str | None = None,
+        session_id: SessionId | None = None,
+    ) -> T:
+        """Do *act* on the user, who is locked. *session_id* is recorded only where it was done: before that it may be none.
+
+        Raises NoSuchUser, what *act* raises, and for a caller who may not act any more what the guard raises.
+        """
+        actor = actor_of(caller)
+        event = event_of(client, at=self.clock.now(), actor=actor, action=action, subject=user_id, detail=detail)
+
+        def run(tx: Transaction) -> T:
+            user, now = self._locked(tx, user_id, caller)
+            done = act(tx, user, now)
+            tx.audit.append(evolve(event, at=now, session_id=session_id))
+            return done
+
+        return transact_or_record(self.work, event, run)
+
+    def _locked(self, tx: Transaction, user_id: UserId, caller: Caller) -> tuple[User, datetime]:
+        session = _session_of(caller)
+        callers_id = user_id if session is None else session.user_id
+        # In the order of the ids, so that two admins who act on each other do not wait for each other.
+        locked = {each: tx.users.locked(each) for each in sorted({user_id, callers_id})}
+        now = self.clock.now()
+        if session is not None:
+            judge_again(tx, locked[callers_id], session, SessionKind.ADMIN, now)
+        user = locked[user_id]
+        if user is None:
+            raise NoSuchUser
+        return user, now
+
+
+def _session_of(caller: Caller) -> Session | None:
+    """Raises SessionUnknown for a user who is said to act, but by no session that could be judged."""
+    if isinstance(caller, Admin):
+        return caller.session
+    if not caller.is_operator:
+        raise SessionUnknown
+    return None
