@@ -30,7 +30,7 @@ def _app() -> WsgiApp:
 
 
 def _front(*, inline: bool) -> Front:
-    return Front(_app(), threads=SERVING_THREADS, runs_inline=lambda scope: inline)
+    return Front(_app(), threads=SERVING_THREADS, runs_inline=lambda scope: inline, port=0)
 
 
 def _run_wsgi(port: int) -> None:

@@ -27,6 +27,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.rsgi import Scope
 
+from .connection_watch import CAN_WATCH, ConnectionWatch
 from .http.app import OVERDUE
 from .http.json_body import MAX_BODY_BYTES
 
@@ -36,7 +37,7 @@ BODY_SECONDS = 10
 """How long a caller may take to send a body."""
 
 HEADER_SECONDS = 10
-"""How long a caller may take to send the head of a request, or the next request on an idle connection."""
+"""How long a caller may take to send the head of a request."""
 
 ANSWER_SECONDS = 4.0
 """How long an answer may take once the request is whole; then the caller is told to ask again."""
@@ -76,20 +77,29 @@ class Front:
     app: WsgiApp
     threads: int
     runs_inline: Callable[[Scope], bool]
+    port: int
     at_exit: Callable[[], None] = lambda: None
+    _busy: set[str] = field(factory=set, init=False)
+    """The callers whose requests are being worked on."""
+    _watch: ConnectionWatch = field(init=False)
     _pool: ThreadPoolExecutor = field(init=False)
     _loop: AbstractEventLoop = field(init=False)
 
     def __rsgi_init__(self, loop: AbstractEventLoop) -> None:
         self._loop = loop
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="menshen")
+        self._watch = ConnectionWatch(self.port, HEADER_SECONDS, _most_connections() // 2, self._busy.__contains__)
+        if CAN_WATCH:
+            self._watch.start()
         loop.call_soon(_take_stop_signals)
 
     def __rsgi_del__(self, loop: AbstractEventLoop) -> None:
+        self._watch.stop()
         self._pool.shutdown()
         self.at_exit()
 
     async def __rsgi__(self, scope: Scope, protocol: Exchange) -> None:
+        self._busy.add(scope.client)
         try:
             environ = _environ(scope)
             if int(environ.get("CONTENT_LENGTH", 0)) > 0:
@@ -101,6 +111,8 @@ class Front:
         except Exception:  # noqa: BLE001 - the last line of defence (ASVS 16.5.4)
             _log.exception("the server failed to answer")
             protocol.response_bytes(*_INTERNAL_ERROR)
+        finally:
+            self._busy.discard(scope.client)
 
     async def _in_time(self, environ: dict[str, Any]) -> Response:
         """The answer, or that it takes too long: whatever a store does, nobody waits for it for ever."""
@@ -184,13 +196,23 @@ def end_with_parent() -> None:
 _PR_SET_PDEATHSIG = 1
 
 
-def run(front: Callable[[], Front], *, host: str, port: int, workers: int) -> None:
-    """Serve until SIGTERM or SIGINT, in *workers* processes that each call *front* once."""
+def _most_connections() -> int:
+    """How many connections a worker takes at a time, by the files that it may open."""
+    return max(16, min(16384, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 512))
+
+
+def run(front: Callable[[], Front], *, host: str, port: int, workers: int, keep_alive_seconds: float) -> None:
+    """Serve until SIGTERM or SIGINT, in *workers* processes that each call *front* once.
+
+    A connection on which nothing is asked for is closed after *keep_alive_seconds*.
+    """
     # Connections, not requests: each costs a file handle and little else, so idle ones must not use up the limit.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = min(hard, 65536) if hard != resource.RLIM_INFINITY else 65536
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    # granian's time for a head begins when the answer before it is out.
+    silence = max(keep_alive_seconds, HEADER_SECONDS) if CAN_WATCH else HEADER_SECONDS
     multiprocessing.set_start_method("fork", force=True)
     _hold_stop_signals_in_new_workers()
     server = Granian(
@@ -202,8 +224,8 @@ def run(front: Callable[[], Front], *, host: str, port: int, workers: int) -> No
         websockets=False,
         workers=workers,
         backlog=2048,
-        backpressure=max(16, min(16384, wanted - 512)),
-        http1_settings=HTTP1Settings(header_read_timeout=HEADER_SECONDS * 1000, max_buffer_size=64 * 1024),
+        backpressure=_most_connections(),
+        http1_settings=HTTP1Settings(header_read_timeout=int(silence * 1000), max_buffer_size=64 * 1024),
         workers_kill_timeout=DRAIN_SECONDS,
         log_enabled=False,
         respawn_failed_workers=True,

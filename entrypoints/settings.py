@@ -85,6 +85,13 @@ def _idle_duration(value: str) -> timedelta:
     return found
 
 
+def _keep_alive_duration(value: str) -> timedelta:
+    found = parse_duration(value)
+    if found > timedelta(hours=1):
+        raise ValueError("it must be 1 hour at most")
+    return found
+
+
 def _retry_duration(value: str) -> timedelta:
     found = parse_duration(value)
     # For longer, a thief would be recognised too late.
@@ -192,6 +199,13 @@ class Settings:
     )
     host: str = _setting(_address, "The address that `serve` listens on.", default="127.0.0.1")
     port: int = _setting(_whole(1, 65535), "The port that `serve` listens on.", default=8000)
+    keep_alive: timedelta = _setting(
+        _keep_alive_duration,
+        "How long `serve` keeps a connection open on which nothing is asked for, 1 second to 1 hour: longer than the proxy or "
+        "balancer in front does, or it answers 502 now and then. (Other systems than Linux: 10 seconds.)",
+        default=timedelta(seconds=75),
+        default_text="75s",
+    )
     workers: int = _setting(_whole(1, 64), "How many processes serve; one for each core is plenty.", default=1)
     access_token_ttl: timedelta = _setting(
         parse_duration,

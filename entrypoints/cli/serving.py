@@ -23,7 +23,13 @@ def serve(context: Context) -> int:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     welcome = _WELCOME.format(url=f"http://{host}:{settings.port}", store=without_password(database_url(settings)))
     print(welcome, flush=True)
-    run(partial(_front, settings), host=settings.host, port=settings.port, workers=settings.workers)
+    run(
+        partial(_front, settings),
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        keep_alive_seconds=settings.keep_alive.total_seconds(),
+    )
     return DONE
 
 
@@ -53,6 +59,7 @@ def _front(settings: Settings) -> Any:
     return Front(
         create_app(service, settings),
         threads=SERVING_THREADS,
+        port=settings.port,
         runs_inline=lambda scope: scope.method == "GET" and scope.path in quick,
         at_exit=close,
     )

@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from attrs import frozen
@@ -17,6 +18,9 @@ from menshen.entrypoints import server as serving_module
 from .servers import PASSWORD, Answer, Server, assert_envelope, read_answer, serving
 
 LIMIT_SECONDS = 6
+
+KEEP_ALIVE_SECONDS = 14
+"""How long a connection stays on which nothing is asked for: well over the limit for a head."""
 
 COMMAND = (
     sys.executable,
@@ -50,17 +54,21 @@ class SlowCallers:
     idle: list[socket.socket]
     half_heads: list[socket.socket]
     between_requests: list[socket.socket]
+    dribbling: list[Future[float]]
+    """How long those could go on who send one character of a head after another."""
 
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlowCallers]:
-    with serving(tmp_path_factory.mktemp("slow"), COMMAND) as server:
+    folder = tmp_path_factory.mktemp("slow")
+    with serving(folder, COMMAND, KEEP_ALIVE=str(KEEP_ALIVE_SECONDS)) as server, ThreadPoolExecutor(4) as pool:
         callers = SlowCallers(
             server,
             _connected(server, *UNSENT_BODY) + _connected(server, *HALF_BODY),
             _connected(server, *IDLE),
             _connected(server, *HALF_HEAD),
             _connected(server, *SECOND_REQUEST),
+            [pool.submit(_dribble, server) for _ in range(4)],
         )
         try:
             yield callers
@@ -98,10 +106,23 @@ class TestSlowCallers:
             said = caller.recv(4096)
             assert not said or said.startswith((b"HTTP/1.1 408 ", b"HTTP/1.1 400 "))
 
-    def test_the_next_request_may_not_take_for_ever_either(self, slow: SlowCallers) -> None:
+    def test_a_head_that_comes_character_by_character_is_not_waited_for_any_longer(self, slow: SlowCallers) -> None:
+        for each in slow.dribbling:
+            assert LIMIT_SECONDS - 1 < each.result(3 * LIMIT_SECONDS) < KEEP_ALIVE_SECONDS - 2
+
+    def test_a_connection_on_which_nothing_is_asked_for_stays_longer(self, slow: SlowCallers) -> None:
+        """A balancer that takes it up again gets an answer, and not the 502 that it would make of a closed one."""
         for caller in slow.between_requests:
             assert _answer_from(caller).status == 200
-            caller.settimeout(3 * LIMIT_SECONDS)
+        closed, _, _ = select.select(slow.between_requests, [], [], 0)
+        assert not closed, "they are closed as soon as those who are slow"
+        for caller in slow.between_requests[:10]:
+            caller.sendall(SECOND_REQUEST[0])
+            assert _answer_from(caller).status == 200
+
+    def test_but_not_for_ever(self, slow: SlowCallers) -> None:
+        for caller in slow.between_requests:
+            caller.settimeout(3 * KEEP_ALIVE_SECONDS)
             assert not caller.recv(4096)
 
     def test_and_then_the_server_is_as_before(self, slow: SlowCallers) -> None:
@@ -121,6 +142,22 @@ def _connected(server: Server, sent: bytes, count: int) -> list[socket.socket]:
         caller.sendall(sent)
         callers.append(caller)
     return callers
+
+
+def _dribble(server: Server) -> float:
+    """How many seconds it took until the server would have no more of it."""
+    begin = time.monotonic()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as caller:
+        caller.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nfiller: ")
+        while time.monotonic() - begin < 4 * KEEP_ALIVE_SECONDS:
+            try:
+                caller.sendall(b"x")
+                closed, _, _ = select.select([caller], [], [], 0.3)
+            except OSError:
+                break
+            if closed:
+                break
+    return time.monotonic() - begin
 
 
 def _timed(times: dict[str, float], name: str, request: Callable[[], Answer]) -> Answer:

@@ -69,7 +69,7 @@ def ask(slow: SlowStore, path: str, *, threads: int) -> list[Response]:
     """The answers to some requests at once."""
 
     app = serve(ping=slow.ping).client.app
-    front = Front(app, threads=threads, runs_inline=lambda _scope: False)
+    front = Front(app, threads=threads, runs_inline=lambda _scope: False, port=0)
     exchanges = [Exchange() for _ in range(REQUESTS)]
 
     async def all_at_once() -> None:

@@ -1,0 +1,142 @@
+"""Watching the connections of a worker: who takes too long to send the head of a request.
+
+granian has one limit for a head that does not come and for a connection on which nothing is asked for. A balancer keeps
+connections open for a minute and more, and answers 502 where we close one that it is about to use; a caller that dribbles
+a head deserves ten seconds. So granian gets the long one, and the short one is kept here, by what the kernel knows.
+"""
+
+import os
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from threading import Event, Thread
+
+from attrs import define, field, frozen
+
+INTERVAL_SECONDS = 1.0
+
+CAN_WATCH = sys.platform == "linux"
+"""Whether the system tells enough of its connections."""
+
+
+@frozen
+class Connection:
+    """One connection to our port, as it stands."""
+
+    socket: socket.socket
+    inode: int
+    """Tells it from one that gets the same number later."""
+    peer: str
+    sent_ago: float
+    """Seconds since we sent something."""
+    received_ago: float
+    """Seconds since something came."""
+    segments_sent: int
+
+    @property
+    def awaits_head(self) -> bool:
+        """Whether a head has been begun, or is the first thing to come."""
+        return self.segments_sent == 0 or self.received_ago < self.sent_ago
+
+
+@define(eq=False)
+class ConnectionWatch:
+    """Closes connections whose head takes longer than *head_seconds*.
+
+    *is_busy* says of a peer, as ``address:port``, whether a request of it is being worked on. While there are more than
+    *crowd* connections, one on which nothing is asked for may stay no longer either.
+    """
+
+    port: int
+    head_seconds: float
+    crowd: int
+    is_busy: Callable[[str], bool]
+    interval_seconds: float = INTERVAL_SECONDS
+    _since: dict[int, tuple[float, int]] = field(factory=dict, init=False)
+    """By the inode: since when a head is awaited, and what had been sent by then."""
+    _stopping: Event = field(factory=Event, init=False)
+    _thread: Thread | None = field(default=None, init=False)
+
+    def start(self) -> None:
+        self._thread = Thread(target=self._run, name="menshen-connections", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self.interval_seconds):
+            self.look(list(connections_to(self.port)), time.monotonic())
+
+    def look(self, connections: list[Connection], now: float) -> None:
+        """Close those of *connections* whose time is over, and forget those that are gone."""
+        before, self._since = self._since, {}
+        is_crowded = len(connections) > self.crowd
+        for each in connections:
+            with each.socket:
+                if self._is_late(each, before.get(each.inode), now) or (is_crowded and self._is_idle(each)):
+                    with suppress(OSError):
+                        each.socket.shutdown(socket.SHUT_RDWR)
+
+    def _is_late(self, each: Connection, before: tuple[float, int] | None, now: float) -> bool:
+        if not each.awaits_head or self.is_busy(each.peer):
+            return False
+        # One that has been answered meanwhile sends another head now.
+        if before is None or before[1] != each.segments_sent:
+            before = (now, each.segments_sent)
+        self._since[each.inode] = before
+        return now - before[0] >= self.head_seconds
+
+    def _is_idle(self, each: Connection) -> bool:
+        return min(each.sent_ago, each.received_ago) >= self.head_seconds and not self.is_busy(each.peer)
+
+
+# struct tcp_info of linux/tcp.h: the state; last_data_sent and last_data_recv in milliseconds; data_segs_out.
+_TCP_INFO = struct.Struct("=B43xI4xI100xI")
+_ESTABLISHED = 1
+
+
+def connections_to(port: int) -> Iterator[Connection]:
+    """The connections to our *port* that this process holds. Whoever gets one closes its socket, a second handle."""
+    seen: set[int] = set()
+    for name in os.listdir("/proc/self/fd"):
+        # A handle of our own, as the number may mean another thing by the time we act.
+        with suppress(OSError):
+            handle = os.dup(int(name))
+            try:
+                found = socket.socket(fileno=handle)
+            except OSError:
+                os.close(handle)
+                continue
+            connection = _connection(found, port)
+            if connection is None or connection.inode in seen:
+                found.close()
+            else:
+                seen.add(connection.inode)
+                yield connection
+
+
+def _connection(found: socket.socket, port: int) -> Connection | None:
+    try:
+        if found.family not in {socket.AF_INET, socket.AF_INET6} or found.getsockname()[1] != port:
+            return None
+        host, peer_port, *_ = found.getpeername()
+        info = found.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+        state, sent_ago, received_ago, segments_sent = _TCP_INFO.unpack(info)
+    except (OSError, struct.error):
+        return None
+    if state != _ESTABLISHED:
+        return None
+    return Connection(
+        socket=found,
+        inode=os.fstat(found.fileno()).st_ino,
+        peer=f"[{host}]:{peer_port}" if ":" in host else f"{host}:{peer_port}",
+        sent_ago=sent_ago / 1000,
+        received_ago=received_ago / 1000,
+        segments_sent=segments_sent,
+    )

@@ -1,0 +1,129 @@
+"""Who is closed for taking too long, by what the kernel tells of connections. Real callers: integration/test_slow_callers.py."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+from attrs import define, evolve, field
+
+from menshen.entrypoints.connection_watch import Connection, ConnectionWatch
+
+SECONDS = 10.0
+
+
+@define
+class Wire:
+    """The two ends of a connection, and what is known of ours."""
+
+    caller: socket.socket
+    known: Connection
+
+    @property
+    def is_closed(self) -> bool:
+        self.caller.setblocking(False)
+        try:
+            return self.caller.recv(1) == b""
+        except BlockingIOError:
+            return False
+
+
+@define
+class Watched:
+    """A watch, and the wires that it is shown second by second."""
+
+    watch: ConnectionWatch
+    busy: set[str]
+    wires: list[Wire] = field(factory=list)
+    now: float = 100.0
+
+    def wire(self, *, awaits_head: bool = True, quiet_for: float = 0.0) -> Wire:
+        ours, caller = socket.socketpair()
+        number = len(self.wires)
+        times = (quiet_for + 5.0, quiet_for) if awaits_head else (quiet_for, quiet_for + 5.0)
+        known = Connection(
+            socket=ours,
+            inode=number,
+            peer=f"127.0.0.1:{number}",
+            sent_ago=times[0],
+            received_ago=times[1],
+            segments_sent=1,
+        )
+        self.wires.append(Wire(caller, known))
+        return self.wires[-1]
+
+    def pass_by(self, seconds: float) -> None:
+        self.now += seconds
+        self.watch.look([evolve(each.known, socket=each.known.socket.dup()) for each in self.wires], self.now)
+
+
+@pytest.fixture
+def watched() -> Iterator[Watched]:
+    busy: set[str] = set()
+    found = Watched(ConnectionWatch(8000, SECONDS, crowd=5, is_busy=busy.__contains__), busy)
+    yield found
+    for each in found.wires:
+        each.caller.close()
+        each.known.socket.close()
+
+
+def test_a_head_that_is_begun_and_does_not_come_is_not_waited_for(watched: Watched) -> None:
+    slow = watched.wire()
+    watched.pass_by(0)
+    watched.pass_by(SECONDS - 0.1)
+    assert not slow.is_closed
+    watched.pass_by(0.1)
+    assert slow.is_closed
+
+
+def test_nothing_at_all_is_no_head_either(watched: Watched) -> None:
+    silent = watched.wire(awaits_head=False)
+    silent.known = evolve(silent.known, segments_sent=0)
+    watched.pass_by(0)
+    watched.pass_by(SECONDS)
+    assert silent.is_closed
+
+
+def test_a_connection_that_was_answered_may_rest(watched: Watched) -> None:
+    resting = watched.wire(awaits_head=False, quiet_for=3600)
+    watched.pass_by(0)
+    watched.pass_by(SECONDS)
+    assert not resting.is_closed
+
+
+def test_the_time_of_the_next_head_begins_with_it(watched: Watched) -> None:
+    caller = watched.wire()
+    watched.pass_by(0)
+    watched.pass_by(SECONDS - 1)
+    caller.known = evolve(caller.known, segments_sent=2)
+    watched.pass_by(SECONDS - 1)
+    watched.pass_by(SECONDS - 0.1)
+    assert not caller.is_closed
+    watched.pass_by(0.1)
+    assert caller.is_closed
+
+
+def test_the_time_in_which_we_work_does_not_count(watched: Watched) -> None:
+    caller = watched.wire()
+    watched.busy.add(caller.known.peer)
+    for _ in range(3):
+        watched.pass_by(SECONDS)
+    assert not caller.is_closed
+
+
+def test_another_connection_is_another_matter(watched: Watched) -> None:
+    first = watched.wire()
+    watched.pass_by(0)
+    first.known = evolve(first.known, inode=99)
+    watched.pass_by(SECONDS)
+    assert not first.is_closed
+
+
+def test_in_a_crowd_nobody_may_rest_for_long(watched: Watched) -> None:
+    resting = [watched.wire(awaits_head=False, quiet_for=SECONDS) for _ in range(5)]
+    fresh = watched.wire(awaits_head=False, quiet_for=SECONDS - 1)
+    working = watched.wire(awaits_head=False, quiet_for=SECONDS)
+    watched.busy.add(working.known.peer)
+    watched.pass_by(0)
+    assert [each.is_closed for each in resting] == [True] * 5
+    assert not fresh.is_closed
+    assert not working.is_closed
