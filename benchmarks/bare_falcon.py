@@ -52,4 +52,4 @@ if __name__ == "__main__":
     if kind == "wsgi":
         _run_wsgi(port)
     else:
-        run(lambda: _front(inline=kind == "inline"), host="127.0.0.1", port=port, workers=1)
+        run(lambda: _front(inline=kind == "inline"), host="127.0.0.1", port=port, workers=1, keep_alive_seconds=75)

@@ -7,6 +7,7 @@ a head deserves ten seconds. So granian gets the long one, and the short one is 
 
 import os
 import socket
+import stat
 import struct
 import sys
 import time
@@ -105,14 +106,16 @@ def connections_to(port: int) -> Iterator[Connection]:
     """The connections to our *port* that this process holds. Whoever gets one closes its socket, a second handle."""
     seen: set[int] = set()
     for name in os.listdir("/proc/self/fd"):
-        # A handle of our own, as the number may mean another thing by the time we act.
+        # Never a second handle of another file: to close it would take away the locks that SQLite has on its own.
         with suppress(OSError):
-            handle = os.dup(int(name))
-            try:
-                found = socket.socket(fileno=handle)
-            except OSError:
-                os.close(handle)
+            if not os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
                 continue
+            # A handle of our own, as the number may mean another thing by the time we act.
+            handle = os.dup(int(name))
+            if not stat.S_ISSOCK(os.fstat(handle).st_mode):
+                # It has come to mean one already: let it be.
+                continue
+            found = socket.socket(fileno=handle)
             connection = _connection(found, port)
             if connection is None or connection.inode in seen:
                 found.close()

@@ -80,7 +80,7 @@ class PasswordResource:
 
 @frozen
 class ProfileResource:
-    """PATCH /api/user/profile"""
+    """PATCH and POST /api/user/profile: mini-programs have no PATCH."""
 
     rename_user: RenameUser
     guard: Guard
@@ -100,10 +100,12 @@ class ProfileResource:
             req, resp, Text("修改资料成功", "The profile is changed."), data=user_data(user, self.envelopes)
         )
 
+    on_post = on_patch
+
 
 @frozen
 class AccountResource:
-    """DELETE /api/user"""
+    """DELETE /api/user, and POST /api/user/close: many clients send no body with DELETE."""
 
     close_account: CloseAccount
     guard: Guard
@@ -122,3 +124,5 @@ class AccountResource:
             Text("注销申请成功,在此之前登陆即可撤销", "The account closes then; logging in before takes it back."),
             data={"closes_at": self.envelopes.local_text(closes_at)},
         )
+
+    on_post_close = on_delete

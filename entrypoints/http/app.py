@@ -82,7 +82,9 @@ def _add_user_routes(app: App, service: Service, guard: Guard, clients: Clients)
     app.add_route("/api/user/sessions/{session_id}", SessionResource(service.end_sessions, *common))
     app.add_route("/api/user/password", PasswordResource(service.change_password, *common))
     app.add_route("/api/user/profile", ProfileResource(service.rename_user, *common))
-    app.add_route("/api/user", AccountResource(service.close_account, *common))
+    account = AccountResource(service.close_account, *common)
+    app.add_route("/api/user", account)
+    app.add_route("/api/user/close", account, suffix="close")
 
 
 def _add_admin_routes(app: App, service: Service, guard: Guard, clients: Clients) -> None:

@@ -22,7 +22,12 @@ MAX_DEPTH = 8
 
 
 def read_object(req: falcon.Request) -> dict[str, Any]:
-    """The JSON object in the body of *req*. Raises one of the refusals about bodies."""
+    """The JSON object in the body of *req*. Raises one of the refusals about bodies.
+
+    Where there is no body at all, the object has no members: what is refused then is what is missing in it.
+    """
+    if _has_no_body(req):
+        return {}
     _check_media_type(req)
     text = _read(req)
     try:
@@ -99,6 +104,11 @@ def optional_moment_member(body: dict[str, Any], name: str) -> datetime | None:
 
 def _refuse_moment(name: str) -> NoReturn:
     raise MemberInvalid(name)
+
+
+def _has_no_body(req: falcon.Request) -> bool:
+    """By the head (RFC 9112, 6.3): neither a length nor a coding, or a length of nothing."""
+    return req.get_header("Transfer-Encoding") is None and req.content_length in {None, 0}
 
 
 def _check_media_type(req: falcon.Request) -> None:

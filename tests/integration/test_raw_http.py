@@ -141,9 +141,10 @@ class TestFraming:
         answer = exchanged(connection, login(CHUNKED, body=body))
         assert (answer.status, answer.reason) == (400, "length_required")
 
-    def test_a_body_without_length_is_refused(self, connection: socket.socket) -> None:
-        answer = exchanged(connection, login(body=b""))
-        assert (answer.status, answer.reason) == (400, "length_required")
+    def test_without_a_body_it_is_told_what_is_missing(self, connection: socket.socket) -> None:
+        for sent in (login(body=b""), login(b"Content-Length: 0\r\n", body=b"")):
+            answer = exchanged(connection, sent)
+            assert (answer.status, answer.reason) == (400, "member_missing")
 
     @pytest.mark.parametrize("sent", [b"", BODY[:1], BODY[:-1]])
     def test_a_body_that_ends_early_is_refused(self, connection: socket.socket, sent: bytes) -> None:

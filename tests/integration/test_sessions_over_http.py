@@ -265,7 +265,7 @@ class TestRefreshing:
         refreshed = one.refresh(granted.refresh_token)
         # As if the time of grace were over.
         server.rows(
-            "UPDATE x_session SET refresh_rotated_at = datetime('now', '-11 seconds') || '.000000' WHERE id = ?",
+            "UPDATE x_session SET refresh_rotated_at = datetime('now', '-11 minutes') || '.000000' WHERE id = ?",
             granted.session_id,
         )
         told = other.refresh(granted.refresh_token)

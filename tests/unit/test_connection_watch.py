@@ -1,12 +1,15 @@
 """Who is closed for taking too long, by what the kernel tells of connections. Real callers: integration/test_slow_callers.py."""
 
+import fcntl
+import os
 import socket
 from collections.abc import Iterator
+from tempfile import TemporaryFile
 
 import pytest
 from attrs import define, evolve, field
 
-from menshen.entrypoints.connection_watch import Connection, ConnectionWatch
+from menshen.entrypoints.connection_watch import Connection, ConnectionWatch, connections_to
 
 SECONDS = 10.0
 
@@ -127,3 +130,24 @@ def test_in_a_crowd_nobody_may_rest_for_long(watched: Watched) -> None:
     assert [each.is_closed for each in resting] == [True] * 5
     assert not fresh.is_closed
     assert not working.is_closed
+
+
+def test_only_connections_to_our_port_are_looked_at_and_no_other_file_is_touched() -> None:
+    """A second handle of a file that is closed takes away the locks that the process has on it (fcntl(2), POSIX)."""
+    with socket.create_server(("127.0.0.1", 0)) as server, TemporaryFile() as file:
+        port = server.getsockname()[1]
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        with socket.create_connection(("127.0.0.1", port)) as caller, server.accept()[0]:
+            [found] = connections_to(port)
+            with found.socket:
+                assert found.peer == f"127.0.0.1:{caller.getsockname()[1]}"
+                assert found.awaits_head
+                assert found.socket.fileno() >= 0
+        child = os.fork()
+        if child == 0:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os._exit(0)
+            os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0, "somebody else could lock the file"

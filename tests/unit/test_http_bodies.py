@@ -251,15 +251,14 @@ def framed(http: HttpService, path: str, body: bytes = GOOD, **environ: object) 
     )
 
 
-def test_an_empty_body_is_no_object(http: HttpService) -> None:
+@pytest.mark.parametrize("length", [None, "", "0", "00"])
+@pytest.mark.parametrize("media_type", [None, "", "application/json", "text/plain"])
+def test_where_there_is_no_body_it_is_told_what_is_missing(
+    http: HttpService, length: str | None, media_type: str | None
+) -> None:
     for path in BOTH:
-        refused(framed(http, path, b""), 400, "body_invalid")
-
-
-@pytest.mark.parametrize("length", [None, ""])
-def test_a_body_must_say_its_length(http: HttpService, length: str | None) -> None:
-    for path in BOTH:
-        refused(framed(http, path, CONTENT_LENGTH=length), 400, "length_required", "请求缺少Content-Length")
+        result = framed(http, path, b"", CONTENT_LENGTH=length, CONTENT_TYPE=media_type)
+        refused(result, 400, "member_missing", "缺少参数phone")
 
 
 @pytest.mark.parametrize("encoding", ["chunked", "identity", "gzip, chunked", "CHUNKED", "xchunked", ""])

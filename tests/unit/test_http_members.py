@@ -16,6 +16,7 @@ from .http_service import (
     ADMIN_PHONE,
     ADMIN_REFRESH,
     CHANGE_PASSWORD,
+    CLOSE,
     EXPLAIN,
     LOGIN,
     PASSWORD,
@@ -52,7 +53,9 @@ TAKING = [
     Taking("POST", REFRESH, {"refresh_token": "<refresh>"}),
     Taking("POST", CHANGE_PASSWORD, {"old_password": PASSWORD, "new_password": "another good one"}),
     Taking("PATCH", PROFILE, {"user_name": "a name"}),
+    Taking("POST", PROFILE, {"user_name": "a name"}),
     Taking("DELETE", ACCOUNT, {"password": PASSWORD}),
+    Taking("POST", CLOSE, {"password": PASSWORD}),
     Taking(
         "POST",
         ADMIN_LOGIN,
@@ -173,11 +176,11 @@ def test_a_body_has_a_type_a_size_and_no_packing(desk: Desk, route: Taking) -> N
 
 @each_route
 def test_a_request_without_a_body_is_refused(desk: Desk, route: Taking) -> None:
-    token = desk._token(route)
-    refused(desk.http.request(route.method, route.path, token=token), 415, "media_type_unsupported")
-    headers = {"token": token, "Content-Type": "application/json"}
+    token, first = desk._token(route), next(iter(route.must))
+    refused(desk.http.request(route.method, route.path, token=token), 400, "member_missing", f"缺少参数{first}")
+    headers = {"token": token, "Content-Type": "application/json", "Content-Length": "0"}
     result = desk.http.client.simulate_request(route.method, route.path, headers=headers)
-    refused(result, 400, "length_required", "请求缺少Content-Length")
+    refused(result, 400, "member_missing", f"缺少参数{first}")
     assert desk.is_untouched()
 
 
