@@ -44,7 +44,9 @@ class AuditEvent:
 
     at: datetime
     actor: Actor
-    action: Action
+    action: Action | str
+    """A bare text is one that this version does not know."""
+
     subject: UserId | None
     outcome: str = DONE
     detail: str | None = None

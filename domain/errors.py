@@ -211,6 +211,12 @@ class RefreshTokenWasReused(SessionOver):
     reason = "refresh_token_reused"
 
 
+class SessionEnded(SessionOver):
+    """The session was ended for a reason that this version does not know, as a newer one may write it."""
+
+    reason = "session_ended"
+
+
 class RefreshTokenInvalid(Unauthenticated):
     """The refresh token is none of ours, or not of this kind of session."""
 

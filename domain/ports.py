@@ -37,7 +37,8 @@ class UserRepository(Protocol):
     def add(self, user: NewUser) -> User:
         """Keep *user* under a fresh id, never used before.
 
-        Raises ReferrerUnknown or, where the referrer is known, PhoneTaken, and keeps nothing.
+        Raises PhoneTaken or, where the number is free, ReferrerUnknown, and keeps nothing: of who holds a number nobody
+        learns who else there is.
         """
         ...
 

@@ -12,6 +12,7 @@ from .errors import (
     NotAnAdmin,
     PasswordWasChanged,
     RefreshTokenWasReused,
+    SessionEnded,
     SessionExpired,
     SessionIdle,
     SessionKicked,
@@ -37,6 +38,8 @@ class SessionKind(StrEnum):
 
     USER = "user"
     ADMIN = "admin"
+    UNKNOWN = "unknown"
+    """The store holds a kind that this version does not know: it opens nothing, and ends when all sessions end."""
 
 
 class EndReason(StrEnum):
@@ -49,6 +52,8 @@ class EndReason(StrEnum):
     USER_FROZEN = "user_frozen"
     USER_CLOSED = "user_closed"
     REFRESH_REUSED = "refresh_reused"
+    UNKNOWN = "unknown"
+    """The store holds an end of which this version does not know the reason. It is an end all the same."""
 
 
 @frozen
@@ -161,4 +166,5 @@ _REFUSAL_AFTER: dict[EndReason, type[SessionOver]] = {
     EndReason.USER_FROZEN: UserWasFrozen,
     EndReason.USER_CLOSED: UserWasClosed,
     EndReason.REFRESH_REUSED: RefreshTokenWasReused,
+    EndReason.UNKNOWN: SessionEnded,
 }

@@ -147,6 +147,7 @@ class SessionRepositoryContract(OfOneUser):
         assert live_of(sessions, user) == [mine.id]
         assert live_of(sessions, user, kind=SessionKind.ADMIN) == [admin.id]
         assert live_of(sessions, other, kind=SessionKind.ADMIN) == []
+        assert live_of(sessions, user, kind=SessionKind.UNKNOWN) == []
 
     def test_a_session_is_live_up_to_the_last_moment_of_its_life(self, sessions: SessionRepository, user: User) -> None:
         session = new_session(user.id, lasts=timedelta(minutes=1))
@@ -279,7 +280,7 @@ class EndingSessionsContract(OfOneUser):
         sessions.end([mine[0].id], LOGGED_OUT)
         sessions.erase_of(user.id)
         sessions.erase_of(user.id)
-        assert [sessions.by_id(session.id) for session in mine] == [None] * 3
+        assert [sessions.by_id(session.id) for session in mine] == [None] * 4
         assert sessions.by_id(theirs.id) == theirs
         assert users.by_id(user.id) == user
 

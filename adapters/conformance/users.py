@@ -140,11 +140,25 @@ class UserRepositoryContract:
             users.add(new_user(referrer_id=NOBODY))
         assert users.by_phone(Phone("13800138000")) is None
         first = users.add(new_user())
-        with pytest.raises(ReferrerUnknown):
-            users.add(new_user(referrer_id=NOBODY))
         added = users.add(new_user("13900139000", referrer_id=first.id))
         assert added.referrer_id == first.id
         assert users.by_id(added.id) == added
+
+    def test_nobody_is_their_own_referrer(self, users: UserRepository) -> None:
+        """An id that is guessed ahead is nobody's when the user is added."""
+        last = users.add(another_user()).id
+        for ahead in range(1, 6):
+            with pytest.raises(ReferrerUnknown):
+                users.add(new_user(referrer_id=UserId(last + ahead)))
+        assert users.by_phone(Phone("13800138000")) is None
+
+    @pytest.mark.parametrize("referrer", [NOBODY, FIRST])
+    def test_a_number_that_is_taken_tells_nothing_of_a_referrer(self, users: UserRepository, referrer: UserId) -> None:
+        first = users.add(new_user())
+        for referrer_id in (referrer, first.id, None):
+            with pytest.raises(PhoneTaken):
+                users.add(new_user(referrer_id=referrer_id))
+        assert users.find(UserFilter(), after=FIRST, limit=10, now=LATER) == [first]
 
     def test_a_user_is_locked_as_it_stands(self, users: UserRepository, work: UnitOfWork) -> None:
         user, _ = users.add(another_user()), users.add(another_user())

@@ -19,10 +19,10 @@ class MemoryUserRepository:
 
     def add(self, user: NewUser) -> User:
         with self.store.step():
-            if user.referrer_id is not None and user.referrer_id not in self.store.users:
-                raise ReferrerUnknown
             if self.by_phone(user.phone) is not None:
                 raise PhoneTaken
+            if user.referrer_id is not None and user.referrer_id not in self.store.users:
+                raise ReferrerUnknown
             added = User(
                 id=UserId(len(self.store.users) + 1),
                 phone=user.phone,

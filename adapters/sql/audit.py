@@ -13,6 +13,7 @@ from ...domain.sessions import SessionId
 from ...domain.users import UserId
 from .database import Connections
 from .tables import audit
+from .types import member_of
 
 _INSERT = insert(audit)
 
@@ -31,7 +32,7 @@ class SqlAuditLog:
                 {
                     "at": event.at,
                     "actor": event.actor.text,
-                    "action": event.action.value,
+                    "action": str(event.action),
                     "outcome": event.outcome,
                     "subject": event.subject,
                     "detail": event.detail,
@@ -69,14 +70,24 @@ def _entry_from(row: RowMapping) -> AuditEntry:
         event=AuditEvent(
             at=row["at"],
             actor=Actor(row["actor"]),
-            action=Action(row["action"]),
+            action=_action_of(row["action"]),
             outcome=row["outcome"],
             subject=None if row["subject"] is None else UserId(row["subject"]),
             detail=row["detail"],
             session_id=None if row["session_id"] is None else SessionId(row["session_id"]),
             device=None
             if device_type is None
-            else Device(type=DeviceType(device_type), id=row["device_id"], name=row["device_name"]),
+            else Device(
+                type=member_of(DeviceType, device_type, DeviceType.OTHER), id=row["device_id"], name=row["device_name"]
+            ),
             address=row["address"],
         ),
     )
+
+
+def _action_of(text: str) -> Action | str:
+    """What this version does not know stays as it is, so that it can still be read."""
+    try:
+        return Action(text)
+    except ValueError:
+        return text

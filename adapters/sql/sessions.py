@@ -21,17 +21,20 @@ from ...domain.texts import is_plain
 from ...domain.users import UserId
 from .database import Connections, check_answers
 from .tables import sessions, users
-from .types import UtcDateTime
+from .types import UtcDateTime, member_of
 from .users import user_from
 
 _SESSION_COLUMNS = [column.label(f"session_{column.name}") for column in sessions.c]
 _BY_ID = select(*_SESSION_COLUMNS).where(sessions.c.id == bindparam("session_id"))
 _BY_IDS = select(*_SESSION_COLUMNS).where(sessions.c.id.in_(bindparam("session_ids", expanding=True)))
-_LIVE = select(*_SESSION_COLUMNS).where(
+_LIVE_OF_ANY = select(*_SESSION_COLUMNS).where(
     sessions.c.user_id == bindparam("user_id"),
-    sessions.c.kind == bindparam("kind"),
     sessions.c.ended_at.is_(None),
     sessions.c.expires_at > bindparam("now"),
+)
+_LIVE = _LIVE_OF_ANY.where(sessions.c.kind == bindparam("kind"))
+_LIVE_OF_UNKNOWN = _LIVE_OF_ANY.where(
+    sessions.c.kind.not_in([kind.value for kind in SessionKind if kind is not SessionKind.UNKNOWN])
 )
 _PRESENCE = (
     select(users, *_SESSION_COLUMNS)
@@ -98,9 +101,12 @@ class SqlSessionRepository:
             )
 
     def live(self, user_id: UserId, kind: SessionKind, now: datetime) -> Sequence[Session]:
-        parameters = {"user_id": user_id, "kind": kind.value, "now": now}
+        parameters: dict[str, object] = {"user_id": user_id, "now": now}
+        statement = _LIVE_OF_UNKNOWN
+        if kind is not SessionKind.UNKNOWN:
+            statement, parameters = _LIVE, {**parameters, "kind": kind.value}
         with self.connections.reading() as connection:
-            found = [_session_from(row._mapping) for row in connection.execute(_LIVE, parameters)]
+            found = [_session_from(row._mapping) for row in connection.execute(statement, parameters)]
             check_answers(connection, is_asked_for=all(session.user_id == user_id for session in found))
         # Idleness is arithmetic on two columns, which each database spells in its own way; those idle too long are few.
         live = [session for session in found if session.is_live(now)]
@@ -199,9 +205,11 @@ def _session_from(row: RowMapping) -> Session:
     return Session(
         id=SessionId(row["session_id"]),
         user_id=UserId(row["session_user_id"]),
-        kind=SessionKind(row["session_kind"]),
+        kind=member_of(SessionKind, row["session_kind"], SessionKind.UNKNOWN),
         device=Device(
-            type=DeviceType(row["session_device_type"]), id=row["session_device_id"], name=row["session_device_name"]
+            type=member_of(DeviceType, row["session_device_type"], DeviceType.OTHER),
+            id=row["session_device_id"],
+            name=row["session_device_name"],
         ),
         started_at=row["session_started_at"],
         last_seen_at=row["session_last_seen_at"],
@@ -226,7 +234,9 @@ def _end_from(row: RowMapping) -> SessionEnd | None:
     device_type, actor = row["session_end_device_type"], row["session_end_actor"]
     return SessionEnd(
         at=row["session_ended_at"],
-        reason=EndReason(row["session_end_reason"]),
-        by=None if device_type is None else Device(type=DeviceType(device_type), name=row["session_end_device_name"]),
+        reason=member_of(EndReason, row["session_end_reason"], EndReason.UNKNOWN),
+        by=None
+        if device_type is None
+        else Device(type=member_of(DeviceType, device_type, DeviceType.OTHER), name=row["session_end_device_name"]),
         actor=None if actor is None else Actor(actor),
     )

@@ -2,11 +2,22 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from sqlalchemy import DateTime, Dialect, LargeBinary, Numeric, String, Text, TypeDecorator
 from sqlalchemy.dialects.mysql import DATETIME, VARBINARY
 from sqlalchemy.types import TypeEngine
+
+Member = TypeVar("Member", bound=StrEnum)
+
+
+def member_of(kind: type[Member], text: str | None, otherwise: Member) -> Member:
+    """What *text* says; *otherwise* where this version does not know it, as a newer one or a hand may have written it."""
+    try:
+        return otherwise if text is None else kind(text)
+    except ValueError:
+        return otherwise
 
 
 class UtcDateTime(TypeDecorator[datetime]):

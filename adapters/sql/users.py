@@ -13,6 +13,7 @@ from sqlalchemy import (
     RowMapping,
     and_,
     bindparam,
+    delete,
     false,
     func,
     insert,
@@ -43,11 +44,15 @@ _SAVE = update(users).where(users.c.id == bindparam("user_id"))
 
 _NOBODY = UserId(0)
 
+_UNREADABLE = DevicePolicy.single()
+
 [_ONE_ACCOUNT_A_PHONE] = [index for index in users.indexes if index.unique]
 
 
 def user_from(row: RowMapping) -> User:
     """The user that a row of ``x_user`` tells of: the contract's names become ours here.
+
+    A policy that this version cannot read, as a newer one or a hand may have written it, counts as the strictest there is.
 
     In an adopted table any of the contract's columns may be NULL: no password then matches, and no such state is active.
     """
@@ -78,9 +83,6 @@ class SqlUserRepository:
 
     def add(self, user: NewUser) -> User:
         with self.connections.writing() as connection:
-            # Users are never deleted, so a referrer who is there now stays.
-            if user.referrer_id is not None and not connection.execute(_BY_ID, {"user_id": user.referrer_id}).first():
-                raise ReferrerUnknown
             values = {
                 "is_account": True,
                 "phone": user.phone.digits,
@@ -94,8 +96,13 @@ class SqlUserRepository:
                 **_state_columns(user.state),
             }
             with self._phone_is_unique(connection, user.phone):
-                row = connection.execute(_INSERT, values).one()
-            return user_from(row._mapping)
+                added = user_from(connection.execute(_INSERT, values).one()._mapping)
+            # Only now, so that neither the answer for a taken number nor its time tells which users there are. Users are
+            # never deleted, so a referrer who is there now stays.
+            if user.referrer_id is not None and not self._is_there(connection, user.referrer_id, added.id):
+                connection.execute(delete(users).where(users.c.id == added.id))
+                raise ReferrerUnknown
+            return added
 
     def by_id(self, user_id: UserId) -> User | None:
         row = self._one(_BY_ID, "id", user_id=user_id)
@@ -129,6 +136,9 @@ class SqlUserRepository:
         row = self._locked.get(user.id)
         if row is not None:
             values = {name: value for name, value in values.items() if value != row[name]}
+            # A text that we read as this policy, but would not write so, stays as well.
+            if user.device_policy == _policy_from(row["device_policy"]):
+                values.pop("device_policy", None)
         if not values:
             return
         with self.connections.writing() as connection, self._phone_is_unique(connection, user.phone, user.id):
@@ -192,6 +202,10 @@ class SqlUserRepository:
                 raise
             raise PhoneTaken from None
 
+    def _is_there(self, connection: Connection, user_id: UserId, added: UserId) -> bool:
+        """Whether there was such a user before *added* was."""
+        return user_id != added and connection.execute(_BY_ID, {"user_id": user_id}).first() is not None
+
     def _one(self, statement: Any, column: str, **parameter: Any) -> RowMapping | None:
         """The row that has that one *parameter* in *column*."""
         [asked] = parameter.values()
@@ -202,7 +216,12 @@ class SqlUserRepository:
 
 
 def _policy_from(text: str | None) -> DevicePolicy | None:
-    return None if text is None else DevicePolicy.from_table(json.loads(text))
+    if text is None:
+        return None
+    try:
+        return DevicePolicy.from_table(json.loads(text))
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return _UNREADABLE
 
 
 def _has_standing(standing: Standing, now: datetime) -> ColumnElement[bool]:

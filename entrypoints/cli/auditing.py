@@ -51,7 +51,7 @@ def _record(context: Context, entry: AuditEntry) -> dict[str, Any]:
         "id": entry.id,
         "time": context.local(event.at),
         "actor": event.actor.text,
-        "action": event.action.value,
+        "action": str(event.action),
         "outcome": event.outcome,
         "subject": event.subject,
         "detail": event.detail,

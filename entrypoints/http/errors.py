@@ -175,6 +175,7 @@ ANSWERS: dict[type[Refusal], Answer] = {
     domain.UserWasFrozen: Answer(401, _TOKEN_EXPIRED),
     domain.UserWasClosed: Answer(401, _TOKEN_EXPIRED),
     domain.RefreshTokenWasReused: Answer(401, _TOKEN_EXPIRED),
+    domain.SessionEnded: Answer(401, _TOKEN_EXPIRED),
     domain.RefreshTokenInvalid: Answer(401, _TOKEN_INVALID),
     domain.RefreshTokenExpired: Answer(401, _TOKEN_EXPIRED),
     domain.NotAnAdmin: Answer(401, Text("该用户不是管理员", "This user is no admin.")),

@@ -12,6 +12,7 @@ from menshen.domain.devices import NO_CLIENT, Client, Device, DeviceType
 from menshen.domain.errors import (
     PasswordWasChanged,
     RefreshTokenWasReused,
+    SessionEnded,
     SessionExpired,
     SessionIdle,
     SessionKicked,
@@ -52,6 +53,7 @@ REFUSAL_AFTER: dict[EndReason, type[SessionOver]] = {
     EndReason.USER_FROZEN: UserWasFrozen,
     EndReason.USER_CLOSED: UserWasClosed,
     EndReason.REFRESH_REUSED: RefreshTokenWasReused,
+    EndReason.UNKNOWN: SessionEnded,
 }
 
 
@@ -125,7 +127,7 @@ def test_every_way_to_end_a_session_has_a_refusal_of_its_own() -> None:
     assert set(SessionOver.__subclasses__()) == over
     assert {kind.reason for kind in over} == {
         *("session_expired", "session_idle", "session_logged_out", "session_replaced", "session_kicked"),
-        *("password_changed", "user_frozen", "user_closed", "refresh_token_reused"),
+        *("password_changed", "user_frozen", "user_closed", "refresh_token_reused", "session_ended"),
     }
 
 
@@ -247,7 +249,7 @@ def test_each_end_of_a_session_is_kept_and_told(
 
 
 def test_every_reason_comes_about() -> None:
-    assert {reason for _, reason, _, _ in ENDS} == set(EndReason)
+    assert {reason for _, reason, _, _ in ENDS} == set(EndReason) - {EndReason.UNKNOWN}
 
 
 @pytest.mark.parametrize(
