@@ -259,6 +259,10 @@ def _prepare(database: Database) -> None:
             )
 
     def take_any_time(connection: Any, _record: object) -> None:
+        if connection.is_pooled:
+            # What follows is for the session, and would stay in it for others.
+            error = database.engine.dialect.loaded_dbapi.OperationalError
+            raise error("adopt by a direct connection to PostgreSQL, not by a pooler")
         connection.execute(f"SET lock_timeout = '{LOCK_SECONDS:.0f}s'")
         # Times are cast to text, so that those which Python has none for can be read.
         connection.execute("SET datestyle = 'ISO'")

@@ -1,11 +1,14 @@
-"""A connection to PostgreSQL that does not wait for ever."""
+"""A connection to PostgreSQL that does not wait for ever, and gets on with a pooler in between."""
 
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
 
 T = TypeVar("T")
+
+MARK = "menshen.session"
+"""A setting that PostgreSQL does not know and keeps all the same: ``own`` where a session is ours alone."""
 
 
 class ImpatientConnection(psycopg.Connection[Any]):
@@ -15,6 +18,33 @@ class ImpatientConnection(psycopg.Connection[Any]):
     """
 
     seconds: float | None = None
+    is_pooled: bool = False
+    """Whether each transaction may run on another connection to the server, which others use before and after us."""
+
+    @classmethod
+    def open(cls, arguments: Any, more: dict[str, Any]) -> Self:
+        """A connection whose session has what ``options`` in *more* set, MARK among it, or one that is pooled.
+
+        PgBouncer refuses the options or, where it is told so, ignores them. Either way nothing may be left in a session
+        then: neither settings nor prepared statements.
+        """
+        try:
+            found = cls.connect(*arguments, **more)
+        except psycopg.OperationalError as error:
+            if "startup parameter" not in str(error):
+                raise
+        else:
+            if found._has_mark():
+                return found
+            found.close()
+        found = cls.connect(*arguments, **{name: value for name, value in more.items() if name != "options"})
+        found.is_pooled, found.prepare_threshold = True, None
+        return found
+
+    def _has_mark(self) -> bool:
+        found = self.execute("SELECT current_setting(%s, true)", [MARK], prepare=False).fetchone()
+        self.rollback()
+        return found is not None and found[0] == "own"
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
         limit = self.seconds if timeout is None else timeout

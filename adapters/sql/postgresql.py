@@ -1,5 +1,6 @@
 """PostgreSQL, by psycopg."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import frozen
@@ -40,19 +41,18 @@ class PostgreSql:
         if url.drivername not in {"postgresql", "postgresql+psycopg"}:
             raise ValueError("it must begin with postgresql+psycopg://")
         try:
-            from .impatient_psycopg import ImpatientConnection
+            from .impatient_psycopg import MARK, ImpatientConnection
         except ImportError:
             raise DriverMissing("PostgreSQL needs a driver: pip install 'menshen[postgresql]'") from None
         if not url.database:
             raise ValueError("it must name a database: postgresql+psycopg://USER@HOST/DATABASE")
         statement, lock, idle = (0, 0, 0) if is_patient else (STATEMENT_SECONDS, WAIT_SECONDS, IDLE_SECONDS)
         limits = {
-            "default_transaction_isolation": "read\\ committed",
-            "timezone": "UTC",
             "statement_timeout": f"{statement * 1000:.0f}",
             "lock_timeout": f"{lock * 1000:.0f}",
             "idle_in_transaction_session_timeout": f"{idle * 1000:.0f}",
         }
+        lasting = {"default_transaction_isolation": "read\\ committed", "timezone": "UTC", MARK: "own", **limits}
         engine = pooled_engine(
             url.set(drivername="postgresql+psycopg"),
             connections,
@@ -60,19 +60,24 @@ class PostgreSql:
             isolation_level="AUTOCOMMIT",
             connect_args={
                 "connect_timeout": int(CONNECT_SECONDS),
-                "options": " ".join([*_texts(url.query.get("options")), *(f"-c {k}={v}" for k, v in limits.items())]),
+                "options": " ".join([*_texts(url.query.get("options")), *(f"-c {k}={v}" for k, v in lasting.items())]),
                 "application_name": "menshen",
                 "client_encoding": "utf8",
             },
         )
 
         def connect(_dialect: object, _record: object, arguments: Any, more: Any) -> ImpatientConnection:
-            found = ImpatientConnection.connect(*arguments, **more)
+            found = ImpatientConnection.open(arguments, more)
             found.seconds = None if is_patient else ANSWER_SECONDS
             return found
 
+        def begin(connection: Connection) -> None:
+            if connection.get_execution_options().get(WRITES):
+                raw = connection.connection.dbapi_connection
+                connection.exec_driver_sql(_begin_pooled(limits) if getattr(raw, "is_pooled", False) else "BEGIN")
+
         event.listen(engine, "do_connect", connect)
-        event.listen(engine, "begin", _begin)
+        event.listen(engine, "begin", begin)
         return engine
 
     def is_there(self, url: URL) -> bool:
@@ -106,9 +111,11 @@ class PostgreSql:
         return lines
 
 
-def _begin(connection: Connection) -> None:
-    if connection.get_execution_options().get(WRITES):
-        connection.exec_driver_sql("BEGIN")
+def _begin_pooled(limits: Mapping[str, str]) -> str:
+    """What begins a transaction behind a pooler: with limits of its own, as a session is not ours to set up."""
+    return "; ".join(
+        ["BEGIN ISOLATION LEVEL READ COMMITTED", *(f"SET LOCAL {name} = {value}" for name, value in limits.items())]
+    )
 
 
 def _diagnosed(error: DBAPIError, name: str) -> str | None:

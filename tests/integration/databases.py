@@ -115,7 +115,7 @@ def _is_alive(pid: int) -> bool:
         return False
 
 
-def _owner(name: str) -> list[str]:
+def as_owner(name: str) -> list[str]:
     """What runs a program as *name*, where this is root: some servers refuse to be root's."""
     return ["setpriv", f"--reuid={name}", f"--regid={name}", "--clear-groups", "--"] if os.geteuid() == 0 else []
 
@@ -199,7 +199,7 @@ class PostgresServer(_Server):
 
     def _start(self, port: int) -> None:
         data = self.folder / "data"
-        command = [*_owner("postgres"), str(_postgres_program("postgres")), "-D", str(data)]
+        command = [*as_owner("postgres"), str(_postgres_program("postgres")), "-D", str(data)]
         for each in (f"port={port}", "listen_addresses=127.0.0.1", "unix_socket_directories=", *self.settings):
             command += ["-c", each]
         self._process = _Process(command, self.folder / "log")
@@ -215,7 +215,7 @@ class PostgresServer(_Server):
             os.chown(self.folder, owner.pw_uid, owner.pw_gid)
         _run(
             [
-                *_owner("postgres"),
+                *as_owner("postgres"),
                 str(_postgres_program("initdb")),
                 *("-D", str(self.folder / "data"), "-U", "menshen", "--auth=trust", "-E", "UTF8", "--locale=C"),
                 "--no-sync",
@@ -254,7 +254,7 @@ class MariaDbServer(_Server):
         data = self.folder / "data"
         self._process = _Process(
             [
-                str(_mariadb_program("mariadbd")),
+                str(program_of("mariadbd")),
                 *("--no-defaults", f"--datadir={data}", f"--port={port}"),
                 *("--bind-address=127.0.0.1", f"--socket={self.folder / 'socket'}", f"--user={_me()}"),
                 *("--innodb-buffer-pool-size=64M", "--innodb-log-file-size=32M", "--max-connections=300"),
@@ -278,7 +278,7 @@ class MariaDbServer(_Server):
         )
         _run(
             [
-                str(_mariadb_program("mariadb-install-db")),
+                str(program_of("mariadb-install-db")),
                 *("--no-defaults", f"--datadir={self.folder / 'data'}", f"--user={_me()}"),
                 *("--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=32M"),
                 f"--tmpdir={self._temporary}",
@@ -319,7 +319,8 @@ def _postgres_program(name: str) -> Path:
     return found[-1] if found else _on_path(name)
 
 
-def _mariadb_program(name: str) -> Path:
+def program_of(name: str) -> Path:
+    """A program that Debian keeps where a user's path does not go."""
     there = Path("/usr/sbin", name)
     return there if there.exists() else _on_path(name)
 
