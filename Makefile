@@ -35,7 +35,7 @@ test: .venv/dev
 	@.venv/bin/coverage report --fail-under=95
 
 unit: .venv/dev
-	.venv/bin/pytest -q -n 2 --dist loadfile tests/unit
+	@.ci/unit
 
 faults: .venv/dev
 	@.ci/system-packages

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,3 +26,8 @@ def house() -> House:
     from .memory_house import House  # here, so that only tests that ask for it depend on it
 
     return House()
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays until the end: not to be looked through at each full collection of garbage."""
+    gc.freeze()

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import falcon
-from attrs import define, evolve, frozen
+from attrs import define, evolve, field, fields, frozen
 from falcon.inspect import inspect_routes
 from falcon.testing import Result, TestClient, create_environ
 
@@ -180,8 +181,59 @@ def serve(
             common_passwords=frozenset(common_passwords),
         ),
     )
-    client = TestClient(create_app(service, settings))
+    lent = _LentApp.to(service, settings)
+    client = TestClient(lent.app)
+    weakref.finalize(client, lent.give_back)
     return HttpService(settings=settings, clock=clock, store=store, service=service, client=client)
+
+
+@define(eq=False)
+class _LentApp:
+    """An app that stands before one service after another.
+
+    Falcon takes milliseconds to put together and compile the routes of an app, and they are the same in each. So an app
+    is lent to a test client for as long as that one lives, and never to two at once; all that has a state is the
+    service, which is wired anew for each and which the app reaches by way of `_Late`.
+    """
+
+    settings: Settings
+    service: Service | None = None
+    app: falcon.App[falcon.Request, falcon.Response] = field(init=False)
+
+    @classmethod
+    def to(cls, service: Service, settings: Settings) -> "_LentApp":
+        """An app with *settings* that nobody has, from now on with *service* behind it."""
+        lent = next((app for app in _free_apps if app.settings == settings), None)
+        if lent is None:
+            lent = cls(settings, service)
+            parts = [part.name for part in fields(Service) if not isinstance(getattr(service, part.name), bool)]
+            late: dict[str, Any] = {name: _Late(lent, name) for name in parts}
+            lent.app = create_app(evolve(service, **late), settings)
+        else:
+            _free_apps.remove(lent)
+            lent.service = service
+        return lent
+
+    def give_back(self) -> None:
+        self.service = None
+        _free_apps.append(self)
+
+
+_free_apps: list[_LentApp] = []
+
+
+@frozen
+class _Late:
+    """A part of the service that stands behind a lent app at the moment."""
+
+    lent: _LentApp
+    name: str
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        return getattr(self.lent.service, self.name)(*arguments, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(getattr(self.lent.service, self.name), name)
 
 
 class Mine:

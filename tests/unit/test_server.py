@@ -68,8 +68,8 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowStore]:
 def ask(slow: SlowStore, path: str, *, threads: int) -> list[Response]:
     """The answers to some requests at once."""
 
-    app = serve(ping=slow.ping).client.app
-    front = Front(app, threads=threads, runs_inline=lambda _scope: False, port=0)
+    client = serve(ping=slow.ping).client
+    front = Front(client.app, threads=threads, runs_inline=lambda _scope: False, port=0)
     exchanges = [Exchange() for _ in range(REQUESTS)]
 
     async def all_at_once() -> None:
