@@ -1,5 +1,5 @@
 # `make serve` and `make test` set up all they need; the rest is for those who change the code.
-.PHONY: help serve test unit faults lint format pins docs benchmarks clean
+.PHONY: help serve test unit faults lint format pins docs tour benchmarks clean
 
 # Races, and others that take their time and cover nothing that the rest does not: without what counts the lines. Those
 # that take longest come first, so that no process is left with one of them in the end.
@@ -17,6 +17,7 @@ help:
 	@echo "make format      let ruff put the code in form"
 	@echo "make benchmarks  the figures, as ratios"
 	@echo "make pins        renew requirements/*.txt after a change in pyproject.toml"
+	@echo "make tour        write the answers of the HTTP API down anew, after a change that is meant to change them"
 	@echo "make docs        write docs/settings.md anew"
 
 serve: .venv/serve
@@ -62,6 +63,9 @@ benchmarks: .venv/dev
 	.venv/bin/python benchmarks/admission.py
 	.venv/bin/python benchmarks/growth.py
 	.venv/bin/python benchmarks/adoption.py
+
+tour: .venv/dev
+	@.venv/bin/python -m tests.unit.tour
 
 docs: .venv/dev
 	.venv/bin/menshen settings --markdown > docs/settings.md
