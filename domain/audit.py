@@ -1,10 +1,11 @@
 """The audit log: who did what to whom, when, from where, and how it came out. Never a password or a token."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from hashlib import sha256
 from typing import NewType
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from .actors import Actor
 from .devices import NO_CLIENT, Client, Device
@@ -36,6 +37,16 @@ class Action(StrEnum):
     SET_POLICY = "set_policy"
     GRANT_ADMIN = "grant_admin"
     REVOKE_ADMIN = "revoke_admin"
+    READ = "read"
+    """An operator or admin looked at what the service knows of people."""
+
+
+class EntryKind(StrEnum):
+    """Which entries somebody wants to see: reads are many, and would bury what was done."""
+
+    ACTS = "acts"
+    READS = "reads"
+    ALL = "all"
 
 
 @frozen(kw_only=True)
@@ -44,8 +55,8 @@ class AuditEvent:
 
     at: datetime
     actor: Actor
-    action: Action | str
-    """A bare text is one that this version does not know."""
+    action: str
+    """An Action, or a text that this version does not know."""
 
     subject: UserId | None
     outcome: str = DONE
@@ -53,6 +64,17 @@ class AuditEvent:
     session_id: SessionId | None = None
     device: Device | None = None
     address: str | None = None
+    shown: int | None = None
+    """Of a read: how many users, sessions or entries were shown."""
+
+    def likeness(self, window: timedelta) -> str:
+        """What all events have in common that are one row of the log: the same to the same, from one place, in one *window*.
+
+        The windows stand side by side from the year 1 on, so that every process has the same.
+        """
+        number = (self.at - datetime.min.replace(tzinfo=UTC)) // window
+        what = (number, self.actor.text, str(self.action), self.subject, self.outcome, self.detail, self.address)
+        return sha256(repr(what).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 @frozen(kw_only=True)
@@ -61,6 +83,19 @@ class AuditEntry:
 
     id: AuditId
     event: AuditEvent
+    times: int = 1
+    """How many events it stands for; *event* is the first of them."""
+
+    last_at: datetime | None = None
+    """When the last of several was."""
+
+    likeness: str | None = field(default=None, repr=False)
+
+    def counting(self, event: AuditEvent) -> "AuditEntry":
+        """This entry, with one more event in it."""
+        shown = (self.event.shown or 0) + event.shown if event.shown is not None else self.event.shown
+        last_at = max(self.last_at or self.event.at, event.at)
+        return evolve(self, event=evolve(self.event, shown=shown), times=self.times + 1, last_at=last_at)
 
 
 def event_of(
@@ -72,6 +107,7 @@ def event_of(
     subject: UserId | None,
     session_id: SessionId | None = None,
     detail: str | None = None,
+    shown: int | None = None,
 ) -> AuditEvent:
     """An event that came in by *client*."""
     return AuditEvent(
@@ -83,4 +119,5 @@ def event_of(
         session_id=session_id,
         device=None if client == NO_CLIENT else client.device,
         address=client.address,
+        shown=shown,
     )

@@ -6,13 +6,13 @@ has returned is durable. Any method of a repository may raise StoreUnavailable.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Protocol, TypeVar
 
 from attrs import frozen
 
-from .audit import AuditEntry, AuditEvent, AuditId
+from .audit import AuditEntry, AuditEvent, AuditId, EntryKind
 from .refresh_tokens import RefreshToken
 from .sessions import Presence, Refreshing, Session, SessionEnd, SessionId, SessionKind
 from .tokens import AccessTokenClaims
@@ -110,12 +110,18 @@ class SessionRepository(Protocol):
 
 
 class AuditLog(Protocol):
-    """What happened, for good: entries are added and, when they are old, pruned, but never changed."""
+    """What happened, for good: entries are added and, when they are old, pruned, but never changed, except to be counted."""
 
     def append(self, event: AuditEvent) -> None: ...
 
-    def find(self, *, subject: UserId | None, before: AuditId | None, limit: int) -> Sequence[AuditEntry]:
-        """The newest *limit* entries older than *before*, newest first; about *subject*, or about anybody."""
+    def count(self, event: AuditEvent, window: timedelta) -> None:
+        """Add *event* to the entry that has counted events of its likeness before; an entry of its own where none has."""
+        ...
+
+    def find(
+        self, *, subject: UserId | None, before: AuditId | None, limit: int, kind: EntryKind = EntryKind.ALL
+    ) -> Sequence[AuditEntry]:
+        """The newest *limit* entries older than *before*, newest first; about *subject*, or about anybody; of that *kind*."""
         ...
 
     def prune(self, before: datetime, limit: int) -> int:

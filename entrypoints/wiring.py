@@ -20,6 +20,7 @@ from ..domain.ports import Clock, LastSeen, PasswordHasher, RandomIds, RefreshTo
 from ..domain.sessions import Lifetimes, SessionKind
 from ..domain.use_cases.account import ChangePassword, EndSessions, ListSessions, RenameUser
 from ..domain.use_cases.authentication import Authenticate
+from ..domain.use_cases.browsing import Browse
 from ..domain.use_cases.closing import CloseAccount
 from ..domain.use_cases.explaining import ExplainToken
 from ..domain.use_cases.granting import Grants
@@ -85,6 +86,7 @@ class Service:
     operate: Operate
     explain_token: ExplainToken
     read_audit: ReadAudit
+    browse: Browse
     prune: Prune
     clock: Clock
     ping: Callable[[], None]
@@ -103,6 +105,9 @@ def wire(settings: Settings, adapters: Adapters) -> Service:
         store.sessions, adapters.admin_codec, clock, adapters.last_seen, SessionKind.ADMIN
     )
     register_user = RegisterUser(store.work, hasher, policy, clock)
+    find_user, find_users = FindUser(store.users), FindUsers(store.users, clock)
+    sessions_of, read_audit = SessionsOf(store.users, store.sessions, clock), ReadAudit(store.audit)
+    explain_token = ExplainToken((authenticate, authenticate_admin), store.sessions)
     return Service(
         register_user=register_user,
         register_and_login=RegisterAndLogin(register_user, grants),
@@ -118,12 +123,13 @@ def wire(settings: Settings, adapters: Adapters) -> Service:
         admin_login=Login(store.users, store.work, hasher, admin_grants, clock),
         admin_refresh=RefreshSession(store.sessions, store.work, admin_grants, clock),
         authenticate_admin=authenticate_admin,
-        find_user=FindUser(store.users),
-        find_users=FindUsers(store.users, clock),
-        sessions_of=SessionsOf(store.users, store.sessions, clock),
+        find_user=find_user,
+        find_users=find_users,
+        sessions_of=sessions_of,
         operate=Operate(store.work, clock),
-        explain_token=ExplainToken((authenticate, authenticate_admin), store.sessions),
-        read_audit=ReadAudit(store.audit),
+        explain_token=explain_token,
+        read_audit=read_audit,
+        browse=Browse(find_users, find_user, sessions_of, read_audit, explain_token, store.work, clock),
         prune=Prune(store.users, store.work, clock, settings.audit_retention),
         clock=clock,
         ping=store.ping,

@@ -1,6 +1,7 @@
 """The contract of AuditLog."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -8,13 +9,15 @@ import pytest
 from attrs import evolve
 
 from ...domain.actors import Actor
-from ...domain.audit import Action, AuditEntry, AuditEvent, AuditId
+from ...domain.audit import Action, AuditEntry, AuditEvent, AuditId, EntryKind
 from ...domain.devices import Device, DeviceType
 from ...domain.ports import AuditLog
 from ...domain.sessions import SessionId
 from ...domain.users import MAX_USER_ID, UserId
 
 START = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+_WINDOW_START = datetime(2026, 1, 2, 3, tzinfo=UTC)
 ANNA, BERT = UserId(7), UserId(MAX_USER_ID)
 
 _numbers: Iterator[int] = count(1)
@@ -157,3 +160,66 @@ class AuditLogContract:
         audit.append(new_event())
         [new] = audit.find(subject=None, before=None, limit=1)
         assert new.id > old.id
+
+    def test_what_is_like_what_was_counted_before_is_one_entry(self, audit: AuditLog) -> None:
+        first = evolve(new_event(at=_WINDOW_START), outcome="a_reason", address="192.0.2.1", shown=3)
+        later = evolve(first, at=first.at + timedelta(minutes=2), shown=4, session_id=SessionId("another"))
+        between = evolve(first, at=first.at + timedelta(minutes=1), shown=None, device=Device())
+        for event in (first, later, between):
+            audit.count(event, HOUR)
+        [entry] = audit.find(subject=ANNA, before=None, limit=10)
+        assert (entry.event, entry.times, entry.last_at) == (evolve(first, shown=7), 3, later.at)
+
+    def test_what_comes_once_is_counted_once(self, audit: AuditLog) -> None:
+        event = evolve(new_event(), shown=0)
+        audit.count(event, HOUR)
+        [entry] = audit.find(subject=ANNA, before=None, limit=10)
+        assert (entry.event, entry.times, entry.last_at) == (event, 1, None)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda event: evolve(event, actor=Actor.nobody()),
+            lambda event: evolve(event, action=Action.KICK),
+            lambda event: evolve(event, subject=BERT),
+            lambda event: evolve(event, subject=None),
+            lambda event: evolve(event, outcome="another_reason"),
+            lambda event: evolve(event, detail=None),
+            lambda event: evolve(event, address="192.0.2.2"),
+            lambda event: evolve(event, at=event.at + HOUR),
+        ],
+    )
+    def test_what_is_not_like_it_is_an_entry_of_its_own(
+        self, audit: AuditLog, change: Callable[[AuditEvent], AuditEvent]
+    ) -> None:
+        event = evolve(new_event(at=_WINDOW_START), address="192.0.2.1")
+        for each in (event, change(event)):
+            audit.count(each, HOUR)
+        assert all_of(audit) == [change(event), event]
+
+    def test_what_is_appended_is_never_counted(self, audit: AuditLog) -> None:
+        event = new_event()
+        audit.append(event)
+        audit.count(event, HOUR)
+        audit.append(event)
+        assert [entry.times for entry in audit.find(subject=None, before=None, limit=10)] == [1, 1, 1]
+
+    def test_nothing_that_is_counted_at_once_is_lost(self, audit: AuditLog) -> None:
+        event = evolve(new_event(), shown=2)
+        audit.count(event, HOUR)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: audit.count(event, HOUR), range(40)))
+        [entry] = audit.find(subject=None, before=None, limit=10)
+        assert (entry.times, entry.event.shown) == (41, 82)
+
+    def test_reads_are_told_from_acts(self, audit: AuditLog) -> None:
+        events = [evolve(new_event(), action=Action.READ if number % 2 else Action.KICK) for number in range(6)]
+        for event in events:
+            audit.append(event)
+
+        def of(kind: EntryKind) -> list[AuditEvent]:
+            return [entry.event for entry in audit.find(subject=ANNA, before=None, limit=10, kind=kind)]
+
+        assert of(EntryKind.READS) == events[5::-2]
+        assert of(EntryKind.ACTS) == events[4::-2]
+        assert of(EntryKind.ALL) == events[::-1]

@@ -1,11 +1,11 @@
 """The audit log in memory."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from attrs import frozen
 
-from ...domain.audit import AuditEntry, AuditEvent, AuditId
+from ...domain.audit import Action, AuditEntry, AuditEvent, AuditId, EntryKind
 from ...domain.users import UserId
 from .store import MemoryStore
 
@@ -17,17 +17,33 @@ class MemoryAuditLog:
     store: MemoryStore
 
     def append(self, event: AuditEvent) -> None:
+        self._add(event, None)
+
+    def count(self, event: AuditEvent, window: timedelta) -> None:
+        likeness = event.likeness(window)
+        with self.store.step():
+            found = next((entry for entry in self.store.audit.values() if entry.likeness == likeness), None)
+            if found is None:
+                self._add(event, likeness)
+            else:
+                self.store.put(self.store.audit, found.id, found.counting(event))
+
+    def _add(self, event: AuditEvent, likeness: str | None) -> None:
         with self.store.step():
             self.store.audit_entries_ever += 1
-            entry = AuditEntry(id=AuditId(self.store.audit_entries_ever), event=event)
+            entry = AuditEntry(id=AuditId(self.store.audit_entries_ever), event=event, likeness=likeness)
             self.store.put(self.store.audit, entry.id, entry)
 
-    def find(self, *, subject: UserId | None, before: AuditId | None, limit: int) -> Sequence[AuditEntry]:
+    def find(
+        self, *, subject: UserId | None, before: AuditId | None, limit: int, kind: EntryKind = EntryKind.ALL
+    ) -> Sequence[AuditEntry]:
         with self.store.step():
             found = [
                 entry
                 for _, entry in sorted(self.store.audit.items(), key=lambda item: item[0], reverse=True)
-                if (subject is None or entry.event.subject == subject) and (before is None or entry.id < before)
+                if (subject is None or entry.event.subject == subject)
+                and (before is None or entry.id < before)
+                and (kind is EntryKind.ALL or (entry.event.action == Action.READ) is (kind is EntryKind.READS))
             ]
         return found[:limit]
 

@@ -1,21 +1,32 @@
 """The audit log in the database."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from attrs import frozen
-from sqlalchemy import RowMapping, delete, insert, select
+from sqlalchemy import Connection, RowMapping, bindparam, case, delete, func, insert, not_, select, update
 
 from ...domain.actors import Actor
-from ...domain.audit import Action, AuditEntry, AuditEvent, AuditId
+from ...domain.audit import Action, AuditEntry, AuditEvent, AuditId, EntryKind
 from ...domain.devices import Device, DeviceType
 from ...domain.sessions import SessionId
 from ...domain.users import UserId
 from .database import Connections
 from .tables import audit
-from .types import member_of
+from .types import UtcDateTime, member_of
 
 _INSERT = insert(audit)
+_LIKE = (
+    select(audit.c.id).where(audit.c.likeness == bindparam("likeness")).order_by(audit.c.id).limit(1).with_for_update()
+)
+_LAST_AT = bindparam("last_at", type_=UtcDateTime())
+_UNTIL_NOW = func.coalesce(audit.c.last_at, audit.c.at)
+_COUNT = (
+    update(audit)
+    .where(audit.c.id == bindparam("entry_id"))
+    .values(times=audit.c.times + 1, last_at=case((_UNTIL_NOW > _LAST_AT, _UNTIL_NOW), else_=_LAST_AT))
+)
+_COUNT_SHOWN = _COUNT.values(shown=func.coalesce(audit.c.shown, 0) + bindparam("more"))
 
 
 @frozen
@@ -25,31 +36,32 @@ class SqlAuditLog:
     connections: Connections
 
     def append(self, event: AuditEvent) -> None:
-        device = event.device
         with self.connections.writing() as connection:
-            connection.execute(
-                _INSERT,
-                {
-                    "at": event.at,
-                    "actor": event.actor.text,
-                    "action": str(event.action),
-                    "outcome": event.outcome,
-                    "subject": event.subject,
-                    "detail": event.detail,
-                    "session_id": event.session_id,
-                    "device_type": None if device is None else device.type.value,
-                    "device_id": None if device is None else device.id,
-                    "device_name": None if device is None else device.name,
-                    "address": event.address,
-                },
-            )
+            _add(connection, event, None)
 
-    def find(self, *, subject: UserId | None, before: AuditId | None, limit: int) -> Sequence[AuditEntry]:
+    def count(self, event: AuditEvent, window: timedelta) -> None:
+        likeness = event.likeness(window)
+        with self.connections.writing() as connection:
+            # Two that come first at the same moment may both add one, and only one of these is counted on with.
+            entry_id = connection.scalar(_LIKE, {"likeness": likeness})
+            if entry_id is None:
+                _add(connection, event, likeness)
+            elif event.shown is None:
+                connection.execute(_COUNT, {"entry_id": entry_id, "last_at": event.at})
+            else:
+                connection.execute(_COUNT_SHOWN, {"entry_id": entry_id, "last_at": event.at, "more": event.shown})
+
+    def find(
+        self, *, subject: UserId | None, before: AuditId | None, limit: int, kind: EntryKind = EntryKind.ALL
+    ) -> Sequence[AuditEntry]:
         statement = select(audit).order_by(audit.c.id.desc()).limit(limit)
         if subject is not None:
             statement = statement.where(audit.c.subject == subject)
         if before is not None:
             statement = statement.where(audit.c.id < before)
+        if kind is not EntryKind.ALL:
+            is_read = audit.c.action == Action.READ.value
+            statement = statement.where(is_read if kind is EntryKind.READS else not_(is_read))
         with self.connections.reading() as connection:
             return [_entry_from(row._mapping) for row in connection.execute(statement)]
 
@@ -61,6 +73,28 @@ class SqlAuditLog:
             ).all()
             # Others may prune at the same time.
             return connection.execute(delete(audit).where(audit.c.id.in_(old))).rowcount if old else 0
+
+
+def _add(connection: Connection, event: AuditEvent, likeness: str | None) -> None:
+    device = event.device
+    connection.execute(
+        _INSERT,
+        {
+            "at": event.at,
+            "actor": event.actor.text,
+            "action": str(event.action),
+            "outcome": event.outcome,
+            "subject": event.subject,
+            "detail": event.detail,
+            "session_id": event.session_id,
+            "device_type": None if device is None else device.type.value,
+            "device_id": None if device is None else device.id,
+            "device_name": None if device is None else device.name,
+            "address": event.address,
+            "shown": event.shown,
+            "likeness": likeness,
+        },
+    )
 
 
 def _entry_from(row: RowMapping) -> AuditEntry:
@@ -81,7 +115,11 @@ def _entry_from(row: RowMapping) -> AuditEntry:
                 type=member_of(DeviceType, device_type, DeviceType.OTHER), id=row["device_id"], name=row["device_name"]
             ),
             address=row["address"],
+            shown=row["shown"],
         ),
+        times=row["times"],
+        last_at=row["last_at"],
+        likeness=row["likeness"],
     )
 
 

@@ -27,3 +27,12 @@ def add_column_once(table_name: str, column: "Column[Any]") -> None:
         if column.name in there:
             return
     op.add_column(table_name, column)
+
+
+def add_index_once(table_name: str, name: str, column: str) -> None:
+    """Add an index on one column of a table, if it is not there."""
+    if not context.is_offline_mode():
+        there = {each["name"] for each in inspect(op.get_bind()).get_indexes(table_name)}
+        if name in there:
+            return
+    op.create_index(name, table_name, [column])

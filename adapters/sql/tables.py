@@ -103,8 +103,14 @@ audit = Table(
     Column("device_id", WholeText(128)),
     Column("device_name", WholeText(64)),
     Column("address", WholeText(64)),
+    # One entry may stand for many events of one kind: how many, until when, and what they have in common.
+    Column("times", Integer, nullable=False, server_default=text("1")),
+    Column("last_at", UtcDateTime),
+    Column("shown", Integer),
+    Column("likeness", String(32)),
     Index("ix_x_audit_subject", "subject", "id"),
     Index("ix_x_audit_at", "at"),
+    Index("ix_x_audit_likeness", "likeness"),
     sqlite_autoincrement=True,
     **_MARIADB,
 )

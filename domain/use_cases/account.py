@@ -14,7 +14,7 @@ from ..ports import Clock, PasswordHasher, SessionRepository, Transaction, UnitO
 from ..sessions import EndReason, Session, SessionEnd, SessionId, SessionKind
 from ..users import User, check_user_name
 from .granting import all_live, end_sessions, still_in
-from .recording import record_refusal, transact_or_record
+from .recording import COUNTED_WITHIN, record_refusal, transact_or_record
 
 
 @frozen
@@ -57,7 +57,7 @@ class ChangePassword:
 
 @frozen
 class RenameUser:
-    """Give the user another name, or none. Raises UserNameInvalid, and what the guard raises."""
+    """Give the user another name, or none; the same name again changes and writes nothing. Raises UserNameInvalid, and what the guard raises."""
 
     work: UnitOfWork
     clock: Clock
@@ -67,11 +67,13 @@ class RenameUser:
 
         def rename(tx: Transaction) -> User:
             now = self.clock.now()
-            renamed = evolve(still_in(tx, session, now), user_name=user_name)
+            user = still_in(tx, session, now)
+            if user.user_name == user_name:
+                return user
+            renamed = evolve(user, user_name=user_name)
             tx.users.save(renamed)
-            tx.audit.append(
-                event_of(client, at=now, actor=Actor.user(renamed.id), action=Action.RENAME, subject=renamed.id)
-            )
+            event = event_of(client, at=now, actor=Actor.user(renamed.id), action=Action.RENAME, subject=renamed.id)
+            tx.audit.count(event, COUNTED_WITHIN)
             return renamed
 
         return self.work.transact(rename)

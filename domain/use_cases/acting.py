@@ -59,8 +59,10 @@ class Acts:
         client: Client = NO_CLIENT,
         detail: str | None = None,
         session_id: SessionId | None = None,
+        is_change: Callable[[User, T], bool] = lambda before, done: True,
     ) -> T:
         """Do *act* on the user, who is locked. *session_id* is recorded only where it was done: before that it may be none.
+        What by *is_change* has changed nothing writes nothing.
 
         Raises NoSuchUser, what *act* raises, and for a caller who may not act any more what the guard raises.
         """
@@ -70,7 +72,8 @@ class Acts:
         def run(tx: Transaction) -> T:
             user, now = self._locked(tx, user_id, caller)
             done = act(tx, user, now)
-            tx.audit.append(evolve(event, at=now, session_id=session_id))
+            if is_change(user, done):
+                tx.audit.append(evolve(event, at=now, session_id=session_id))
             return done
 
         return transact_or_record(self.work, event, run)

@@ -6,7 +6,7 @@ from functools import partial
 
 from attrs import frozen
 
-from ..audit import AuditEntry, AuditId
+from ..audit import AuditEntry, AuditId, EntryKind
 from ..ports import AuditLog, Clock, UnitOfWork, UserRepository
 from ..users import UserId
 from .closing import erase
@@ -69,8 +69,14 @@ class ReadAudit:
     audit: AuditLog
 
     def __call__(
-        self, *, subject: UserId | None = None, before: int | None = None, limit: int = MAX_PAGE
+        self,
+        *,
+        subject: UserId | None = None,
+        before: int | None = None,
+        limit: int = MAX_PAGE,
+        kind: EntryKind = EntryKind.ACTS,
     ) -> Sequence[AuditEntry]:
-        """At most *limit* entries, never more than 100, older than the entry *before*; about *subject*, or all."""
+        """At most *limit* entries of that *kind*, never more than 100, older than the entry *before*; about *subject*, or all."""
         page = max(1, min(limit, MAX_PAGE))
-        return self.audit.find(subject=subject, before=None if before is None else AuditId(before), limit=page)
+        older_than = None if before is None else AuditId(before)
+        return self.audit.find(subject=subject, before=older_than, limit=page, kind=kind)

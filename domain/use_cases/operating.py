@@ -126,10 +126,13 @@ class Operate:
     ) -> User:
         def save(tx: Transaction, user: User, now: datetime) -> User:
             changed = change(tx, user, now)
-            tx.users.save(changed)
+            if changed != user:
+                tx.users.save(changed)
             return changed
 
-        return Acts(self.work, self.clock)(user_id, save, action=action, caller=actor, client=client, detail=detail)
+        return Acts(self.work, self.clock)(
+            user_id, save, action=action, caller=actor, client=client, detail=detail, is_change=User.__ne__
+        )
 
 
 @frozen

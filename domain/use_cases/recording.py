@@ -1,6 +1,7 @@
-"""Refusals leave a trace, though what is refused is undone."""
+"""Refusals leave a trace, though what is refused is undone; what comes again and again leaves one row with a count."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TypeVar
 
 from attrs import evolve
@@ -11,11 +12,14 @@ from ..ports import Transaction, UnitOfWork
 
 T = TypeVar("T")
 
+COUNTED_WITHIN = timedelta(hours=1)
+"""What callers decide how often it happens must not fill the disk: the same from one place within this is one row."""
+
 
 def record_refusal(work: UnitOfWork, event: AuditEvent, refusal: Refusal) -> None:
-    """Append *event* with the reason of *refusal* as its outcome."""
+    """Record *event* with the reason of *refusal* as its outcome, counted with those that are like it."""
     refused = evolve(event, outcome=refusal.reason)
-    work.transact(lambda tx: tx.audit.append(refused))
+    work.transact(lambda tx: tx.audit.count(refused, COUNTED_WITHIN))
 
 
 def transact_or_record(work: UnitOfWork, event: AuditEvent, job: Callable[[Transaction], T]) -> T:

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from ...domain.audit import AuditEntry
-from ...domain.errors import NoSuchUser
-from .output import DONE, Commands, Context, number, print_record, print_table
+from ...domain.audit import AuditEntry, EntryKind
+from .output import DONE, Commands, Context, number, operator, print_record, print_table
 
-_COLUMNS = ("id", "time", "actor", "action", "outcome", "subject", "detail", "address")
+_COLUMNS = ("id", "time", "actor", "action", "outcome", "subject", "detail", "times", "address")
 
 
 def add_audit_commands(commands: Commands) -> None:
@@ -14,6 +13,12 @@ def add_audit_commands(commands: Commands) -> None:
     audit = commands.add_parser("audit", help="what happened, newest first")
     audit.add_argument("--user", help="a phone number or an id: only what is about this user")
     audit.add_argument("--before", type=number, metavar="ID", help="the last id of the page before")
+    audit.add_argument(
+        "--kind",
+        choices=[each.value for each in EntryKind],
+        default=EntryKind.ACTS.value,
+        help="what was done (the default), what was looked at, or all",
+    )
     audit.add_argument("--limit", type=number, default=100, help="at most 100")
     audit.add_argument("--json", action="store_true", help="for programs")
     audit.set_defaults(run=_audit)
@@ -28,11 +33,14 @@ def _audit(context: Context) -> int:
     with context.service() as service:
         subject = None
         if arguments.user is not None:
-            user = service.find_user(arguments.user)
-            if user is None:
-                raise NoSuchUser
-            subject = user.id
-        entries = service.read_audit(subject=subject, before=arguments.before, limit=arguments.limit)
+            subject = service.browse.named(arguments.user, caller=operator())
+        entries = service.browse.audit(
+            subject=subject,
+            before=arguments.before,
+            limit=arguments.limit,
+            kind=EntryKind(arguments.kind),
+            caller=operator(),
+        )
     print_table([_record(context, entry) for entry in entries], _COLUMNS, as_json=arguments.json)
     return DONE
 
@@ -59,4 +67,7 @@ def _record(context: Context, entry: AuditEntry) -> dict[str, Any]:
         "device_type": None if event.device is None else event.device.type.value,
         "device_name": None if event.device is None else event.device.name,
         "address": event.address,
+        "times": entry.times,
+        "last_time": context.local(entry.last_at),
+        "shown": event.shown,
     }

@@ -34,10 +34,8 @@ def add_session_commands(commands: Commands) -> None:
 
 def _list(context: Context) -> int:
     with context.service() as service:
-        user = service.find_user(context.arguments.user)
-        if user is None:
-            raise NoSuchUser
-        sessions = service.sessions_of(user.id)
+        user_id = service.browse.named(context.arguments.user, caller=operator())
+        sessions = service.browse.sessions(user_id, caller=operator())
     rows = [_record(context, session) for session in sessions]
     print_table(rows, _COLUMNS, as_json=context.arguments.json)
     return DONE
@@ -56,7 +54,7 @@ def _kick(context: Context) -> int:
 
 def _explain(context: Context) -> int:
     with context.service() as service:
-        explanation = service.explain_token(context.arguments.token)
+        explanation = service.browse.explain(context.arguments.token, caller=operator())
     claims, user, session = explanation.claims, explanation.user, explanation.session
     end = None if session is None else session.end
     record = {

@@ -80,7 +80,8 @@ def _create(context: Context) -> int:
 
 def _show(context: Context) -> int:
     with context.service() as service:
-        user = _named(context, service)
+        user_id = service.browse.named(context.arguments.user, caller=operator())
+        user = service.browse.user(user_id, caller=operator())
     return _print(context, service, user)
 
 
@@ -94,7 +95,7 @@ def _find(context: Context) -> int:
     standing = None if arguments.state is None else Standing(arguments.state)
     wanted = UserFilter(phone=phone, name_prefix=arguments.name, standing=standing)
     with context.service() as service:
-        users = service.find_users(wanted, after=arguments.after, limit=arguments.limit)
+        users = service.browse.users(wanted, after=arguments.after, limit=arguments.limit, caller=operator())
     now = service.clock.now()
     print_table([_record(context, user, now) for user in users], _COLUMNS, as_json=arguments.json)
     return DONE

@@ -18,7 +18,7 @@ from .envelope import Envelopes
 from .guard import Guard
 from .json_body import int_member, optional_moment_member, read_object, text_member
 from .languages import Text
-from .queries import filter_parameters, limit_parameter, number_parameter, user_id_parameter
+from .queries import filter_parameters, kind_parameter, limit_parameter, number_parameter, user_id_parameter
 from .users import user_data
 
 _DONE = Text("操作成功", "Done.")
@@ -73,9 +73,13 @@ class UsersResource:
     desk: Desk
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self.desk.admit(req, resp)
-        users = self.desk.service.find_users(
-            filter_parameters(req), after=user_id_parameter(req, "after") or 0, limit=limit_parameter(req)
+        actor, client = self.desk.admit(req, resp)
+        users = self.desk.service.browse.users(
+            filter_parameters(req),
+            after=user_id_parameter(req, "after") or 0,
+            limit=limit_parameter(req),
+            caller=actor,
+            client=client,
         )
         data = {"users": [self.desk.user(user) for user in users], "next": users[-1].id if users else None}
         self.desk.write(req, resp, data)
@@ -88,10 +92,8 @@ class UserResource:
     desk: Desk
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, user_id: int) -> None:
-        self.desk.admit(req, resp)
-        user = self.desk.service.find_user.by_id(_user_id(user_id))
-        if user is None:
-            raise NoSuchUser
+        actor, client = self.desk.admit(req, resp)
+        user = self.desk.service.browse.user(_user_id(user_id), caller=actor, client=client)
         self.desk.write(req, resp, self.desk.user(user))
 
 
@@ -146,8 +148,8 @@ class UserSessionsResource:
     desk: Desk
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, user_id: int) -> None:
-        self.desk.admit(req, resp)
-        sessions = self.desk.service.sessions_of(_user_id(user_id))
+        actor, client = self.desk.admit(req, resp)
+        sessions = self.desk.service.browse.sessions(_user_id(user_id), caller=actor, client=client)
         self.desk.write(req, resp, {"sessions": [self.desk.session(session) for session in sessions]})
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, user_id: int) -> None:
@@ -177,11 +179,14 @@ class AuditResource:
     desk: Desk
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self.desk.admit(req, resp)
-        entries = self.desk.service.read_audit(
+        actor, client = self.desk.admit(req, resp)
+        entries = self.desk.service.browse.audit(
             subject=user_id_parameter(req, "user"),
             before=number_parameter(req, "before"),
             limit=limit_parameter(req),
+            kind=kind_parameter(req),
+            caller=actor,
+            client=client,
         )
         data = {
             "entries": [_entry_data(entry, self.desk.envelopes) for entry in entries],
@@ -197,8 +202,9 @@ class ExplainResource:
     desk: Desk
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self.desk.admit(req, resp)
-        explanation = self.desk.service.explain_token(text_member(read_object(req), "token"))
+        actor, client = self.desk.admit(req, resp)
+        token = text_member(read_object(req), "token")
+        explanation = self.desk.service.browse.explain(token, caller=actor, client=client)
         self.desk.write(req, resp, self._shown(explanation))
 
     def _shown(self, explanation: Explanation) -> dict[str, Any]:
@@ -226,6 +232,9 @@ def _entry_data(entry: AuditEntry, envelopes: Envelopes) -> dict[str, Any]:
         "session_id": event.session_id,
         "device": None if event.device is None else {"type": event.device.type, "name": event.device.name},
         "address": event.address,
+        "times": entry.times,
+        "last_time": None if entry.last_at is None else envelopes.local_text(entry.last_at),
+        "shown": event.shown,
     }
 
 

@@ -2,6 +2,7 @@
 
 import falcon
 
+from ...domain.audit import EntryKind
 from ...domain.errors import PhoneInvalid
 from ...domain.ports import UserFilter
 from ...domain.use_cases.operating import MAX_PAGE
@@ -26,6 +27,14 @@ def filter_parameters(req: falcon.Request) -> UserFilter:
     return UserFilter(
         user_id=user_id_parameter(req, "id"), phone=number, name_prefix=req.get_param("name"), standing=standing
     )
+
+
+def kind_parameter(req: falcon.Request) -> EntryKind:
+    """Which entries of the audit log are wanted, by ``kind``; what was done, unless it says otherwise. Raises QueryInvalid."""
+    try:
+        return EntryKind(req.get_param("kind", default=EntryKind.ACTS.value))
+    except ValueError:
+        raise QueryInvalid("kind") from None
 
 
 def limit_parameter(req: falcon.Request) -> int:

@@ -68,7 +68,8 @@ class Numbering:
             return self._user(value)
         if (type(owner), name) in _ENTRY_IDS:
             return f"entry {self.entries.index(value)}"
-        return self.plain(value)
+        # A digest over ids, among others.
+        return "there is one" if (type(owner), name) == (AuditEntry, "likeness") else self.plain(value)
 
     def _user(self, user_id: int) -> str:
         # Whoever asks for a user that never was hears of the id that he named.

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from attrs import frozen
 
+from menshen.domain.audit import EntryKind
 from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.ports import UserFilter
 from menshen.domain.sessions import SessionId
@@ -113,7 +114,7 @@ class SessionsOf:
     user: int | None
 
     def take(self, house: House) -> object:
-        return house.service.sessions_of(house.user(self.user))
+        return house.service.browse.sessions(house.user(self.user), caller=OPERATOR)
 
 
 @frozen
@@ -121,6 +122,7 @@ class ReadAudit:
     subject: int | None = None
     before: int | None = None
     limit: int = 100
+    kind: EntryKind = EntryKind.ALL
 
     def take(self, house: House) -> object:
         log = house.log()
@@ -128,6 +130,7 @@ class ReadAudit:
             subject=None if self.subject is None else house.user(self.subject),
             before=None if self.before is None or not log else log[self.before % len(log)].id,
             limit=self.limit,
+            kind=self.kind,
         )
 
 

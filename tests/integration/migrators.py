@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -177,7 +178,7 @@ def _sqlite(connection: Connection) -> dict[str, Any]:
     return _with_rows(
         connection,
         {
-            row.name: " ".join((row.sql or "").split())
+            row.name: re.sub(r"\s*([(),])\s*", r"\1", " ".join((row.sql or "").split()))
             for row in connection.exec_driver_sql("SELECT name, sql FROM sqlite_master")
         },
     )

@@ -15,7 +15,7 @@ _numbers = count()
 
 MEMBERS = {
     *("id", "time", "actor", "action", "outcome", "subject", "detail", "session_id", "device_type", "device_name"),
-    "address",
+    *("address", "times", "last_time", "shown"),
 }
 
 LONG_AGO = "2020-01-01 00:00:00.000000"
@@ -122,7 +122,7 @@ class TestAudit:
             server.told("user", "freeze", phone, "--reason", reason)
             server.told("user", "unfreeze", phone)
         header, *rows = server.menshen("audit", "--user", phone).stdout.splitlines()
-        assert header.split() == ["id", "time", "actor", "action", "outcome", "subject", "detail", "address"]
+        assert header.split() == ["id", "time", "actor", "action", "outcome", "subject", "detail", "times", "address"]
         subject = header.index("subject")
         for row in rows:
             # A Chinese sign takes two columns of a terminal; in GBK it takes two bytes.

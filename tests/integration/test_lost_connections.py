@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
 from threading import Barrier, Event
 
 import pytest
@@ -32,7 +33,7 @@ def url(machine: DatabaseServer) -> str:
 
 @pytest.fixture
 def database(url: str) -> Iterator[Database]:
-    with opened(url, connections=21) as found:
+    with opened(url, connections=22) as found:
         yield found
 
 
@@ -67,6 +68,7 @@ def _every_method(store: Store, anna: User) -> Mapping[str, Callable[[], object]
         "sessions.erase_of": lambda: store.sessions.erase_of(anna.id),
         "sessions.prune": lambda: store.sessions.prune(START, 1),
         "audit.append": lambda: store.audit.append(new_event(anna.id)),
+        "audit.count": lambda: store.audit.count(new_event(anna.id), timedelta(hours=1)),
         "audit.find": lambda: store.audit.find(subject=None, before=None, limit=1),
         "audit.prune": lambda: store.audit.prune(START, 1),
         "ping": store.ping,

@@ -19,7 +19,7 @@ from menshen.adapters.sql.audit import SqlAuditLog
 from menshen.adapters.sql.database import Database, open_database
 from menshen.adapters.sql.sessions import SqlSessionRepository
 from menshen.adapters.sql.users import SqlUserRepository
-from menshen.domain.audit import AuditId
+from menshen.domain.audit import AuditId, EntryKind
 from menshen.domain.ports import Transaction, UserFilter
 from menshen.domain.sessions import EndReason, Refreshing, SessionEnd, SessionId, SessionKind
 from menshen.domain.use_cases.housekeeping import BATCH
@@ -42,6 +42,7 @@ SESSION = SessionId(session_id_of(ANNA, DEVICE_TYPES.index("pc")))
 SESSIONS = [SessionId(session_id_of(user_id, DEVICE_TYPES.index("pc"))) for user_id in range(1, MANY + 1)]
 END = SessionEnd(NOW, EndReason.KICKED)
 ROTATED = Refreshing(digest=bytes(32), rotations=1, rotated_at=NOW, expires_at=NOW + timedelta(days=14))
+HOUR = timedelta(hours=1)
 LATER = NOW + timedelta(seconds=1)
 
 
@@ -87,6 +88,12 @@ def found(wanted: UserFilter, after: int = 0) -> Callable[[Transaction], object]
 def gives(result: object, expected: object) -> None:
     """What is looked at is worth it only where the call did what it is for."""
     assert result == expected
+
+
+def counted_twice(tx: Transaction) -> None:
+    event = new_event(ANNA)
+    for _ in range(2):
+        tx.audit.count(event, HOUR)
 
 
 BY_ID = {"x_user.id"}
@@ -165,6 +172,14 @@ USES = [
         4 * BATCH,
     ),
     Use("audit.append", lambda tx: tx.audit.append(new_event(ANNA)), set()),
+    Use("audit.count: the first", lambda tx: tx.audit.count(new_event(ANNA), HOUR), {"ix_x_audit_likeness"}),
+    Use("audit.count: more", counted_twice, {"ix_x_audit_likeness", "x_audit.id"}),
+    Use(
+        "audit.find: what was done",
+        lambda tx: tx.audit.find(subject=None, before=None, limit=PAGE, kind=EntryKind.ACTS),
+        {"along x_audit.id"},
+        2 * PAGE,
+    ),
     Use(
         "audit.find: newest",
         lambda tx: tx.audit.find(subject=None, before=None, limit=PAGE),

@@ -427,3 +427,56 @@ def test_an_actor_is_a_user_an_operator_the_service_or_nobody() -> None:
     assert Actor.operator("root").text == "operator:root"
     assert Actor.operator("x" * 1000).text == "operator:" + "x" * 71
     assert (Actor.service().text, Actor.nobody().text) == ("service", "nobody")
+
+
+# Rows that callers decide of.
+
+
+def test_the_same_name_again_writes_nothing(house: House, user: User) -> None:
+    granted = house.login()
+    for name in ("张三", None):
+        house.service.rename_user(granted.session, user_name=name, client=HERE)
+        before = rows(house)
+        for _ in range(3):
+            assert house.service.rename_user(granted.session, user_name=name, client=HERE).user_name == name
+        assert rows(house) == before
+
+
+def rows(house: House) -> tuple[object, ...]:
+    return dict(house.store.users), dict(house.store.sessions), dict(house.store.audit)
+
+
+def test_renames_to_and_fro_are_one_row_an_hour(house: House, user: User) -> None:
+    granted = house.login()
+    for number in range(100):
+        house.service.rename_user(granted.session, user_name=f"name {number % 2}", client=HERE)
+    [entry] = [each for each in house.store.audit.values() if each.event.action is Action.RENAME]
+    assert (entry.times, entry.event.outcome) == (100, "done")
+    house.clock.move(timedelta(hours=1))
+    house.service.rename_user(granted.session, user_name="another", client=HERE)
+    assert len(house.events_of(Action.RENAME)) == 2
+
+
+@pytest.mark.parametrize(
+    ("act", "reason"),
+    [
+        (lambda h, g: h.login(password="a wrong one"), "invalid_credentials"),
+        (lambda h, g: h.login(OTHER_PHONE, "a wrong one"), "invalid_credentials"),
+        (lambda h, g: h.register(), "phone_taken"),
+        (
+            lambda h, g: h.service.change_password(g.user, g.session, old="wrong one", new="another one", client=HERE),
+            "password_wrong",
+        ),
+        (lambda h, g: h.service.close_account(g.user, g.session, password="wrong one", client=HERE), "password_wrong"),
+    ],
+)
+def test_refusals_of_one_kind_are_one_row_an_hour(
+    house: House, user: User, act: Callable[[House, Granted], object], reason: str
+) -> None:
+    granted = house.login()
+    before = len(house.store.audit)
+    for _ in range(50):
+        with pytest.raises(Refusal):
+            act(house, granted)
+    [entry] = list(house.store.audit.values())[before:]
+    assert (entry.event.outcome, entry.times) == (reason, 50)

@@ -112,6 +112,7 @@ class Everything:
         operate.set_policy(user.id, policy=DevicePolicy.single(), actor=OPERATOR)
         self.keep(house.login(password=NEW, client=HERE))
         operate.kick(user.id, session_id=None, actor=OPERATOR)
+        service.browse.user(user.id, caller=OPERATOR)
         service.close_account.close(user.id, actor=OPERATOR)
         house.clock.move(timedelta(days=7))
         service.prune()
@@ -167,6 +168,9 @@ class FullAuditLog(MemoryAuditLog):
     def append(self, event: AuditEvent) -> None:
         raise StoreUnavailable("the disk is full")
 
+    def count(self, event: AuditEvent, window: timedelta) -> None:
+        self.append(event)
+
 
 Act = Callable[[House, Granted, MemoryUnitOfWork], object]
 
@@ -187,7 +191,9 @@ ACTS: list[Act] = [
     lambda h, g, work: evolve(h.service.end_sessions, work=work)(g.session, session_id=g.session.id, client=HERE),
     lambda h, g, work: evolve(h.service.operate, work=work).freeze(g.user.id, reason="x", until=None, actor=OPERATOR),
     lambda h, g, work: evolve(h.service.operate, work=work).set_fee(g.user.id, percentage=7, actor=OPERATOR),
-    lambda h, g, work: evolve(h.service.operate, work=work).set_policy(g.user.id, policy=None, actor=OPERATOR),
+    lambda h, g, work: evolve(h.service.operate, work=work).set_policy(
+        g.user.id, policy=DevicePolicy.single(), actor=OPERATOR
+    ),
     lambda h, g, work: evolve(h.service.operate, work=work).set_admin(g.user.id, is_admin=False, actor=OPERATOR),
     lambda h, g, work: evolve(h.service.operate, work=work).kick(g.user.id, session_id=None, actor=OPERATOR),
 ]

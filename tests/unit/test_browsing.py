@@ -1,0 +1,182 @@
+"""Whatever an operator or an admin looks at leaves a trace, which does not bury what was done."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+import menshen.entrypoints
+from menshen.adapters.memory.audit import MemoryAuditLog
+from menshen.adapters.memory.store import MemoryUnitOfWork
+from menshen.domain.audit import Action, AuditEntry, AuditEvent, EntryKind
+from menshen.domain.errors import NoSuchUser, StoreUnavailable
+from menshen.domain.ports import UserFilter
+from menshen.domain.use_cases.acting import Admin
+from menshen.domain.use_cases.browsing import masked
+from menshen.domain.users import Phone, Standing, UserId
+
+from .http_service import ADMIN_PHONE, ADMIN_USERS, AUDIT, HttpService, Route, done, refused, serve
+from .memory_house import OPERATOR, OTHER_PHONE, PHONE, House, client_on
+from .test_http_admin_refusals import ADMIN_ROUTES, call
+
+HERE = client_on("pc", "pc-1", "an operator's computer")
+NOBODY = UserId(99)
+
+READING = [route for route in ADMIN_ROUTES if route.method == "GET" or route.path.endswith("/explain")]
+
+
+def reads(house: House | HttpService) -> list[AuditEntry]:
+    return [entry for entry in house.store.audit.values() if entry.event.action is Action.READ]
+
+
+def told(house: House | HttpService) -> list[tuple[str | None, int | None, int | None, int]]:
+    """What was looked for, about whom, how much was shown, and how often."""
+    return [(each.event.detail, each.event.subject, each.event.shown, each.times) for each in reads(house)]
+
+
+@pytest.mark.parametrize("route", READING, ids=str)
+def test_every_route_that_shows_something_leaves_a_trace(route: Route) -> None:
+    http = serve()
+    http.registered()
+    token = http.admin()
+    assert call(http, route, token).status_code == 200
+    [entry] = reads(http)
+    event = entry.event
+    assert (event.actor.text, event.outcome, event.address) == (
+        f"user:{http.user(ADMIN_PHONE).id}",
+        "done",
+        "198.51.100.7",
+    )
+    assert event.shown is not None
+
+
+def test_there_are_such_routes() -> None:
+    assert len(READING) >= 5
+
+
+def test_no_transport_reads_by_another_way() -> None:
+    """But for a user who is named to be acted upon, which is recorded as the act."""
+    ways = re.compile(r"service\.(find_users|sessions_of|read_audit|explain_token|find_user\.by_id)\b")
+    entrypoints = Path(menshen.entrypoints.__file__).parent
+    for path in [*entrypoints.glob("http/*.py"), *entrypoints.glob("cli/*.py")]:
+        assert not ways.search(path.read_text(encoding="utf-8")), path
+
+
+def test_what_was_looked_for_and_how_much_was_shown(house: House) -> None:
+    user = house.register()
+    house.register(OTHER_PHONE)
+    granted = house.login()
+    browse = house.service.browse
+    browse.users(UserFilter(), caller=OPERATOR)
+    browse.users(UserFilter(phone=Phone(PHONE), standing=Standing.ACTIVE), caller=OPERATOR)
+    browse.users(UserFilter(phone=Phone("13100131000")), caller=OPERATOR)
+    browse.users(UserFilter(name_prefix="张 id=1"), caller=OPERATOR)
+    browse.users(UserFilter(name_prefix="a\nb"), caller=OPERATOR)
+    browse.users(UserFilter(user_id=NOBODY), caller=OPERATOR)
+    browse.user(user.id, caller=OPERATOR)
+    browse.sessions(user.id, caller=OPERATOR)
+    browse.explain(granted.access_token, caller=OPERATOR)
+    browse.explain("garbage", caller=OPERATOR)
+    browse.audit(subject=user.id, caller=OPERATOR)
+    assert told(house) == [
+        ("users", None, 2, 1),
+        ("users phone=138****8000 state=active", user.id, 1, 1),
+        ("users phone=131****1000", None, 0, 1),
+        ("users name=张 id=1", None, 0, 1),
+        ("users name=?", None, 0, 1),
+        ("users id=99", None, 0, 1),
+        ("user", user.id, 1, 1),
+        ("sessions", user.id, 1, 1),
+        ("token: valid", user.id, 1, 1),
+        ("token: token_invalid", None, 0, 1),
+        ("audit acts", user.id, 2, 1),
+    ]
+    assert {each.event.actor for each in reads(house)} == {OPERATOR}
+
+
+def test_to_look_for_nobody_is_a_look_as_well(house: House) -> None:
+    browse = house.service.browse
+    with pytest.raises(NoSuchUser):
+        browse.user(NOBODY, caller=OPERATOR)
+    with pytest.raises(NoSuchUser):
+        browse.sessions(NOBODY, caller=OPERATOR)
+    for identifier in ("+86 131 0013 1000", "99", "a\nb", "9" * 99):
+        with pytest.raises(NoSuchUser):
+            browse.named(identifier, caller=OPERATOR)
+    assert [(what, shown, times) for what, _, shown, times in told(house)] == [
+        ("user 99", 0, 2),
+        ("sessions of user 99", 0, 1),
+        ("user 131****1000", 0, 1),
+        ("user ?", 0, 2),
+    ]
+
+
+def test_no_whole_number_is_in_the_log(house: House) -> None:
+    user = house.register()
+    assert house.service.browse.named(PHONE, caller=OPERATOR) == user.id
+    house.service.browse.users(UserFilter(phone=Phone(PHONE)), caller=OPERATOR)
+    assert masked(Phone(PHONE)) == "138****8000"
+    assert PHONE not in repr(house.store.audit)
+
+
+def test_the_same_look_within_a_minute_is_one_entry_for_each_who_looks(house: House) -> None:
+    users = [house.register(f"1380013800{number}") for number in range(5)]
+    admin = house.register_admin(OTHER_PHONE)
+    by = Admin(house.admin_login(OTHER_PHONE).session)
+    browse = house.service.browse
+    for after in (0, 2, 4):
+        browse.users(UserFilter(), after=after, limit=2, caller=by, client=HERE)
+        browse.users(UserFilter(), after=after, limit=2, caller=OPERATOR)
+        house.clock.move(timedelta(seconds=10))
+    admins, operators = reads(house)
+    assert (admins.event.actor.text, admins.event.address) == (f"user:{admin.id}", HERE.address)
+    assert operators.event.actor == OPERATOR
+    for entry in (admins, operators):
+        assert (entry.times, entry.event.shown) == (3, len(users) + 1)
+        assert entry.last_at == entry.event.at + timedelta(seconds=20)
+    house.clock.move(timedelta(minutes=1))
+    browse.users(UserFilter(), caller=OPERATOR)
+    assert len(reads(house)) == 3
+
+
+def test_reads_do_not_bury_the_acts(house: House) -> None:
+    user = house.register()
+    for _ in range(3):
+        house.service.browse.user(user.id, caller=OPERATOR)
+        house.clock.move(timedelta(minutes=1))
+
+    def seen(kind: EntryKind) -> list[AuditEvent]:
+        return [entry.event for entry in house.service.read_audit(subject=user.id, kind=kind)]
+
+    assert [event.action for event in seen(EntryKind.ACTS)] == [Action.REGISTER]
+    assert [event.action for event in seen(EntryKind.READS)] == [Action.READ] * 3
+    assert len(seen(EntryKind.ALL)) == 4
+    assert [entry.event for entry in house.service.read_audit(subject=user.id)] == seen(EntryKind.ACTS)
+
+
+def test_reads_are_asked_for_over_http() -> None:
+    http = serve()
+    token = http.admin()
+    done(http.request("GET", f"{ADMIN_USERS}?phone={ADMIN_PHONE}", token=token))
+    assert all(entry["action"] != "read" for entry in done(http.request("GET", AUDIT, token=token))["entries"])
+    shown = done(http.request("GET", f"{AUDIT}?kind=reads", token=token))["entries"]
+    assert [(each["action"], each["detail"], each["shown"], each["times"]) for each in shown] == [
+        ("read", "audit acts", 4, 1),
+        ("read", "users phone=137****7000", 1, 1),
+    ]
+    assert len(done(http.request("GET", f"{AUDIT}?kind=all", token=token))["entries"]) > 4
+    refused(http.request("GET", f"{AUDIT}?kind=x", token=token), 400, "query_invalid", "查询参数kind无效")
+
+
+class _FullAuditLog(MemoryAuditLog):
+    def count(self, event: AuditEvent, window: timedelta) -> None:
+        raise StoreUnavailable("the disk is full")
+
+
+def test_what_cannot_be_recorded_is_not_shown(house: House) -> None:
+    user = house.register()
+    work = MemoryUnitOfWork(house.store, house.users, house.sessions, _FullAuditLog(house.store))
+    with pytest.raises(StoreUnavailable):
+        evolve(house.service.browse, work=work).user(user.id, caller=OPERATOR)
