@@ -24,7 +24,7 @@ serve: .venv/serve
 	@exec .venv/bin/menshen serve
 
 test: .venv/dev
-	@.ci/system-packages
+	@.venv/bin/python .ci/system-packages
 	@rm -f .coverage .coverage.*
 	@# Most of them wait for a server half the time, so three run at a time.
 	.venv/bin/coverage run -m pytest -n 3 --dist loadfile $(foreach file,$(UNCOUNTED) $(ALONE),--ignore=$(file))
@@ -39,7 +39,7 @@ unit: .venv/dev
 	@.ci/unit
 
 faults: .venv/dev
-	@.ci/system-packages
+	@.venv/bin/python .ci/system-packages
 	.venv/bin/python -m tests.faults --long
 
 lint: .venv/dev
