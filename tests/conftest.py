@@ -1,0 +1,44 @@
+"""No test reaches outside: what a test's own process connects to is on this machine, or the connection is refused.
+
+What it starts is not seen here; for that, CI runs all tests where there is no network but loopback (.ci/offline).
+"""
+
+import socket
+import sys
+from ipaddress import ip_address, ip_network
+
+import pytest
+
+OUR_OWN = [
+    ip_network("127.0.0.0/8"),
+    ip_network("::1/128"),
+    ip_network("198.18.0.0/15"),  # the cables of tests/faults/machine.py; nobody routes these
+]
+_NAMES = {"localhost", ""}
+
+
+def is_ours(host: object) -> bool:
+    """Whether *host* is on this machine; a name that would have to be asked for is not."""
+    text = host.decode() if isinstance(host, bytes) else str(host or "")
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return text in _NAMES
+    return address.is_unspecified or any(address in network for network in OUR_OWN)
+
+
+def _watch(event: str, arguments: tuple[object, ...]) -> None:
+    if event in {"socket.connect", "socket.sendto", "socket.sendmsg"}:
+        one, address = arguments
+        if isinstance(one, socket.socket) and one.family not in {socket.AF_INET, socket.AF_INET6}:
+            return
+        host = address[0] if isinstance(address, tuple) else None
+    elif event == "socket.getaddrinfo":
+        host = arguments[0]
+    else:
+        return
+    if not is_ours(host):
+        pytest.fail(f"a test reaches outside: {event} {host!r}")
+
+
+sys.addaudithook(_watch)
