@@ -53,7 +53,8 @@ class UserRepository(Protocol):
     def save(self, user: User) -> None:
         """Keep *user* as it is now, but for the balance, which is not ours to change. Raises PhoneTaken.
 
-        Only for one that this transaction has locked.
+        Only for one that this transaction has locked. With a user who is erased goes what other programs keep of their
+        tokens in the same row.
         """
         ...
 
@@ -62,7 +63,7 @@ class UserRepository(Protocol):
         ...
 
     def due_to_close(self, now: datetime, limit: int) -> Sequence[UserId]:
-        """At most *limit* users whose closing has come due but who have not been erased yet, by id."""
+        """At most *limit* users whose closing has come due (``UserState.is_to_be_erased``), by id."""
         ...
 
 
@@ -122,6 +123,10 @@ class AuditLog(Protocol):
         self, *, subject: UserId | None, before: AuditId | None, limit: int, kind: EntryKind = EntryKind.ALL
     ) -> Sequence[AuditEntry]:
         """The newest *limit* entries older than *before*, newest first; about *subject*, or about anybody; of that *kind*."""
+        ...
+
+    def erase_details(self, subject: UserId, actions: Collection[str]) -> None:
+        """Take the detail out of every entry about *subject* that records one of *actions*."""
         ...
 
     def prune(self, before: datetime, limit: int) -> int:

@@ -106,6 +106,10 @@ class UserState:
             raise ValueError(standing)
         return _TEXTS[standing]
 
+    def is_to_be_erased(self, now: datetime) -> bool:
+        """Whether a closing has come due. We alone write its end; what another program calls closed is theirs to erase."""
+        return self.text == _TEXTS[Standing.CLOSING] and self.until is not None and now >= self.until
+
     def standing(self, now: datetime) -> Standing:
         """The one place that says what a state means; every way in asks it."""
         standing = _STANDINGS.get(self.text, Standing.UNKNOWN)

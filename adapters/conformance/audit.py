@@ -212,6 +212,16 @@ class AuditLogContract:
         [entry] = audit.find(subject=None, before=None, limit=10)
         assert (entry.times, entry.event.shown) == (41, 82)
 
+    def test_details_are_erased_of_one_user_and_of_what_was_named(self, audit: AuditLog) -> None:
+        freeze, kick = (evolve(new_event(), action=action) for action in (Action.FREEZE, Action.KICK))
+        others = evolve(new_event(BERT), action=Action.FREEZE)
+        for event in (freeze, kick, others):
+            audit.append(event)
+        audit.count(evolve(freeze, outcome="a_reason"), HOUR)
+        audit.erase_details(ANNA, [Action.FREEZE, Action.READ])
+        gone = evolve(freeze, detail=None)
+        assert all_of(audit) == [evolve(gone, outcome="a_reason"), others, kick, gone]
+
     def test_reads_are_told_from_acts(self, audit: AuditLog) -> None:
         events = [evolve(new_event(), action=Action.READ if number % 2 else Action.KICK) for number in range(6)]
         for event in events:

@@ -324,11 +324,12 @@ class SavingUsersContract:
         save(work, evolve(user, state=state))
         assert users.due_to_close(LATER, 10) == []
 
-    def test_one_that_is_closed_and_still_has_its_number_is_due(
-        self, users: UserRepository, work: UnitOfWork, user: User
+    @pytest.mark.parametrize("until", [None, REGISTERED_AT])
+    def test_what_another_program_has_closed_is_not_due(
+        self, users: UserRepository, work: UnitOfWork, user: User, until: datetime | None
     ) -> None:
-        save(work, evolve(user, state=UserState.closed()))
-        assert users.due_to_close(REGISTERED_AT, 10) == [user.id]
+        save(work, evolve(user, state=evolve(UserState.closed(), until=until)))
+        assert users.due_to_close(LATER, 10) == []
 
     def test_no_more_closings_are_found_than_were_asked_for(self, users: UserRepository) -> None:
         due = sorted(users.add(another_user(state=UserState.closing(REGISTERED_AT))).id for _ in range(5))

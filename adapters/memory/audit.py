@@ -1,9 +1,9 @@
 """The audit log in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ...domain.audit import Action, AuditEntry, AuditEvent, AuditId, EntryKind
 from ...domain.users import UserId
@@ -46,6 +46,13 @@ class MemoryAuditLog:
                 and (kind is EntryKind.ALL or (entry.event.action == Action.READ) is (kind is EntryKind.READS))
             ]
         return found[:limit]
+
+    def erase_details(self, subject: UserId, actions: Collection[str]) -> None:
+        with self.store.step():
+            for entry in list(self.store.audit.values()):
+                if entry.event.subject == subject and entry.event.action in actions:
+                    without = evolve(entry, event=evolve(entry.event, detail=None))
+                    self.store.put(self.store.audit, entry.id, without)
 
     def prune(self, before: datetime, limit: int) -> int:
         with self.store.step():

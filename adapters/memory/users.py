@@ -7,7 +7,7 @@ from attrs import evolve, frozen
 
 from ...domain.errors import PhoneTaken, ReferrerUnknown
 from ...domain.ports import UserFilter
-from ...domain.users import NewUser, Phone, Standing, User, UserId
+from ...domain.users import NewUser, Phone, User, UserId
 from .store import MemoryStore
 
 
@@ -61,11 +61,7 @@ class MemoryUserRepository:
 
     def due_to_close(self, now: datetime, limit: int) -> Sequence[UserId]:
         with self.store.step():
-            due = [
-                user.id
-                for _, user in sorted(self.store.users.items())
-                if user.state.standing(now) is Standing.CLOSED and not user.is_erased
-            ]
+            due = [user.id for _, user in sorted(self.store.users.items()) if user.state.is_to_be_erased(now)]
         return due[:limit]
 
 

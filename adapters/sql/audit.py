@@ -1,6 +1,6 @@
 """The audit log in the database."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from attrs import frozen
@@ -64,6 +64,11 @@ class SqlAuditLog:
             statement = statement.where(is_read if kind is EntryKind.READS else not_(is_read))
         with self.connections.reading() as connection:
             return [_entry_from(row._mapping) for row in connection.execute(statement)]
+
+    def erase_details(self, subject: UserId, actions: Collection[str]) -> None:
+        about = (audit.c.subject == subject, audit.c.action.in_([str(each) for each in actions]))
+        with self.connections.writing() as connection:
+            connection.execute(update(audit).where(*about, audit.c.detail.is_not(None)).values(detail=None))
 
     def prune(self, before: datetime, limit: int) -> int:
         with self.connections.writing() as connection:

@@ -11,15 +11,19 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     RowMapping,
+    String,
     and_,
     bindparam,
+    column,
     delete,
     false,
     func,
     insert,
+    inspect,
     not_,
     or_,
     select,
+    table,
     update,
 )
 from sqlalchemy.exc import IntegrityError
@@ -41,6 +45,13 @@ _BY_PHONE = select(users).where(users.c.canonical_phone == bindparam("phone"), u
 
 _INSERT = insert(users).returning(users)
 _SAVE = update(users).where(users.c.id == bindparam("user_id"))
+
+_TOKEN = "token"
+_ERASE_TOKEN = (
+    update(table(users.name, column("id"), column(_TOKEN, String)))
+    .where(column("id") == bindparam("user_id"))
+    .values({_TOKEN: bindparam("empty")})
+)
 
 _NOBODY = UserId(0)
 
@@ -143,6 +154,8 @@ class SqlUserRepository:
             return
         with self.connections.writing() as connection, self._phone_is_unique(connection, user.phone, user.id):
             connection.execute(_SAVE, {"user_id": user.id, **values})
+            if user.is_erased:
+                _erase_token(connection, user.id)
         if row is not None:
             row.update(values)
 
@@ -165,16 +178,10 @@ class SqlUserRepository:
             return [user_from(row._mapping) for row in connection.execute(statement)]
 
     def due_to_close(self, now: datetime, limit: int) -> Sequence[UserId]:
-        closing, closed = UserState.text_of(Standing.CLOSING), UserState.text_of(Standing.CLOSED)
+        closing = UserState.text_of(Standing.CLOSING)
         statement = (
             select(users.c.id)
-            .where(
-                or_(
-                    and_(users.c.state == closing, users.c.state_until <= now),
-                    and_(users.c.state == closed, users.c.canonical_phone.is_not(None)),
-                ),
-                users.c.is_account,
-            )
+            .where(users.c.state == closing, users.c.state_until <= now, users.c.is_account)
             # Not the bare id: a planner would hope to meet that many soon in a walk through all users by id.
             .order_by(users.c.id + 0)
             .limit(limit)
@@ -213,6 +220,14 @@ class SqlUserRepository:
             row = connection.execute(statement, parameter).first()
             check_answers(connection, is_asked_for=row is None or row._mapping[column] == asked)
         return None if row is None else row._mapping
+
+
+def _erase_token(connection: Connection, user_id: UserId) -> None:
+    """Empty the column of the tutorial's table that holds the last token given out. Only an adopted table has it."""
+    for theirs in inspect(connection).get_columns(users.name):
+        if theirs["name"] == _TOKEN:
+            empty = "" if theirs["nullable"] is False else None
+            connection.execute(_ERASE_TOKEN, {"user_id": user_id, "empty": empty})
 
 
 def _policy_from(text: str | None) -> DevicePolicy | None:

@@ -10,7 +10,7 @@ from ..devices import NO_CLIENT, Client
 from ..errors import ReauthenticationFailed, StateConflict
 from ..ports import Clock, PasswordHasher, Transaction, UnitOfWork, Verdict
 from ..sessions import EndReason, Session, SessionEnd
-from ..users import Standing, User, UserId, UserState
+from ..users import User, UserId, UserState
 from .acting import Acts, Caller, actor_of
 from .granting import all_live, end_sessions, still_in
 from .recording import record_refusal, transact_or_record
@@ -66,9 +66,12 @@ class CloseAccount:
 
 
 def erase(tx: Transaction, user_id: UserId, now: datetime) -> bool:
-    """Take everything personal out of an account whose closing is due, and free its number. Returns whether it was due."""
+    """Take everything personal out of an account whose closing is due, and free its number. Returns whether it was due.
+
+    Only a closing of ours: 「已注销」 that another program wrote stays as it is. docs/http.md lists what goes and what stays.
+    """
     user = tx.users.locked(user_id)
-    if user is None or user.is_erased or user.state.standing(now) is not Standing.CLOSED:
+    if user is None or not user.state.is_to_be_erased(now):
         return False
     tx.users.save(
         evolve(
@@ -83,5 +86,7 @@ def erase(tx: Transaction, user_id: UserId, now: datetime) -> bool:
         )
     )
     tx.sessions.erase_of(user_id)
+    # Reasons are free text about a person, and looks name what was looked for.
+    tx.audit.erase_details(user_id, [Action.FREEZE, Action.READ])
     tx.audit.append(AuditEvent(at=now, actor=Actor.service(), action=Action.ERASE, subject=user_id))
     return True

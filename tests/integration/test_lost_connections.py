@@ -33,7 +33,7 @@ def url(machine: DatabaseServer) -> str:
 
 @pytest.fixture
 def database(url: str) -> Iterator[Database]:
-    with opened(url, connections=22) as found:
+    with opened(url, connections=23) as found:
         yield found
 
 
@@ -69,6 +69,7 @@ def _every_method(store: Store, anna: User) -> Mapping[str, Callable[[], object]
         "sessions.prune": lambda: store.sessions.prune(START, 1),
         "audit.append": lambda: store.audit.append(new_event(anna.id)),
         "audit.count": lambda: store.audit.count(new_event(anna.id), timedelta(hours=1)),
+        "audit.erase_details": lambda: store.audit.erase_details(anna.id, ["freeze"]),
         "audit.find": lambda: store.audit.find(subject=None, before=None, limit=1),
         "audit.prune": lambda: store.audit.prune(START, 1),
         "ping": store.ping,

@@ -202,6 +202,7 @@ USES = [
         lambda tx: tx.audit.find(subject=ANNA, before=AuditId(USERS), limit=PAGE),
         {"ix_x_audit_subject"},
     ),
+    Use("audit.erase_details", lambda tx: tx.audit.erase_details(ANNA, ["freeze"]), {"ix_x_audit_subject"}),
     Use("audit.prune: nothing", lambda tx: gives(tx.audit.prune(NOW - 3 * SPAN, BATCH), 0), {"ix_x_audit_at"}),
     Use(
         "audit.prune: many",
@@ -270,8 +271,8 @@ def _make_differences(database: Database) -> None:
         ("id % 100 = 2", "冻结", soon),
         ("id % 100 = 3", "注销中", soon),
         ("id % 100 = 4", "已注销", None),
-        (f"id % {2 * USERS // DUE} = 5", "注销中", before),
-        (f"id % {2 * USERS // DUE} = 6", "已注销", None),
+        (f"id % {USERS // DUE} = 5", "注销中", before),
+        (f"id % {USERS // DUE} = 6", "已注销", None),
     ]
     with database.writing() as connection:
         for where, state, until in states:

@@ -350,7 +350,8 @@ STATES: dict[str, tuple[Callable[[datetime], UserState], Standing, list[type[Ref
     "closing": (lambda now: UserState.closing(now + SOON), Standing.CLOSING, [T, T, None, None, N, N, N, N]),
     # The number is free again.
     "closed by now": (lambda now: UserState.closing(now), Standing.CLOSED, [None, None, L, L, N, N, N, N]),
-    "closed": (lambda now: UserState.closed(), Standing.CLOSED, [None, None, L, L, N, N, N, N]),
+    # Another program wrote it: it keeps everybody out, and is not ours to erase.
+    "closed": (lambda now: UserState.closed(), Standing.CLOSED, [T, T, L, L, N, N, N, N]),
     "unknown": (lambda now: UserState("异常"), Standing.UNKNOWN, [T, T, L, L, N, N, N, N]),
     "closing by the tutorial": (lambda now: UserState("注销中"), Standing.UNKNOWN, [T, T, L, L, N, N, N, N]),
     "empty": (lambda now: UserState(""), Standing.UNKNOWN, [T, T, L, L, N, N, N, N]),

@@ -14,6 +14,7 @@ from menshen.domain.errors import (
     InvalidCredentials,
     LoginNotAllowed,
     NoSuchUser,
+    PhoneTaken,
     ReauthenticationFailed,
     Refusal,
     StateConflict,
@@ -301,6 +302,27 @@ def test_a_closed_account_keeps_only_what_others_refer_to(
     assert [user.referrer_id for user in house.store.users.values()].count(full.id) == 1
 
 
+def test_the_reasons_of_freezes_and_what_was_looked_for_go_too(house: House, full: User) -> None:
+    house.service.operate.freeze(full.id, reason="a rude person", until=None, actor=OPERATOR)
+    house.service.operate.unfreeze(full.id, actor=OPERATOR)
+    house.service.browse.users(UserFilter(phone=Phone(PHONE)), caller=OPERATOR)
+    house.service.close_account.close(full.id, actor=OPERATOR)
+    house.clock.move(GRACE)
+    prune(house)
+    assert [(event.subject, event.detail) for event in house.events_of(Action.FREEZE, Action.READ)] == [
+        (full.id, None)
+    ] * 2
+    assert "rude" not in repr(house.store)
+
+
+def test_the_number_of_an_account_that_another_program_closed_stays_taken(house: House, full: User) -> None:
+    house.put_state(full, UserState.closed())
+    before = house.user(full)
+    with pytest.raises(PhoneTaken):
+        register_again(house)
+    assert house.user(full) == before
+
+
 @pytest.mark.parametrize("erases", [prune, register_again])
 def test_the_tokens_of_an_erased_account_open_nothing(erases: Callable[[House], None]) -> None:
     house = House()
@@ -339,7 +361,16 @@ def test_an_erased_account_is_found_by_its_id_and_its_state_alone(house: House, 
 
 
 @pytest.mark.parametrize(
-    "state", [UserState.active(), UserState("冻结"), UserState("异常"), UserState.closing(House().clock.time + MOMENT)]
+    "state",
+    [
+        UserState.active(),
+        UserState("冻结"),
+        UserState("异常"),
+        UserState.closing(House().clock.time + MOMENT),
+        UserState.closed(),
+        UserState("已注销", House().clock.time),
+        UserState("注销中"),
+    ],
 )
 def test_only_what_is_closed_is_erased(house: House, full: User, state: UserState) -> None:
     house.put_state(full, state)
