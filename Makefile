@@ -26,8 +26,9 @@ serve: .venv/serve
 test: .venv/dev
 	@.venv/bin/python .ci/system-packages
 	@rm -f .coverage .coverage.*
-	@# Most of them wait for a server half the time, so three run at a time.
-	.venv/bin/coverage run -m pytest -n 3 --dist loadfile $(foreach file,$(UNCOUNTED) $(ALONE),--ignore=$(file))
+	@.ci/unit counted
+	@# Most of the rest wait for a server half the time, so three run at a time.
+	.venv/bin/coverage run -m pytest -n 3 --dist loadfile --ignore=tests/unit $(foreach file,$(UNCOUNTED) $(ALONE),--ignore=$(file))
 	.venv/bin/pytest -n 3 --dist loadscope --no-loadscope-reorder $(UNCOUNTED)
 	.venv/bin/pytest $(ALONE)
 	.venv/bin/python -m tests.faults

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
@@ -31,3 +32,7 @@ def house() -> House:
 def pytest_collection_finish() -> None:
     """What was collected stays until the end: not to be looked through at each full collection of garbage."""
     gc.freeze()
+
+
+# Fewer examples for whoever waits for `make unit`; `make test` has as many as ever.
+hypothesis.settings.register_profile("waited for", max_examples=30)
