@@ -5,6 +5,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from attrs import field, frozen
 
 from ..domain.ports import Verdict
+from .framework_hashes import argon2_within, framework_hash_matches
 from .legacy_hashes import legacy_hash_matches
 
 # A stored hash may come from anywhere; one that asks for more than this is not computed (OWASP's strongest advice is
@@ -41,11 +42,15 @@ class Argon2PasswordHasher:
         if password_hash is None:
             self._argon2_matches(secret, self._nobody)
             return Verdict.NO_MATCH
+        is_ours = password_hash.startswith("$argon2")
+        password_hash = argon2_within(password_hash)
         if not password_hash.startswith("$argon2"):
-            return Verdict.MATCH_OUTDATED if legacy_hash_matches(secret, password_hash) else Verdict.NO_MATCH
+            matches = legacy_hash_matches(secret, password_hash) or framework_hash_matches(secret, password_hash)
+            return Verdict.MATCH_OUTDATED if matches else Verdict.NO_MATCH
         if not self._argon2_matches(secret, password_hash):
             return Verdict.NO_MATCH
-        return Verdict.MATCH_OUTDATED if self._is_weaker(argon2.extract_parameters(password_hash)) else Verdict.MATCH
+        is_weaker = self._is_weaker(argon2.extract_parameters(password_hash))
+        return Verdict.MATCH if is_ours and not is_weaker else Verdict.MATCH_OUTDATED
 
     def _is_weaker(self, made_with: argon2.Parameters) -> bool:
         """Whether a hash falls short of ours; one that is stronger is left alone."""

@@ -36,8 +36,19 @@ class PasswordPolicy:
 
     def _holds_identifier(self, folded: str, phone: Phone, user_name: str | None) -> bool:
         name = (user_name or "").casefold()
-        # A name of one character would forbid most passwords and give away next to nothing.
-        return phone.digits in folded or (len(name) > 1 and name in folded) or folded == self.service_name.casefold()
+        is_telling = len(name) >= (_TELLING_CHARACTERS if _has_character_of_cjk(name) else _TELLING_LETTERS)
+        return phone.digits in folded or (is_telling and name in folded) or folded == self.service_name.casefold()
+
+
+_TELLING_LETTERS, _TELLING_CHARACTERS = 4, 2
+"""How long a name must be to tell something: "Li" and "Ann" are in many words, 「张三」 is in none that is no name."""
+
+
+def _has_character_of_cjk(text: str) -> bool:
+    return any(
+        "\u2e80" <= character <= "\u9fff" or "\uac00" <= character <= "\ud7af" or character >= "\U00020000"
+        for character in text
+    )
 
 
 CONTRACT_MINIMUM, CONTRACT_MAXIMUM = 6, 32

@@ -112,9 +112,15 @@ def test_a_password_that_holds_the_user_name_is_refused_under_strict(password: s
     check(STRICT, password, "somebody else")
 
 
-@pytest.mark.parametrize("user_name", [None, "", "a"])
+@pytest.mark.parametrize("user_name", [None, "", "a", "ana", "A d", "三", "ан", "123"])
 def test_a_user_name_too_short_to_tell_anything_forbids_nothing(user_name: str | None) -> None:
-    check(STRICT, "a banana a day", user_name)
+    check(STRICT, "a banana a day 三 банан 123", user_name)
+
+
+@pytest.mark.parametrize("user_name", ["Anna", "张三", "欧阳小明", "金씨", "a三", "𠮷野"])
+def test_one_that_tells_something_forbids_what_holds_it(user_name: str) -> None:
+    with pytest.raises(PasswordHoldsIdentifier):
+        check(STRICT, f"correct {user_name} staple", user_name)
 
 
 @pytest.mark.parametrize("password", ["the service", "The Service"])

@@ -1,0 +1,102 @@
+"""Hashes as Django, Spring Security and passlib spell them. They are verified, never made; the first login replaces them.
+
+Each is taken apart into the salt, the digest and the cost of PBKDF2, scrypt or bcrypt. A form that is not known matches
+nothing; Spring's ``{noop}``, a password in clear, is such a one.
+"""
+
+import hashlib
+import hmac
+import re
+from base64 import b64decode, b64encode
+
+from .legacy_hashes import bcrypt_matches, pbkdf2_matches, scrypt_matches
+
+_DJANGO_PBKDF2 = re.compile(r"pbkdf2_(sha1|sha256)\$([0-9]{1,8})\$([!-#%-~]{1,128})\$([A-Za-z0-9+/=]{1,128})", re.ASCII)
+_DJANGO_SCRYPT = re.compile(
+    r"scrypt\$([0-9]{1,8})\$([!-#%-~]{1,128})\$([0-9]{1,4})\$([0-9]{1,4})\$([A-Za-z0-9+/=]{1,128})", re.ASCII
+)
+_DJANGO_BCRYPT = re.compile(r"bcrypt(_sha256)?\$(\$2[aby]\$.+)", re.ASCII)
+
+_SPRING = re.compile(r"\{(bcrypt|pbkdf2|scrypt)(@SpringSecurity_v5_8)?\}(.+)", re.ASCII)
+_SPRING_SCRYPT = re.compile(r"\$([0-9a-f]{5,6})\$([A-Za-z0-9+/=]{1,128})\$([A-Za-z0-9+/=]{1,128})", re.ASCII)
+_SPRING_DIGEST_BYTES = 32
+
+_PASSLIB_PBKDF2 = re.compile(
+    r"\$pbkdf2(-sha256|-sha512)?\$([0-9]{1,8})\$([A-Za-z0-9./]{1,128})\$([A-Za-z0-9./]{1,128})", re.ASCII
+)
+_PASSLIB_SCRYPT = re.compile(
+    r"\$scrypt\$ln=([0-9]{1,2}),r=([0-9]{1,4}),p=([0-9]{1,4})\$([A-Za-z0-9+/]{1,128})\$([A-Za-z0-9+/]{1,128})", re.ASCII
+)
+_PASSLIB_SCRYPT_BYTES = 32
+_PASSLIB_BCRYPT = re.compile(
+    r"\$bcrypt-sha256\$(v=2,t=)?(2[ab]),(?:r=)?([0-9]{1,2})\$([./A-Za-z0-9]{22})\$([./A-Za-z0-9]{31})", re.ASCII
+)
+
+_ARGON2 = re.compile(r"(?:argon2|\{argon2(?:@SpringSecurity_v5_8)?\})(\$argon2(?:id|i|d)\$.+)", re.ASCII)
+
+
+def argon2_within(stored: str) -> str:
+    """The Argon2 hash in the form of its own library, where Django or Spring has put its name before it."""
+    match = _ARGON2.fullmatch(stored)
+    return stored if match is None else match[1]
+
+
+def framework_hash_matches(secret: bytes, stored: str) -> bool:
+    """Whether *stored* is a hash of *secret*."""
+    try:
+        return _django_matches(secret, stored) or _spring_matches(secret, stored) or _passlib_matches(secret, stored)
+    except ValueError:  # no base64
+        return False
+
+
+def _django_matches(secret: bytes, stored: str) -> bool:
+    if match := _DJANGO_PBKDF2.fullmatch(stored):
+        return pbkdf2_matches(secret, match[1], int(match[2]), match[3].encode(), b64decode(match[4], validate=True))
+    if match := _DJANGO_SCRYPT.fullmatch(stored):
+        n, r, p = int(match[1]), int(match[3]), int(match[4])
+        return scrypt_matches(secret, n, r, p, match[2].encode(), b64decode(match[5], validate=True))
+    if match := _DJANGO_BCRYPT.fullmatch(stored):
+        return bcrypt_matches(secret if match[1] is None else hashlib.sha256(secret).hexdigest().encode(), match[2])
+    return False
+
+
+def _spring_matches(secret: bytes, stored: str) -> bool:
+    match = _SPRING.fullmatch(stored)
+    if match is None:
+        return False
+    kind, is_newer, text = match[1], match[2] is not None, match[3]
+    if kind == "bcrypt":
+        return bcrypt_matches(secret, text)
+    if kind == "pbkdf2":
+        salt_and_digest = bytes.fromhex(text)
+        salt, digest = salt_and_digest[:-_SPRING_DIGEST_BYTES], salt_and_digest[-_SPRING_DIGEST_BYTES:]
+        algorithm, rounds, salt_bytes = ("sha256", 310_000, 16) if is_newer else ("sha1", 185_000, 8)
+        return len(salt) == salt_bytes and pbkdf2_matches(secret, algorithm, rounds, salt, digest, _SPRING_DIGEST_BYTES)
+    parts = _SPRING_SCRYPT.fullmatch(text)
+    if parts is None:
+        return False
+    # The exponent of n in the first 16 bits, then 8 bits for r and for p.
+    cost = int(parts[1], 16)
+    n, r, p = 1 << min(cost >> 16, 30), cost >> 8 & 0xFF, cost & 0xFF
+    salt, digest = b64decode(parts[2], validate=True), b64decode(parts[3], validate=True)
+    return scrypt_matches(secret, n, r, p, salt, digest, _SPRING_DIGEST_BYTES)
+
+
+def _passlib_matches(secret: bytes, stored: str) -> bool:
+    if match := _PASSLIB_PBKDF2.fullmatch(stored):
+        algorithm = (match[1] or "-sha1").removeprefix("-")
+        return pbkdf2_matches(secret, algorithm, int(match[2]), _unpadded(match[3]), _unpadded(match[4]))
+    if match := _PASSLIB_SCRYPT.fullmatch(stored):
+        n, r, p = 1 << min(int(match[1]), 30), int(match[2]), int(match[3])
+        return scrypt_matches(secret, n, r, p, _unpadded(match[4]), _unpadded(match[5]), _PASSLIB_SCRYPT_BYTES)
+    if match := _PASSLIB_BCRYPT.fullmatch(stored):
+        is_keyed, ident, cost, salt, digest = match.groups()
+        # The second version keys its first digest with the salt.
+        first = hmac.digest(salt.encode(), secret, "sha256") if is_keyed else hashlib.sha256(secret).digest()
+        return bcrypt_matches(b64encode(first), f"${ident}${int(cost):02}${salt}{digest}")
+    return False
+
+
+def _unpadded(text: str) -> bytes:
+    """Base64 without padding, whose plus sign passlib may write as a dot."""
+    return b64decode(text.replace(".", "+") + "=" * (-len(text) % 4), validate=True)
