@@ -3,6 +3,9 @@
 import difflib
 import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import attrs
 
@@ -25,8 +28,9 @@ def read_settings(environ: Mapping[str, str], say: Callable[[str], None] = lambd
     A variable with our prefix that is no setting is refused: a typo would silently do nothing, and leave open what was to
     be closed. Raises SettingInvalid, without any secret in it.
     """
+    zone = environ.get("TZ")
     environ = {name: text for name, text in environ.items() if _is_ours(name, text, say)}
-    values = {}
+    values: dict[str, Any] = {}
     for field in attrs.fields(Settings):
         name = variable(field)
         if name not in environ:
@@ -44,8 +48,37 @@ def read_settings(environ: Mapping[str, str], say: Callable[[str], None] = lambd
         values["database_url"] = read_secret_text(values["database_url_file"], name).decode("utf-8", "surrogateescape")
         if not values["database_url"]:
             raise SettingInvalid(f"{name}: {values['database_url_file']} is empty")
+    if "time_zone" not in values:
+        values["time_zone"] = machine_zone(zone, _LOCALTIME)
     _check_together(Settings(**values))
     return Settings(**values)
+
+
+def machine_zone(name: str | None, localtime: Path) -> ZoneInfo | None:
+    """The zone that the variable ``TZ``, of the value *name*, or the link at *localtime* names; None for what C makes of them.
+
+    Where the machine lacks its table of zones, C takes every name for UTC without a word, hours off; we have a table of our
+    own. Raises SettingInvalid for a name that neither has.
+    """
+    if name is None:
+        # A container's image may have the link, and not what it leads to.
+        if not localtime.is_symlink() or localtime.exists():
+            return None
+        name = str(localtime.readlink()).rpartition("zoneinfo/")[2]
+    name = name.removeprefix(":")
+    if not name or _POSIX_ZONE.fullmatch(name) or (Path(name).is_absolute() and Path(name).is_file()):
+        return None
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise SettingInvalid(
+            f"TZ ({name!r:.80}) is no time zone that is known here: set it, or {PREFIX}TIME_ZONE, to one such as Asia/Shanghai"
+        ) from None
+
+
+# As tzset(3) has it: a name of letters or in brackets, the hours from UTC, and what there is of summer time.
+_POSIX_ZONE = re.compile(r"(<[A-Za-z0-9+-]{3,}>|[A-Za-z]{3,})[+-]?[0-9]{1,2}(:[0-9]{2}){0,2}\S*", re.ASCII)
+_LOCALTIME = Path("/etc/localtime")
 
 
 def _is_ours(name: str, text: str, say: Callable[[str], None]) -> bool:

@@ -396,16 +396,23 @@ def serving(folder: Path, command: Sequence[str] = COMMAND, **settings: str) -> 
 
 
 def menshen(
-    *arguments: str, folder: Path, stdin: str = "", command: Sequence[str] = COMMAND, **settings: str
+    *arguments: str,
+    folder: Path,
+    stdin: str = "",
+    command: Sequence[str] = COMMAND,
+    more: Mapping[str, str] = {},
+    **settings: str,
 ) -> subprocess.CompletedProcess[str]:
-    """One command, run to its end."""
+    """One command, run to its end; *more* is what there is in the environment beside our settings."""
     return subprocess.run(
         [*command, *arguments],
         input=stdin,
         capture_output=True,
         text=True,
         cwd=folder,
-        env=clean_environment({**QUICK_HASHES, **{f"MENSHEN_{name}": value for name, value in settings.items()}}),
+        env=clean_environment(
+            {**QUICK_HASHES, **{f"MENSHEN_{name}": value for name, value in settings.items()}, **more}
+        ),
         timeout=60,
         check=False,
     )
