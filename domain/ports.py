@@ -164,7 +164,7 @@ class Store:
     audit: AuditLog
     work: UnitOfWork
     ping: Callable[[], None] = lambda: None
-    """Raises StoreUnavailable when nothing can be read."""
+    """Raises StoreUnavailable when nothing can be written; it may write for that, but keeps nothing new."""
 
     close: Callable[[], None] = lambda: None
 

@@ -25,6 +25,10 @@ _MIGRATION_SECONDS = 60.0
 """How long to wait for another who migrates the same database."""
 
 
+_TOUCH = text("UPDATE menshen_version SET version_num = version_num")
+"""A write that changes nothing, of a row that is always there."""
+
+
 class Connections(Protocol):
     """Where a repository gets a connection: a fresh one for each step, or that of a transaction it is part of."""
 
@@ -84,10 +88,9 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        with final(), _translated(self.product):
-            own = self._own()
-            with own.connect(own.engine) as connection:
-                yield connection
+        own = self._own()
+        with final(), _translated(self.product, own.engine), own.connect(own.engine) as connection:
+            yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -99,7 +102,7 @@ class Database:
         """One transaction, as ``writing``, but raises Repeatable where it was undone and may be tried again."""
         own = self._own()
         engine = own.engine.execution_options(**{WRITES: True})
-        with self._turn(own), _translated(self.product), own.connect(engine) as connection:
+        with self._turn(own), _translated(self.product, own.engine), own.connect(engine) as connection:
             with _undone_by_a_lost_connection():
                 transaction = connection.begin()
             with transaction:
@@ -126,7 +129,7 @@ class Database:
         """A transaction in which nobody else migrates. Raises StoreUnavailable where another does for a minute."""
         end = time.monotonic() + _MIGRATION_SECONDS
         own = self._own()
-        with final(), _translated(self.product), own.connect(own.engine) as connection:
+        with final(), _translated(self.product, own.engine), own.connect(own.engine) as connection:
             try:
                 while not self.product.lock_all(connection):
                     connection.rollback()
@@ -151,9 +154,9 @@ class Database:
             self.close()
 
     def ping(self) -> None:
-        """Raises StoreUnavailable when the database cannot be read."""
-        with self.reading() as connection:
-            connection.execute(text("SELECT 1"))
+        """Raises StoreUnavailable when nothing can be written: the disk full, the server a replica by now, or gone."""
+        with self.writing() as connection:
+            connection.execute(_TOUCH)
 
     def close(self) -> None:
         self.engine.dispose()
@@ -230,7 +233,7 @@ def _undone_by_a_lost_connection() -> Iterator[None]:
 
 
 @contextmanager
-def _translated(product: Product) -> Iterator[None]:
+def _translated(product: Product, engine: Engine) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
@@ -239,6 +242,9 @@ def _translated(product: Product) -> Iterator[None]:
         cause = product.cause(error) if isinstance(error, DBAPIError) else error
         if isinstance(error, IntegrityError):
             raise NotTaken("the store does not take it") from cause
+        if isinstance(error, DBAPIError) and product.is_read_only(error):
+            # As long as the pool has them, nothing can be written, though the server may take it again, or another does.
+            engine.dispose()
         if isinstance(error, DBAPIError) and product.may_be_repeated(error):
             raise Repeatable("the store was busy") from cause
         _log_failure(cause)

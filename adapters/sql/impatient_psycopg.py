@@ -1,9 +1,12 @@
 """A connection to PostgreSQL that does not wait for ever, and gets on with a pooler in between."""
 
+import time
 from typing import Any, Self, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
+
+from .product import CONNECT_SECONDS
 
 T = TypeVar("T")
 
@@ -28,14 +31,21 @@ class ImpatientConnection(psycopg.Connection[Any]):
         PgBouncer refuses the options or, where it is told so, ignores them. Either way nothing may be left in a session
         then: neither settings nor prepared statements.
         """
+        end = time.monotonic() + CONNECT_SECONDS
         try:
             found = cls.connect(*arguments, **more)
         except psycopg.OperationalError as error:
             if "startup parameter" not in str(error):
                 raise
         else:
-            if found._has_mark():
-                return found
+            # What it takes until we know counts as making the connection.
+            found.seconds = max(end - time.monotonic(), 0.1)
+            try:
+                if found._has_mark():
+                    return found
+            except BaseException:
+                found.close()
+                raise
             found.close()
         found = cls.connect(*arguments, **{name: value for name, value in more.items() if name != "options"})
         found.is_pooled, found.prepare_threshold = True, None

@@ -23,6 +23,9 @@ _REPEATABLE = frozenset({1205, 1213})
 
 _DUPLICATE = 1062
 
+# The server was told to be so, the transaction was, the storage engine was.
+_READ_ONLY = frozenset({1290, 1792, 1836})
+
 _DAY = 86400
 
 _OF_SQLALCHEMY = {"ssl_capath", "ssl_check_hostname", "ssl_cipher"}
@@ -89,6 +92,9 @@ class MariaDb:
 
     def may_be_repeated(self, error: DBAPIError) -> bool:
         return _number(error) in _REPEATABLE
+
+    def is_read_only(self, error: DBAPIError) -> bool:
+        return _number(error) in _READ_ONLY
 
     def is_duplicate(self, error: DBAPIError, index: Index) -> bool:
         # The end alone: what comes before it is what somebody has written.

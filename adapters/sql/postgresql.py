@@ -86,6 +86,9 @@ class PostgreSql:
     def may_be_repeated(self, error: DBAPIError) -> bool:
         return getattr(error.orig, "sqlstate", None) in _REPEATABLE
 
+    def is_read_only(self, error: DBAPIError) -> bool:
+        return getattr(error.orig, "sqlstate", None) == "25006"
+
     def is_duplicate(self, error: DBAPIError, index: Index) -> bool:
         is_unique = getattr(error.orig, "sqlstate", None) == "23505"
         return is_unique and _diagnosed(error, "constraint_name") == index.name

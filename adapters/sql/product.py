@@ -60,6 +60,10 @@ class Product(Protocol):
         """Whether the transaction was undone for a reason that may be gone at the next try."""
         ...
 
+    def is_read_only(self, error: DBAPIError) -> bool:
+        """Whether nothing can be written by this connection: its server, its session or its file does not take it."""
+        ...
+
     def is_duplicate(self, error: DBAPIError, index: Index) -> bool:
         """Whether the unique *index* has that already; another rule that was violated is another matter."""
         ...

@@ -11,6 +11,9 @@ from .product import ANSWER_SECONDS, CONNECT_SECONDS, POOL_SECONDS
 _IDLE_SECONDS = 5.0
 """A connection that nobody used for so long may be one to a server that has been restarted since."""
 
+MAX_AGE_SECONDS = 300
+"""A connection that is older is replaced: its server may not be the one any more to which the name leads."""
+
 _PING_SECONDS = ANSWER_SECONDS - CONNECT_SECONDS
 """How long it is waited for whether such a connection lives, so that there is time for a new one."""
 
@@ -28,6 +31,7 @@ def pooled_engine(url: URL, connections: int, **more: Any) -> Engine:
         max_overflow=0,
         pool_timeout=POOL_SECONDS,
         pool_use_lifo=True,
+        pool_recycle=MAX_AGE_SECONDS,
         **more,
     )
 

@@ -55,6 +55,9 @@ class Sqlite:
     def may_be_repeated(self, error: DBAPIError) -> bool:
         return _name(error) in _BUSY
 
+    def is_read_only(self, error: DBAPIError) -> bool:
+        return (_name(error) or "").startswith("SQLITE_READONLY")
+
     def is_duplicate(self, error: DBAPIError, index: Index) -> bool:
         # It tells the columns, not the name.
         columns = ", ".join(str(column) for column in index.columns)

@@ -78,7 +78,7 @@ def _check_address_is_free(settings: Settings) -> None:
 
 # What reads a row or two. Lists and searches may take longer, and are for the threads.
 _WITHOUT_STORE = frozenset({"/healthz"})
-_QUICK = _WITHOUT_STORE | {"/api/user/user_info", "/readyz"}
+_QUICK = _WITHOUT_STORE | {"/api/user/user_info"}
 
 _WELCOME = """\
 menshen listens on {url}
