@@ -27,6 +27,7 @@ class Action(StrEnum):
     END_SESSION = "end_session"
     KICK = "kick"
     CHANGE_PASSWORD = "change_password"
+    CHANGE_PHONE = "change_phone"
     RENAME = "rename"
     CLOSE = "close"
     REOPEN = "reopen"

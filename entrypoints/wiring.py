@@ -30,6 +30,7 @@ from ..domain.use_cases.lookup import FindUser
 from ..domain.use_cases.operating import FindUsers, Operate, SessionsOf
 from ..domain.use_cases.refreshing import RefreshSession
 from ..domain.use_cases.registration import RegisterAndLogin, RegisterUser
+from ..domain.use_cases.resetting import SetPassword, SetPhone
 from .secret import find_secret, make_secret
 from .settings import PREFIX, SettingInvalid, Settings
 from .stores import SERVING_THREADS, closed_on_failure, make_data_dir, open_store
@@ -84,6 +85,8 @@ class Service:
     find_users: FindUsers
     sessions_of: SessionsOf
     operate: Operate
+    set_phone: SetPhone
+    set_password: SetPassword
     explain_token: ExplainToken
     read_audit: ReadAudit
     browse: Browse
@@ -127,6 +130,8 @@ def wire(settings: Settings, adapters: Adapters) -> Service:
         find_users=find_users,
         sessions_of=sessions_of,
         operate=Operate(store.work, clock),
+        set_phone=SetPhone(store.work, clock),
+        set_password=SetPassword(store.users, store.work, hasher, policy, clock),
         explain_token=explain_token,
         read_audit=read_audit,
         browse=Browse(find_users, find_user, sessions_of, read_audit, explain_token, store.work, clock),

@@ -52,6 +52,8 @@ def add_user_commands(commands: Commands) -> None:
     until.add_argument("--for", dest="duration", metavar="DURATION", help="such as 90m, 12h or 30d")
     until.add_argument("--until", metavar="TIME", help="such as 2027-01-01T00:00:00+08:00")
 
+    add("phone", _phone, "give a user another phone number").add_argument("phone")
+    add("password", _password, "give a user another password, asked for or read from stdin, and end all sessions")
     add("unfreeze", _unfreeze, "let a frozen user in again")
     add("close", _close, "close an account after the time of grace")
     add("fee", _fee, "set the fee percentage").add_argument("percentage", type=int)
@@ -112,6 +114,24 @@ def _freeze(context: Context) -> int:
         user = _named(context, service)
         frozen = service.operate.freeze(user.id, reason=arguments.reason, until=until, actor=operator())
     return _print(context, service, frozen)
+
+
+def _phone(context: Context) -> int:
+    with context.service() as service:
+        user_id = service.browse.named(context.arguments.user, caller=operator())
+        user = service.set_phone(user_id, phone=context.arguments.phone, actor=operator())
+    return _print(context, service, user)
+
+
+def _password(context: Context) -> int:
+    password = _asked_password()
+    if password is None:
+        note("the two passwords are not the same")
+        return USAGE
+    with context.service() as service:
+        user_id = service.browse.named(context.arguments.user, caller=operator())
+        user = service.set_password(user_id, password=password, actor=operator())
+    return _print(context, service, user)
 
 
 def _unfreeze(context: Context) -> int:

@@ -24,6 +24,8 @@ from .journey_operations import (
     SessionsOf,
     SetAdmin,
     SetFee,
+    SetPassword,
+    SetPhone,
     SetPolicy,
     Unfreeze,
 )
@@ -197,6 +199,8 @@ _AT_TIMES: list[st.SearchStrategy[Step]] = [
     st.builds(CloseByOperator, user=USERS_OR_NOBODY),
     st.builds(Freeze, user=USERS_OR_NOBODY, reason=REASONS, lasts=FREEZES),
     st.builds(Unfreeze, user=USERS_OR_NOBODY),
+    st.builds(SetPhone, user=USERS_OR_NOBODY, phone=PHONES),
+    st.builds(SetPassword, user=USERS_OR_NOBODY, password=NEW_PASSWORDS),
     st.builds(SetFee, user=USERS_OR_NOBODY, percentage=st.sampled_from([0, 4, 100, 101, -1])),
     st.builds(SetPolicy, user=USERS_OR_NOBODY, policy=st.sampled_from([None, *POLICIES])),
     st.builds(SetAdmin, user=USERS_OR_NOBODY, is_admin=mostly([True], [False])),

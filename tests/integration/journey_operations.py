@@ -42,6 +42,24 @@ class Unfreeze:
 
 
 @frozen
+class SetPhone:
+    user: int | None
+    phone: str
+
+    def take(self, house: House) -> object:
+        return house.service.set_phone(house.user(self.user), phone=self.phone, actor=OPERATOR)
+
+
+@frozen
+class SetPassword:
+    user: int | None
+    password: str
+
+    def take(self, house: House) -> object:
+        return house.service.set_password(house.user(self.user), password=self.password, actor=OPERATOR)
+
+
+@frozen
 class SetFee:
     user: int | None
     percentage: int

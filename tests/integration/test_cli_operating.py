@@ -259,3 +259,23 @@ class TestAdmins:
 def test_a_user_who_is_not_there(server: Server, arguments: list[str]) -> None:
     verb, *rest = arguments
     assert refused(server, "user", verb, "13500135999", *rest) == "no_such_user"
+
+
+class TestGettingBackIn:
+    def test_another_number(self, server: Server, client: Client, registered: Answer, phone: str) -> None:
+        other = f"199{phone[3:]}"
+        assert server.told("user", "phone", phone, other)["phone"] == other
+        assert client.login(other).status == 200
+        assert client.login(phone).reason == "invalid_credentials"
+        assert client.user_info(registered.token).json["data"]["phone"] == other
+        assert refused(server, "user", "phone", other, "12345") == "phone_invalid"
+        assert refused(server, "user", "phone", phone, "19900000000") == "no_such_user"
+
+    def test_another_password(self, server: Server, client: Client, registered: Answer, phone: str) -> None:
+        told = server.told("user", "password", phone, stdin="a password by the operator\n")
+        assert "a password" not in str(told)
+        assert client.user_info(registered.token).reason == "password_changed"
+        assert client.login(phone).reason == "invalid_credentials"
+        assert client.login(phone, "a password by the operator").status == 200
+        done = server.menshen("user", "password", phone, stdin="short\n")
+        assert (done.returncode, only_line(done.stderr).split(": ")[1]) == (1, "password_length")
