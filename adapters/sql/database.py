@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from attrs import frozen
-from sqlalchemy import URL, Connection, Engine, make_url, text
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError, StatementError
 
 from ...domain.errors import StoreUnavailable
@@ -79,7 +79,20 @@ class Database:
     @classmethod
     def of(cls, make: Callable[[], Engine], product: Product) -> "Database":
         """The database of *product* to which what *make* makes leads."""
-        return cls(own_engine(make, closes_at_fork=product.is_embedded), product)
+
+        def lose_if_read_only(context: ExceptionContext) -> None:
+            error = context.sqlalchemy_exception
+            if isinstance(error, DBAPIError) and product.is_read_only(error):
+                # The pool with it: as long as it has such connections, nothing can be written, though the server may
+                # take it again, or another one does.
+                context.is_disconnect = True
+
+        def watched() -> Engine:
+            engine = make()
+            event.listen(engine, "handle_error", lose_if_read_only)
+            return engine
+
+        return cls(own_engine(watched, closes_at_fork=product.is_embedded), product)
 
     @property
     def engine(self) -> Engine:
@@ -89,7 +102,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         own = self._own()
-        with final(), _translated(self.product, own.engine), own.connect(own.engine) as connection:
+        with final(), _translated(self.product), own.connect(own.engine) as connection:
             yield connection
 
     @contextmanager
@@ -102,7 +115,7 @@ class Database:
         """One transaction, as ``writing``, but raises Repeatable where it was undone and may be tried again."""
         own = self._own()
         engine = own.engine.execution_options(**{WRITES: True})
-        with self._turn(own), _translated(self.product, own.engine), own.connect(engine) as connection:
+        with self._turn(own), _translated(self.product), own.connect(engine) as connection:
             with _undone_by_a_lost_connection():
                 transaction = connection.begin()
             with transaction:
@@ -129,7 +142,7 @@ class Database:
         """A transaction in which nobody else migrates. Raises StoreUnavailable where another does for a minute."""
         end = time.monotonic() + _MIGRATION_SECONDS
         own = self._own()
-        with final(), _translated(self.product, own.engine), own.connect(own.engine) as connection:
+        with final(), _translated(self.product), own.connect(own.engine) as connection:
             try:
                 while not self.product.lock_all(connection):
                     connection.rollback()
@@ -147,11 +160,9 @@ class Database:
 
         It is asked before there is work, and leaves no connection behind, which a process that is forked then would share.
         """
-        try:
-            with self.reading() as connection:
-                return self.product.weaknesses(connection)
-        finally:
-            self.close()
+        with self.reading() as connection:
+            connection.detach()
+            return self.product.weaknesses(connection)
 
     def ping(self) -> None:
         """Raises StoreUnavailable when nothing can be written: the disk full, the server a replica by now, or gone."""
@@ -233,7 +244,7 @@ def _undone_by_a_lost_connection() -> Iterator[None]:
 
 
 @contextmanager
-def _translated(product: Product, engine: Engine) -> Iterator[None]:
+def _translated(product: Product) -> Iterator[None]:
     try:
         yield
     except SQLAlchemyError as error:
@@ -242,9 +253,6 @@ def _translated(product: Product, engine: Engine) -> Iterator[None]:
         cause = product.cause(error) if isinstance(error, DBAPIError) else error
         if isinstance(error, IntegrityError):
             raise NotTaken("the store does not take it") from cause
-        if isinstance(error, DBAPIError) and product.is_read_only(error):
-            # As long as the pool has them, nothing can be written, though the server may take it again, or another does.
-            engine.dispose()
         if isinstance(error, DBAPIError) and product.may_be_repeated(error):
             raise Repeatable("the store was busy") from cause
         _log_failure(cause)

@@ -8,8 +8,7 @@ from threading import Condition, Lock
 from weakref import WeakMethod
 
 from attrs import define, field
-from sqlalchemy import Connection, Engine
-from sqlalchemy.pool import QueuePool
+from sqlalchemy import Connection, Engine, event
 
 from ...domain.errors import StoreUnavailable
 from ..own_process import PerProcess
@@ -34,9 +33,15 @@ class OwnEngine:
     """Where threads queue that want to write, if only one can at a time."""
     _turn: Condition = field(factory=Condition, init=False)
     _users: int = field(default=0, init=False)
+    _open: set[int] = field(factory=set, init=False)
+    """The connections that there are, by their identity."""
 
     def __attrs_post_init__(self) -> None:
         if self.closes_at_fork:
+            opened, gone = self._open.add, self._open.discard
+            event.listen(self.engine, "connect", lambda connection, _: opened(id(connection)))
+            event.listen(self.engine, "close", lambda connection, _: gone(id(connection)))
+            event.listen(self.engine, "close_detached", lambda connection: gone(id(connection)))
             # Registering is for good: what is registered must not keep alive what nobody has any more.
             before, after = WeakMethod(self._close_before_fork), WeakMethod(self._go_on)
             os.register_at_fork(before=lambda: _call(before), after_in_parent=lambda: _call(after))
@@ -61,8 +66,7 @@ class OwnEngine:
     @property
     def is_open(self) -> bool:
         """Whether there are connections, used or not."""
-        pool = self.engine.pool
-        return isinstance(pool, QueuePool) and pool.checkedin() + pool.checkedout() > 0
+        return bool(self._open)
 
     def _close_before_fork(self) -> None:
         # Held until the fork is over, so that nobody opens another one meanwhile.
