@@ -396,23 +396,28 @@ def serving(folder: Path, command: Sequence[str] = COMMAND, **settings: str) -> 
 
 
 def menshen(
+    *arguments: str, folder: Path, stdin: str = "", command: Sequence[str] = COMMAND, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """One command, run to its end."""
+    environment = {f"MENSHEN_{name}": value for name, value in settings.items()}
+    return menshen_in(environment, *arguments, folder=folder, stdin=stdin, command=command)
+
+
+def menshen_in(
+    environment: Mapping[str, str],
     *arguments: str,
     folder: Path,
     stdin: str = "",
     command: Sequence[str] = COMMAND,
-    more: Mapping[str, str] = {},
-    **settings: str,
 ) -> subprocess.CompletedProcess[str]:
-    """One command, run to its end; *more* is what there is in the environment beside our settings."""
+    """The same, with *environment* as it is."""
     return subprocess.run(
         [*command, *arguments],
         input=stdin,
         capture_output=True,
         text=True,
         cwd=folder,
-        env=clean_environment(
-            {**QUICK_HASHES, **{f"MENSHEN_{name}": value for name, value in settings.items()}, **more}
-        ),
+        env=clean_environment({**QUICK_HASHES, **environment}),
         timeout=60,
         check=False,
     )

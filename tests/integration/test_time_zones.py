@@ -8,7 +8,7 @@ import pytest
 from menshen.entrypoints.environment import machine_zone, read_settings
 from menshen.entrypoints.settings import SettingInvalid
 
-from .servers import menshen, only_line
+from .servers import menshen_in, only_line
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
@@ -65,19 +65,15 @@ NO_TABLE = {"TZDIR": "/nowhere", "PYTHONTZPATH": ""}
 
 
 def test_a_machine_without_a_table_of_zones_is_not_hours_off(tmp_path: Path) -> None:
-    made = menshen(
-        *("user", "create", "13800138000"),
-        folder=tmp_path,
-        stdin="correct horse\n",
-        more={**NO_TABLE, "TZ": "Asia/Shanghai"},
-    )
+    environment = {**NO_TABLE, "TZ": "Asia/Shanghai"}
+    made = menshen_in(environment, "user", "create", "13800138000", folder=tmp_path, stdin="correct horse\n")
     assert made.returncode == 0, made.stderr
     assert "+08:00" in made.stdout
 
 
 @pytest.mark.parametrize("command", [["serve"], ["adopt", "--dry-run"], ["user", "find"]])
 def test_no_command_takes_an_unknown_zone_for_utc(tmp_path: Path, command: list[str]) -> None:
-    done = menshen(*command, folder=tmp_path, more={**NO_TABLE, "TZ": "Asia/Nowhere"})
+    done = menshen_in({**NO_TABLE, "TZ": "Asia/Nowhere"}, *command, folder=tmp_path)
     assert done.returncode == 2
     assert "MENSHEN_TIME_ZONE" in only_line(done.stderr)
     assert list(tmp_path.iterdir()) == []
