@@ -31,6 +31,7 @@ from ..domain.use_cases.operating import FindUsers, Operate, SessionsOf
 from ..domain.use_cases.refreshing import RefreshSession
 from ..domain.use_cases.registration import RegisterAndLogin, RegisterUser
 from ..domain.use_cases.resetting import SetPassword, SetPhone
+from .readiness import Readiness
 from .secret import find_secret, make_secret
 from .settings import PREFIX, SettingInvalid, Settings
 from .stores import SERVING_THREADS, closed_on_failure, make_data_dir, open_store
@@ -137,7 +138,7 @@ def wire(settings: Settings, adapters: Adapters) -> Service:
         browse=Browse(find_users, find_user, sessions_of, read_audit, explain_token, store.work, clock),
         prune=Prune(store.users, store.work, clock, settings.audit_retention),
         clock=clock,
-        ping=store.ping,
+        ping=Readiness(store.ping),
         close=adapters.close,
         is_embedded=store.is_embedded,
     )

@@ -1,0 +1,43 @@
+"""However many ask whether the service is ready, the store is asked once a second."""
+
+import pytest
+from attrs import define
+
+from menshen.domain.errors import StoreUnavailable
+from menshen.entrypoints.readiness import HOLDS_SECONDS, Readiness
+
+
+@define
+class Pinged:
+    """A store that counts who asks, and the time."""
+
+    times: int = 0
+    is_gone: bool = False
+    now: float = 100.0
+
+    def ping(self) -> None:
+        self.times += 1
+        if self.is_gone:
+            raise StoreUnavailable("gone", retry_after=7)
+
+
+def test_an_answer_holds_for_a_second_whichever_it_is() -> None:
+    store = Pinged()
+    ready = Readiness(store.ping, lambda: store.now)
+    for _ in range(3):
+        ready()
+    assert store.times == 1
+
+    store.is_gone = True
+    ready()
+    store.now += HOLDS_SECONDS
+    for _ in range(3):
+        with pytest.raises(StoreUnavailable) as refused:
+            ready()
+        assert refused.value.retry_after == 7
+    assert store.times == 2
+
+    store.is_gone = False
+    store.now += HOLDS_SECONDS
+    ready()
+    assert store.times == 3
