@@ -179,6 +179,9 @@ _KINDS = (
     ("argon2", re.compile(r"\$argon2(?:id|i|d)\$.+\$.+\$.+")),
     ("bcrypt", re.compile(r"\$2[abxy]\$[0-9]{2}\$.{53}")),
     ("scrypt", re.compile(r"scrypt:[0-9]+:[0-9]+:[0-9]+\$[^$]+\$[0-9a-f]{128}")),
+    ("django", re.compile(r"(?:pbkdf2_sha1|pbkdf2_sha256|scrypt|bcrypt|bcrypt_sha256|argon2)\$.+\$.+")),
+    ("spring", re.compile(r"\{(?:bcrypt|pbkdf2|scrypt|argon2)(?:@SpringSecurity_v5_8)?\}.+")),
+    ("passlib", re.compile(r"\$(?:pbkdf2|pbkdf2-sha256|pbkdf2-sha512|bcrypt-sha256|scrypt)\$.+\$.+\$.+")),
     # Werkzeug's have 162 characters, and the tutorial's column has place for 120.
     ("cut", re.compile(r"scrypt:[0-9:]*(?:\$.*)?")),
 )

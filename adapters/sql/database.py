@@ -25,6 +25,8 @@ _MIGRATION_SECONDS = 60.0
 """How long to wait for another who migrates the same database."""
 
 
+_DAMAGED = "the database is damaged, or none; was it copied while menshen ran? docs/stores.md says how to back it up"
+
 _TOUCH = text("UPDATE menshen_version SET version_num = version_num")
 """A write that changes nothing, of a row that is always there."""
 
@@ -158,10 +160,15 @@ class Database:
     def weaknesses(self) -> list[str]:
         """A line for each setting of the database under which something acknowledged can be lost.
 
+        Raises StoreUnavailable where what it keeps is damaged already.
+
         It is asked before there is work, and leaves no connection behind, which a process that is forked then would share.
         """
         with self.reading() as connection:
             connection.detach()
+            damage = self.product.damage(connection)
+            if damage is not None:
+                raise StoreUnavailable(f"{_DAMAGED}: {damage}")
             return self.product.weaknesses(connection)
 
     def ping(self) -> None:
@@ -251,6 +258,9 @@ def _translated(product: Product) -> Iterator[None]:
         if isinstance(error, StatementError) and isinstance(error.orig, ValueError):
             raise error.orig from None
         cause = product.cause(error) if isinstance(error, DBAPIError) else error
+        if isinstance(error, DBAPIError) and product.is_damaged(error):
+            _log_failure(cause)
+            raise StoreUnavailable(_DAMAGED) from cause
         if isinstance(error, IntegrityError):
             raise NotTaken("the store does not take it") from cause
         if isinstance(error, DBAPIError) and product.may_be_repeated(error):

@@ -93,6 +93,13 @@ class MariaDb:
     def may_be_repeated(self, error: DBAPIError) -> bool:
         return _number(error) in _REPEATABLE
 
+    def is_damaged(self, error: DBAPIError) -> bool:
+        return False
+
+    def damage(self, connection: Connection) -> str | None:
+        # The server's own matter.
+        return None
+
     def is_read_only(self, error: DBAPIError) -> bool:
         return _number(error) in _READ_ONLY
 

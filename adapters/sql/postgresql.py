@@ -86,6 +86,13 @@ class PostgreSql:
     def may_be_repeated(self, error: DBAPIError) -> bool:
         return getattr(error.orig, "sqlstate", None) in _REPEATABLE
 
+    def is_damaged(self, error: DBAPIError) -> bool:
+        return False
+
+    def damage(self, connection: Connection) -> str | None:
+        # The server's own matter.
+        return None
+
     def is_read_only(self, error: DBAPIError) -> bool:
         return getattr(error.orig, "sqlstate", None) == "25006"
 

@@ -60,6 +60,14 @@ class Product(Protocol):
         """Whether the transaction was undone for a reason that may be gone at the next try."""
         ...
 
+    def is_damaged(self, error: DBAPIError) -> bool:
+        """Whether what is kept cannot be read, as it is torn or no database at all."""
+        ...
+
+    def damage(self, connection: Connection) -> str | None:
+        """What is wrong with what is kept, as far as it is found in a moment."""
+        ...
+
     def is_read_only(self, error: DBAPIError) -> bool:
         """Whether nothing can be written by this connection: its server, its session or its file does not take it."""
         ...

@@ -14,6 +14,11 @@ from .product import WAIT_SECONDS, WRITES, in_other_words
 
 _BUSY = frozenset({"SQLITE_BUSY", "SQLITE_BUSY_RECOVERY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_BUSY_TIMEOUT"})
 
+CHECK_SECONDS = 2.0
+"""How long a file is looked at when it is opened. A larger one than can be read in that time is looked at in part."""
+
+_STEPS_BETWEEN_LOOKS = 10_000
+
 _DURABLE = 2
 """``PRAGMA synchronous = FULL``."""
 
@@ -54,6 +59,23 @@ class Sqlite:
 
     def may_be_repeated(self, error: DBAPIError) -> bool:
         return _name(error) in _BUSY
+
+    def is_damaged(self, error: DBAPIError) -> bool:
+        return (_name(error) or "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+
+    def damage(self, connection: Connection) -> str | None:
+        raw: Any = connection.connection.dbapi_connection
+        end = time.monotonic() + CHECK_SECONDS
+        raw.set_progress_handler(lambda: time.monotonic() > end, _STEPS_BETWEEN_LOOKS)
+        try:
+            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+        except OperationalError as error:
+            if _name(error) == "SQLITE_INTERRUPT":
+                return None
+            raise
+        finally:
+            raw.set_progress_handler(None, 0)
+        return None if found == "ok" else " ".join(str(found).split())
 
     def is_read_only(self, error: DBAPIError) -> bool:
         return (_name(error) or "").startswith("SQLITE_READONLY")

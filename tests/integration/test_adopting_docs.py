@@ -4,6 +4,9 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Column, DateTime, Integer, MetaData, Numeric, String, Table, create_engine
 
 from menshen.adapters.sql.adoption_rows import Why
 
@@ -76,3 +79,42 @@ def test_every_reason_and_option_is_explained() -> None:
         assert f"| `{why.value}` |" in PAGE
     for option in ("--dry-run", "--yes", "--time-zone ZONE", "--list FILE", "--json"):
         assert f"| `{option}` |" in PAGE
+
+
+def _model_of_the_tutorial() -> MetaData:
+    """What the models of an application know that was written after the tutorial."""
+    metadata = MetaData()
+    Table(
+        "x_user",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        *(Column(name, String(length)) for name, length in {"phone": 80, "user_name": 80, "openid": 120}.items()),
+        *(Column(name, String(length)) for name, length in {"password": 120, "token": 255, "state": 120}.items()),
+        *(Column("mid", Integer), Column("fee_percentage", Integer)),
+        *(Column("registration_time", DateTime), Column("account_balance", Numeric(20, 4))),
+    )
+    return metadata
+
+
+def _dropped_by_autogenerate(tutorial: Tutorial, options: dict[str, object]) -> set[str]:
+    """What Alembic would take away, by the words of its own operations."""
+    engine = create_engine(tutorial.url)
+    with engine.connect() as connection:
+        found = compare_metadata(MigrationContext.configure(connection, opts=options), _model_of_the_tutorial())
+    engine.dispose()
+    flat = [each for entry in found for each in (entry if isinstance(entry, list) else [entry])]
+    return {f"{each[0]} {getattr(each[-1], 'name', each[-1])}" for each in flat if each[0].startswith("remove")}
+
+
+def test_alembic_drops_nothing_of_ours_where_it_is_told_as_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tutorial = Tutorial("sqlite", f"sqlite:///{tmp_path}/shop.sqlite3")
+    tutorial.make()
+    tutorial.insert(plain_rows(2))
+    adopt(tutorial, "--yes", "--time-zone", ZONE)
+    told: dict[str, object] = {}
+    exec(block_with("def include_object"), told)
+    assert {"remove_table x_session", "remove_column canonical_phone"} <= _dropped_by_autogenerate(tutorial, {})
+    assert _dropped_by_autogenerate(tutorial, {"include_object": told["include_object"]}) == set()
