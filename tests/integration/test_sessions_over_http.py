@@ -421,6 +421,7 @@ class TestWhatIsLeftBehind:
             ("rename", "done", None),
             ("grant_admin", "done", None),
             ("admin_log_in", "done", None),
+            ("read", "done", "token: password_changed"),
             ("close", "password_wrong", None),
             ("close", "done", None),
             *[("end_session", "done", "user_closed")] * 2,
