@@ -12,17 +12,20 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from itertools import count
 from typing import ClassVar
 
 import pytest
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
+from menshen.adapters.memory.fakes import FakeClock
 from menshen.domain.actors import Actor
 from menshen.domain.admission import surplus
 from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.errors import Refusal
 from menshen.domain.ports import UserFilter
+from menshen.domain.refresh_tokens import REUSE_GRACE
 from menshen.domain.users import Phone, User
 from menshen.entrypoints.settings import MEMORY_URL
 from menshen.entrypoints.wiring import Service
@@ -185,8 +188,11 @@ class Races:
         after = service.refresh(successor)
         assert after.refresh_token not in {first, successor}
         assert refusal_of(service, after.access_token) is None
+        # For a moment it still gets the current one; then it is a stolen one.
+        assert service.refresh(first).refresh_token == after.refresh_token
+        late = evolve(service.refresh, clock=FakeClock(service.clock.now() + REUSE_GRACE + timedelta(seconds=1)))
         with pytest.raises(Refusal) as refused:
-            service.refresh(first)
+            late(first)
         assert refused.value.reason == "refresh_token_reused"
         assert refusal_of(service, after.access_token) == "refresh_token_reused"
 
