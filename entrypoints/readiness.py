@@ -1,4 +1,4 @@
-"""Whether the store takes writes, asked once a second at the most: each time is a write, and anybody may ask."""
+"""Whether the store takes writes, asked ten times a second at the most: each time is a write, and anybody may ask."""
 
 import time
 from collections.abc import Callable
@@ -8,13 +8,13 @@ from attrs import define, field
 
 from ..domain.errors import Unavailable
 
-HOLDS_SECONDS = 1.0
+HOLDS_SECONDS = 0.1
 """How long an answer holds."""
 
 
 @define(eq=False)
 class Readiness:
-    """Calls *ping*, or raises what it raised, if that was less than a second ago. Raises Unavailable."""
+    """Calls *ping*, or raises what it raised, if that was less than a tenth of a second ago. Raises Unavailable."""
 
     ping: Callable[[], None]
     monotonic: Callable[[], float] = time.monotonic

@@ -8,6 +8,8 @@ from threading import Event, Thread
 
 from attrs import frozen
 
+from menshen.entrypoints.readiness import HOLDS_SECONDS
+
 from ..integration.racers import at_once
 from ..integration.servers import Answer, Client
 from .journal import Operation
@@ -64,7 +66,9 @@ class Outage:
             recovery = time.monotonic() - healed
         crowd_afterwards = _crowd(on, load, _CALLERS_AFTERWARDS)
         self._judge_answers(report, on.journal.operations(), began, ended)
-        self._judge_probes(report, [probe for probe in probes if began <= probe.begin and probe.end <= ended])
+        # What was found right before it holds for a moment.
+        first = began + HOLDS_SECONDS
+        self._judge_probes(report, [probe for probe in probes if first <= probe.begin and probe.end <= ended])
         self._judge_crowd(report, "during", crowd, 503)
         self._judge_crowd(report, "after", crowd_afterwards, 200)
         report.figures[f"{self.name}: back after"] = recovery
