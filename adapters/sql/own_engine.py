@@ -33,6 +33,7 @@ class OwnEngine:
     """Where threads queue that want to write, if only one can at a time."""
     _turn: Condition = field(factory=Condition, init=False)
     _users: int = field(default=0, init=False)
+    _pid: int = field(factory=os.getpid, init=False)
     _open: set[int] = field(factory=set, init=False)
     """The connections that there are, by their identity."""
 
@@ -69,13 +70,17 @@ class OwnEngine:
         return bool(self._open)
 
     def _close_before_fork(self) -> None:
+        # A child has what was registered by its parent, whose engine it must not touch, and whose lock nobody releases here.
+        if self._pid != os.getpid():
+            return
         # Held until the fork is over, so that nobody opens another one meanwhile.
         self._turn.acquire()
         if self._turn.wait_for(lambda: self._users == 0, FORK_SECONDS):
             self.engine.dispose()
 
     def _go_on(self) -> None:
-        self._turn.release()
+        if self._pid == os.getpid():
+            self._turn.release()
 
 
 def own_engine(make: Callable[[], Engine], *, closes_at_fork: bool) -> PerProcess[OwnEngine]:

@@ -23,6 +23,9 @@ THREADS = 4
 REQUESTS = 40
 """Of each thread."""
 
+FORK_SECONDS = 30
+"""In which a fork is over, however busy the machine is."""
+
 
 class Orders:
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -94,6 +97,20 @@ def _asked_by_threads(tokens: Mapping[str, str], after_start: Callable[[], None]
     return Counter(found)
 
 
+def _fork_from_a_thread() -> None:
+    """As a worker does that starts a process of its own while it serves."""
+
+    def fork() -> None:
+        if os.fork() == 0:
+            os._exit(0)
+        os.wait()
+
+    thread = Thread(target=fork, daemon=True)
+    thread.start()
+    thread.join(FORK_SECONDS)
+    assert not thread.is_alive(), "the fork of a fork hangs"
+
+
 def main() -> None:
     tokens = json.loads(Path(sys.argv[1]).read_text())
     ends: list[int] = []
@@ -104,7 +121,9 @@ def main() -> None:
             if os.fork() == 0:
                 code = 1
                 try:
-                    os.write(writing, json.dumps(_asked_by_threads(tokens)).encode())
+                    found = _asked_by_threads(tokens)
+                    _fork_from_a_thread()
+                    os.write(writing, json.dumps(found).encode())
                     code = 0
                 finally:
                     os._exit(code)
