@@ -27,7 +27,7 @@ def lacking_pins(**found: str) -> list[str]:
 
 
 def test_every_program_that_is_not_there_is_named() -> None:
-    assert NEEDS["lacking_programs"](lambda program: program != "nginx") == ["nginx"]
+    assert NEEDS["lacking_programs"](lambda program: program != "pgbouncer") == ["pgbouncer"]
     assert NEEDS["lacking_programs"](lambda program: False) == list(NEEDS["PROGRAMS"])
 
 
