@@ -1,7 +1,9 @@
 """Hashes of other frameworks, each as its maker's own code makes it, or as its makers have published it."""
 
+import hashlib
 import subprocess
 import sys
+from base64 import b64encode
 
 import pytest
 from django.conf import settings as django_settings
@@ -97,6 +99,20 @@ def test_hashes_of_passlib() -> None:
 @pytest.mark.parametrize("stored", SPRING.values(), ids=SPRING)
 def test_a_hash_of_spring(stored: str) -> None:
     _is_judged(stored, "password")
+
+
+def test_what_spring_makes_from_5_8_on() -> None:
+    """Put together here as its source has it (Pbkdf2PasswordEncoder, SCryptPasswordEncoder), for want of a published one."""
+    secret, salt = PASSWORD.encode(), bytes(range(16))
+    by_pbkdf2 = salt + hashlib.pbkdf2_hmac("sha256", secret, salt, 310_000)
+    _is_judged("{pbkdf2@SpringSecurity_v5_8}" + by_pbkdf2.hex(), PASSWORD)
+    by_scrypt = hashlib.scrypt(secret, salt=salt, n=65_536, r=8, p=1, maxmem=2**27, dklen=32)
+    parts = ["{scrypt@SpringSecurity_v5_8}", "100801", b64encode(salt).decode(), b64encode(by_scrypt).decode()]
+    _is_judged("$".join(parts), PASSWORD)
+
+
+def test_a_password_in_clear_is_no_hash() -> None:
+    assert OURS.verify(PASSWORD, "{noop}" + PASSWORD) is Verdict.NO_MATCH
 
 
 def test_what_argon2_makes_is_read_in_springs_spelling() -> None:
