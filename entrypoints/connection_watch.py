@@ -72,7 +72,9 @@ class ConnectionWatch:
 
     def _run(self) -> None:
         while not self._stopping.wait(self.interval_seconds):
-            self.look(list(connections_to(self.port)), time.monotonic())
+            # With all files in use not even a list of them can be had; in a second it can.
+            with suppress(OSError):
+                self.look(list(connections_to(self.port)), time.monotonic())
 
     def look(self, connections: list[Connection], now: float) -> None:
         """Close those of *connections* whose time is over, and forget those that are gone."""

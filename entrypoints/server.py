@@ -212,7 +212,7 @@ def run(front: Callable[[], Front], *, host: str, port: int, workers: int, keep_
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     # granian's time for a head begins when the answer before it is out.
-    silence = max(keep_alive_seconds, HEADER_SECONDS) if CAN_WATCH else HEADER_SECONDS
+    silence = keep_alive_seconds if CAN_WATCH else HEADER_SECONDS
     multiprocessing.set_start_method("fork", force=True)
     _hold_stop_signals_in_new_workers()
     server = Granian(

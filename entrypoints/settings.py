@@ -87,8 +87,9 @@ def _idle_duration(value: str) -> timedelta:
 
 def _keep_alive_duration(value: str) -> timedelta:
     found = parse_duration(value)
-    if found > timedelta(hours=1):
-        raise ValueError("it must be 1 hour at most")
+    # The head of a request may take 10 seconds, and the silence before it is one with it for the server.
+    if not timedelta(seconds=10) <= found <= timedelta(hours=1):
+        raise ValueError("it must be from 10 seconds to 1 hour")
     return found
 
 
@@ -201,7 +202,7 @@ class Settings:
     port: int = _setting(_whole(1, 65535), "The port that `serve` listens on.", default=8000)
     keep_alive: timedelta = _setting(
         _keep_alive_duration,
-        "How long `serve` keeps a connection open on which nothing is asked for, 1 second to 1 hour: longer than the proxy or "
+        "How long `serve` keeps a connection open on which nothing is asked for, 10 seconds to 1 hour: longer than the proxy or "
         "balancer in front does, or it answers 502 now and then. (Other systems than Linux: 10 seconds.)",
         default=timedelta(seconds=75),
         default_text="75s",

@@ -1,14 +1,18 @@
 """Who is closed for taking too long, by what the kernel tells of connections. Real callers: integration/test_slow_callers.py."""
 
+import errno
 import fcntl
 import os
 import socket
 from collections.abc import Iterator
+from itertools import count
 from tempfile import TemporaryFile
+from threading import Event
 
 import pytest
 from attrs import define, evolve, field
 
+from menshen.entrypoints import connection_watch
 from menshen.entrypoints.connection_watch import Connection, ConnectionWatch, connections_to
 
 SECONDS = 10.0
@@ -151,3 +155,19 @@ def test_only_connections_to_our_port_are_looked_at_and_no_other_file_is_touched
                 os._exit(0)
             os._exit(1)
         assert os.waitpid(child, 0)[1] == 0, "somebody else could lock the file"
+
+
+def test_it_goes_on_where_no_file_could_be_opened_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, is_over = count(1), Event()
+
+    def connections(_port: int) -> Iterator[Connection]:
+        if next(looks) == 1:
+            raise OSError(errno.EMFILE, "too many open files")
+        is_over.set()
+        return iter(())
+
+    monkeypatch.setattr(connection_watch, "connections_to", connections)
+    watch = ConnectionWatch(8000, SECONDS, crowd=5, is_busy=lambda _: False, interval_seconds=0.001)
+    watch.start()
+    assert is_over.wait(30)
+    watch.stop()
