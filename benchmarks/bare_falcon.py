@@ -14,7 +14,8 @@ import falcon
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 
-from menshen.entrypoints.server import Front, WsgiApp, run
+from menshen.entrypoints.front import Front, WsgiApp
+from menshen.entrypoints.server import most_connections, run, take_stop_signals
 from menshen.entrypoints.stores import SERVING_THREADS
 
 
@@ -30,7 +31,14 @@ def _app() -> WsgiApp:
 
 
 def _front(*, inline: bool) -> Front:
-    return Front(_app(), threads=SERVING_THREADS, runs_inline=lambda scope: inline, port=0)
+    return Front(
+        _app(),
+        threads=SERVING_THREADS,
+        runs_inline=lambda method, path: inline,
+        port=0,
+        crowd=most_connections(),
+        at_serving=take_stop_signals,
+    )
 
 
 def _run_wsgi(port: int) -> None:

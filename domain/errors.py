@@ -86,6 +86,12 @@ class ReauthenticationFailed(Refusal):
     reason = "password_wrong"
 
 
+class ReauthenticationNeeded(Refusal):
+    """The user has to prove once more who he is: by the password, or by a login of a moment ago."""
+
+    reason = "password_needed"
+
+
 # Logging in.
 
 

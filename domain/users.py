@@ -24,9 +24,18 @@ DEFAULT_FEE_PERCENTAGE = 4
 
 NO_MONEY = Decimal("0.0000")
 
-# Full-width forms, as Chinese keyboards type them, and the other blanks and hyphens that come with a pasted number.
-_TO_ASCII = str.maketrans("０１２３４５６７８９＋－‐‑　\N{NO-BREAK SPACE}", "0123456789+---  ")
-_MOBILE = re.compile(r"(?:(?:\+86|0086|86-)[ -]*)?(1[ -]*[3-9](?:[ -]*[0-9]){9})", re.ASCII)
+# Full-width forms, as Chinese keyboards type them, and the other blanks, hyphens and brackets of a pasted number.
+_DIGITS = dict(zip("０１２３４５６７８９＋", "0123456789+", strict=True))
+_BLANKS = dict.fromkeys("　\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}", " ")
+_HYPHENS_AND_BRACKETS = dict.fromkeys("－‐‑‒–—−()（）", "-")
+_TO_ASCII = str.maketrans({**_DIGITS, **_BLANKS, **_HYPHENS_AND_BRACKETS})
+_MOBILE = re.compile(r"(?:(?:\+|00)?86[ -]*)?(1[ -]*[3-9](?:[ -]*[0-9]){9})", re.ASCII)
+
+# What is left around a number that was filled in or copied: blanks, ends of lines, and the marks of direction, which
+# nobody sees, that contacts put around it.
+_AROUND = " \t\r\n\N{LEFT-TO-RIGHT MARK}\N{RIGHT-TO-LEFT MARK}\N{ZERO WIDTH NO-BREAK SPACE}" + "".join(
+    map(chr, [*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+)
 
 
 @frozen
@@ -40,7 +49,8 @@ class Phone:
         """Bring any of the contract's spellings to the one. Raises PhoneInvalid."""
         if len(text) > 64:
             raise PhoneInvalid
-        match = _MOBILE.fullmatch(text.translate(_TO_ASCII))
+        plain = text.translate(_TO_ASCII).strip(_AROUND)
+        match = _MOBILE.fullmatch(plain)
         if match is None:
             raise PhoneInvalid
         return cls(match[1].replace(" ", "").replace("-", ""))

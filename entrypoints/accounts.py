@@ -10,6 +10,7 @@ from falcon.routing import CompiledRouter
 from .environment import read_settings
 from .http.app import ACCOUNT_PREFIX, create_app, create_guard
 from .http.guard import DefaultDeny, Guard
+from .http.head_as_get import HeadAsGet
 from .settings import Settings
 from .wiring import Service, open_service
 
@@ -18,12 +19,13 @@ class Accounts:
     """The account routes, and the guard for any other route.
 
     ``guard`` protects one resource or responder: ``@falcon.before(accounts.guard)``. ``wsgi`` is the whole account API
-    as a WSGI application of its own.
+    as a WSGI application of its own. ``head_as_get`` is middleware that answers HEAD wherever GET is, with all guards.
     """
 
     def __init__(self, service: Service, settings: Settings) -> None:
         self.guard: Guard = create_guard(service, settings)
         self._router = CompiledRouter()
+        self.head_as_get = HeadAsGet()
         self.wsgi = create_app(service, settings, self._router)
         self._mounted = False
 
@@ -58,7 +60,11 @@ class Accounts:
             status: str, headers: list[tuple[str, str]], exc_info: object = None, /
         ) -> Callable[[bytes], object]:
             resp.status = status
-            resp.set_headers([(name, value) for name, value in headers if name.lower() != "content-length"])
+            # Falcon counts the body; that of HEAD, which is not there, it cannot.
+            kept = [
+                each for each in headers if req.env["REQUEST_METHOD"] == "HEAD" or each[0].lower() != "content-length"
+            ]
+            resp.set_headers(kept)
             return lambda _body: None
 
         resp.data = b"".join(self.wsgi(req.env, start_response))

@@ -108,6 +108,19 @@ def _zone(value: str) -> tzinfo:
         raise ValueError("it must be a time zone such as Asia/Shanghai") from None
 
 
+def _origins(value: str) -> tuple[str, ...]:
+    origins = tuple(part.strip() for part in value.split(",") if part.strip())
+    if not all(map(_ORIGIN.fullmatch, origins)):
+        raise ValueError("it must be origins as a browser spells them, such as https://app.example.com")
+    return origins
+
+
+# No path, small letters, and no port that goes without saying.
+_ORIGIN = re.compile(
+    r"(?!http://[^/]*:80$|https://[^/]*:443$)[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:]+\])(:[1-9][0-9]{0,4})?"
+)
+
+
 def _networks(value: str) -> tuple[IpNetwork, ...]:
     try:
         return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
@@ -264,6 +277,13 @@ class Settings:
         default=True,
         default_text="true",
     )
+    end_sessions_by_password: bool = _setting(
+        _switch,
+        "`true`: a user signs other devices out with the password, or within 10 minutes of his login. `false`: at any time, for "
+        "clients that cannot ask for it.",
+        default=True,
+        default_text="true",
+    )
     always_http_200: bool = _setting(
         _switch,
         "`true`: every answer of register, login and user_info has HTTP status 200, for clients that know no other.",
@@ -307,6 +327,12 @@ class Settings:
     )
     audit_retention: timedelta = _setting(
         parse_duration, "How long the audit log is kept.", default=timedelta(days=180), default_text="180d"
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        _origins,
+        "The origins of browser apps that may call the API, such as `https://app.example.com`, separated by commas.",
+        default=(),
+        default_text="",
     )
     trusted_proxies: tuple[IpNetwork, ...] = _setting(
         _networks,

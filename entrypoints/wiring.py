@@ -123,7 +123,7 @@ def wire(settings: Settings, adapters: Adapters) -> Service:
         rename_user=RenameUser(store.work, clock),
         close_account=CloseAccount(store.work, hasher, clock, settings.account_closing_grace),
         list_sessions=ListSessions(store.sessions, clock),
-        end_sessions=EndSessions(store.work, clock),
+        end_sessions=EndSessions(store.work, hasher, clock, settings.end_sessions_by_password),
         admin_login=Login(store.users, store.work, hasher, admin_grants, clock),
         admin_refresh=RefreshSession(store.sessions, store.work, admin_grants, clock),
         authenticate_admin=authenticate_admin,

@@ -1,14 +1,14 @@
 """What a user does with his own account: the password, the name, the sessions."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from attrs import evolve, frozen
 
 from ..actors import Actor
 from ..audit import Action, event_of
 from ..devices import Client
-from ..errors import NoSuchSession, ReauthenticationFailed
+from ..errors import NoSuchSession, ReauthenticationFailed, ReauthenticationNeeded
 from ..passwords import PasswordPolicy
 from ..ports import Clock, PasswordHasher, SessionRepository, Transaction, UnitOfWork, Verdict
 from ..sessions import EndReason, Session, SessionEnd, SessionId, SessionKind
@@ -43,9 +43,7 @@ class ChangePassword:
         def change(tx: Transaction) -> None:
             now = self.clock.now()
             locked = still_in(tx, session, now)
-            # Changed since it was judged.
-            if locked.password_hash != user.password_hash:
-                raise ReauthenticationFailed
+            _check_unchanged(locked, user)
             tx.users.save(evolve(locked, password_hash=new_hash))
             others = [other for other in all_live(tx.sessions, locked.id, now) if other.id != session.id]
             end = SessionEnd(at=now, reason=EndReason.PASSWORD_CHANGED, by=session.device)
@@ -90,19 +88,33 @@ class ListSessions:
         return self.sessions.live(user.id, kind, self.clock.now())
 
 
+RECENT_LOGIN = timedelta(minutes=10)
+"""For how long a login proves by itself who asks."""
+
+
 @frozen
 class EndSessions:
-    """From one session, end others of the same user, as kicked. Raises what the guard raises."""
+    """From one session, end others of the same user, as kicked (ASVS 7.5.2).
+
+    Unless the login was a moment ago, that takes the password, if *needs_password*: whoever found an unlocked phone is
+    not to throw its owner out everywhere else. Raises ReauthenticationNeeded, ReauthenticationFailed, HasherBusy, and
+    what the guard raises.
+    """
 
     work: UnitOfWork
+    hasher: PasswordHasher
     clock: Clock
+    needs_password: bool
 
-    def __call__(self, current: Session, *, session_id: SessionId, client: Client) -> None:
-        """End one; ending the current one this way is logging out. Raises NoSuchSession."""
+    def __call__(
+        self, user: User, current: Session, *, session_id: SessionId, password: str | None, client: Client
+    ) -> None:
+        """End one; ending the current one this way is logging out, and takes no password. Raises NoSuchSession."""
+        is_proven = session_id != current.id and self._prove(user, current, password, client, session_id)
 
         def end(tx: Transaction) -> None:
             now = self.clock.now()
-            still_in(tx, current, now)
+            _check_unchanged(still_in(tx, current, now), user, is_proven=is_proven)
             found = tx.sessions.by_id(session_id)
             if (
                 found is None
@@ -115,18 +127,41 @@ class EndSessions:
 
         self.work.transact(end)
 
-    def others(self, current: Session, *, client: Client) -> int:
+    def others(self, user: User, current: Session, *, password: str | None, client: Client) -> int:
         """End all but the current one. Returns how many there were."""
+        is_proven = self._prove(user, current, password, client)
 
         def end(tx: Transaction) -> int:
             now = self.clock.now()
-            still_in(tx, current, now)
+            _check_unchanged(still_in(tx, current, now), user, is_proven=is_proven)
             live = tx.sessions.live(current.user_id, current.kind, now)
             found = [session for session in live if session.id != current.id]
             self._end(tx, found, current, EndReason.KICKED, now, client)
             return len(found)
 
         return self.work.transact(end)
+
+    def _prove(
+        self, user: User, current: Session, password: str | None, client: Client, session_id: SessionId | None = None
+    ) -> bool:
+        """Whether the password was asked for, and is right."""
+        now = self.clock.now()
+        if not self.needs_password or now - current.started_at < RECENT_LOGIN:
+            return False
+        if password is None:
+            raise ReauthenticationNeeded
+        if self.hasher.verify(password, user.password_hash) is Verdict.NO_MATCH:
+            event = event_of(
+                client,
+                at=now,
+                actor=Actor.user(user.id),
+                action=Action.END_SESSION,
+                subject=user.id,
+                session_id=session_id,
+            )
+            record_refusal(self.work, event, ReauthenticationFailed())
+            raise ReauthenticationFailed
+        return True
 
     def _end(
         self,
@@ -140,3 +175,9 @@ class EndSessions:
         by = current.device if reason is EndReason.KICKED else None
         end = SessionEnd(at=now, reason=reason, by=by)
         end_sessions(tx, sessions, end, actor=Actor.user(current.user_id), client=client)
+
+
+def _check_unchanged(locked: User, judged: User, *, is_proven: bool = True) -> None:
+    """Raises ReauthenticationFailed where the password has changed since it was judged, if it was."""
+    if is_proven and locked.password_hash != judged.password_hash:
+        raise ReauthenticationFailed

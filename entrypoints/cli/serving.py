@@ -35,10 +35,11 @@ def serve(context: Context) -> int:
 
 def _front(settings: Settings) -> Any:
     """What each worker process serves."""
+    from ..front import Front
     from ..housekeeper import Housekeeper
     from ..http.app import create_app
     from ..log import start_logging, stop_logging
-    from ..server import Front, end_with_parent
+    from ..server import end_with_parent, most_connections, take_stop_signals
 
     end_with_parent()
     log = start_logging()
@@ -60,7 +61,9 @@ def _front(settings: Settings) -> Any:
         create_app(service, settings),
         threads=SERVING_THREADS,
         port=settings.port,
-        runs_inline=lambda scope: scope.method == "GET" and scope.path in quick,
+        crowd=most_connections() // 2,
+        runs_inline=lambda method, path: method in {"GET", "HEAD"} and path in quick,
+        at_serving=take_stop_signals,
         at_exit=close,
     )
 

@@ -17,7 +17,7 @@ from .users import user_data
 
 @frozen
 class SessionsResource:
-    """GET and DELETE /api/user/sessions"""
+    """GET and DELETE /api/user/sessions, and POST /api/user/sessions/end: many clients send no body with DELETE."""
 
     list_sessions: ListSessions
     end_sessions: EndSessions
@@ -36,13 +36,20 @@ class SessionsResource:
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response) -> None:
         self.guard.check(req, resp)
-        ended = self.end_sessions.others(req.context.session, client=self.clients.of(req))
+        ended = self.end_sessions.others(
+            req.context.user,
+            req.context.session,
+            password=optional_text_member(read_object(req), "password"),
+            client=self.clients.of(req),
+        )
         self.envelopes.write(req, resp, Text("已退出其他设备", "The others are signed out."), data={"ended": ended})
+
+    on_post_end = on_delete
 
 
 @frozen
 class SessionResource:
-    """DELETE /api/user/sessions/{session_id}"""
+    """DELETE /api/user/sessions/{session_id}, and POST /api/user/sessions/{session_id}/end"""
 
     end_sessions: EndSessions
     guard: Guard
@@ -51,8 +58,16 @@ class SessionResource:
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, session_id: str) -> None:
         self.guard.check(req, resp)
-        self.end_sessions(req.context.session, session_id=SessionId(session_id), client=self.clients.of(req))
+        self.end_sessions(
+            req.context.user,
+            req.context.session,
+            session_id=SessionId(session_id),
+            password=optional_text_member(read_object(req), "password"),
+            client=self.clients.of(req),
+        )
         self.envelopes.write(req, resp, Text("已退出该设备", "It is signed out."))
+
+    on_post_end = on_delete
 
 
 @frozen

@@ -26,9 +26,12 @@ from .admin import (
     UsersResource,
 )
 from .clients import Clients
+from .cross_origin import CrossOrigin
 from .envelope import Envelopes
 from .errors import InternalError, MethodNotAllowed, RequestInvalid, RouteNotFound
 from .guard import Guard
+from .head_as_get import HeadAsGet
+from .heads import check_head
 from .health import AliveResource, ReadyResource
 from .languages import Text
 from .users import LoginResource, LogoutResource, RefreshResource, RegisterResource, UserInfoResource
@@ -57,7 +60,7 @@ def create_app(service: Service, settings: Settings, router: CompiledRouter | No
     guard = create_guard(service, settings)
     envelopes = guard.envelopes
     clients = Clients(settings.trusted_proxies)
-    app = falcon.App(router=router, middleware=[_EveryAnswer(envelopes, clients, settings)])
+    app = falcon.App(router=router, middleware=[CrossOrigin(settings.cors_origins), _EveryAnswer(envelopes, clients, settings), HeadAsGet()])
     _add_user_routes(app, service, guard, clients)
     _add_admin_routes(app, service, Guard(service.authenticate_admin, envelopes), clients)
     app.add_route("/healthz", AliveResource())
@@ -78,8 +81,12 @@ def _add_user_routes(app: App, service: Service, guard: Guard, clients: Clients)
     app.add_route("/api/user/token/refresh", RefreshResource(service.refresh, clients, envelopes))
     app.add_route("/api/user/logout", LogoutResource(service.logout, *common))
     app.add_route("/api/user/user_info", UserInfoResource(guard, envelopes))
-    app.add_route("/api/user/sessions", SessionsResource(service.list_sessions, service.end_sessions, *common))
-    app.add_route("/api/user/sessions/{session_id}", SessionResource(service.end_sessions, *common))
+    sessions = SessionsResource(service.list_sessions, service.end_sessions, *common)
+    app.add_route("/api/user/sessions", sessions)
+    app.add_route("/api/user/sessions/end", sessions, suffix="end")
+    session = SessionResource(service.end_sessions, *common)
+    app.add_route("/api/user/sessions/{session_id}", session)
+    app.add_route("/api/user/sessions/{session_id}/end", session, suffix="end")
     app.add_route("/api/user/password", PasswordResource(service.change_password, *common))
     app.add_route("/api/user/profile", ProfileResource(service.rename_user, *common))
     account = AccountResource(service.close_account, *common)
@@ -134,7 +141,7 @@ class _ErrorHandlers:
 
 @frozen
 class _EveryAnswer:
-    """Falcon middleware: what holds for every answer, whatever the resource."""
+    """Falcon middleware: what holds for every request and every answer, whatever the resource."""
 
     envelopes: Envelopes
     clients: Clients
@@ -143,6 +150,7 @@ class _EveryAnswer:
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         if OVERDUE in req.env:
             raise StoreUnavailable("the answer took too long")
+        check_head(req)
 
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, resource: object, req_succeeded: bool
@@ -156,7 +164,7 @@ class _EveryAnswer:
     def _log(self, req: falcon.Request, resp: falcon.Response) -> None:
         """One event for everything that asks to get in or is kept out (ASVS 16.3.1); never a token or a password."""
         reason = getattr(req.context, "reason", None)
-        if reason is None and req.method in {"GET", "OPTIONS"}:
+        if reason is None and req.method in {"GET", "HEAD", "OPTIONS"}:
             return
         user = getattr(req.context, "user", None)
         _events.info(

@@ -1,5 +1,6 @@
 """Where a request comes from: the address, and what the client says of its device."""
 
+import re
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any
@@ -41,8 +42,14 @@ class Clients:
         return client_address(req, self.trusted_proxies)
 
 
+UNREADABLE = "unreadable"
+"""Stands for the address of a caller of whom our own proxy said what is none: never the proxy's own."""
+
+_MAX_PEER = 64
+
+
 def client_address(req: falcon.Request, trusted_proxies: Iterable[IpNetwork]) -> str:
-    """The address of the caller (ASVS 4.1.3).
+    """The address of the caller (ASVS 4.1.3), or UNREADABLE.
 
     That is the peer of the socket; only where the peer is one of the operator's own proxies is ``X-Forwarded-For``
     read, from its end, up to the first address that is none of them. A caller can write what he likes before that.
@@ -50,16 +57,13 @@ def client_address(req: falcon.Request, trusted_proxies: Iterable[IpNetwork]) ->
     peer: str = req.env.get("REMOTE_ADDR", "")
     address = _parsed(peer)
     if address is None:
-        return peer
-    if not _is_in(address, trusted_proxies):
-        return str(address)
-    for text in reversed((req.get_header("X-Forwarded-For") or "").split(",")):
-        hop = _parsed(text.strip())
+        return peer[:_MAX_PEER]
+    hops = [hop for hop in (req.get_header("X-Forwarded-For") or "").split(",") if hop.strip(_BLANKS)]
+    while hops and _is_in(address, trusted_proxies):
+        hop = _parsed(_without_port(hops.pop().strip(_BLANKS)))
         if hop is None:
-            break
+            return UNREADABLE
         address = hop
-        if not _is_in(hop, trusted_proxies):
-            break
     return str(address)
 
 
@@ -80,9 +84,21 @@ def _user_agent(req: falcon.Request) -> str | None:
     return "".join(sign if sign.isprintable() else "?" for sign in text[:_MAX_USER_AGENT])
 
 
+_BLANKS = " \t"
+_WITH_PORT = re.compile(r"(?:\[([^\]]+)\]|([0-9.]+))(?::[0-9]{1,5})?", re.ASCII)
+
+
+def _without_port(hop: str) -> str:
+    """Proxies write ``ip:port`` and ``[v6]:port`` as well."""
+    match = _WITH_PORT.fullmatch(hop)
+    return hop if match is None else match[1] or match[2]
+
+
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:
+    # What follows a % is the name of an interface, any text; it says nothing to anybody else.
+    plain, _, _ = text.partition("%")
     try:
-        address = ip_address(text)
+        address = ip_address(plain)
     except ValueError:
         return None
     # A dual-stack socket shows IPv4 peers as ::ffff:a.b.c.d.

@@ -31,6 +31,12 @@ class BodyTooLarge(Refusal):
     reason = "body_too_large"
 
 
+class ContentEncodingUnsupported(Refusal):
+    """The body is compressed."""
+
+    reason = "content_encoding_unsupported"
+
+
 class MediaTypeUnsupported(Refusal):
     """The body is not ``application/json`` in UTF-8."""
 
@@ -71,6 +77,24 @@ class RequestInvalid(Refusal):
     """The request cannot be understood, in another way than those above."""
 
     reason = "request_invalid"
+
+
+class HostInvalid(Refusal):
+    """The request has no Host, or two (RFC 9112, 3.2)."""
+
+    reason = "host_invalid"
+
+
+class TargetTooLong(Refusal):
+    """The path and the query are longer than the limit."""
+
+    reason = "target_too_long"
+
+
+class HeadTooLarge(Refusal):
+    """The headers are longer than the limit."""
+
+    reason = "head_too_large"
 
 
 class RouteNotFound(Refusal):
@@ -162,6 +186,9 @@ ANSWERS: dict[type[Refusal], Answer] = {
     ),
     domain.DeviceInvalid: Answer(400, Text("设备信息无效", "The device cannot be understood.")),
     domain.ReauthenticationFailed: Answer(403, Text("密码错误", "The password is wrong.")),
+    domain.ReauthenticationNeeded: Answer(
+        403, Text("请输入密码或重新登陆", "Give the password, or log in anew within the last ten minutes.")
+    ),
     domain.TokenMissing: Answer(401, Text("token不存在", "There is no token.")),
     domain.TokenInvalid: Answer(401, _TOKEN_INVALID),
     domain.TokenExpired: Answer(401, _TOKEN_EXPIRED),
@@ -198,6 +225,12 @@ ANSWERS: dict[type[Refusal], Answer] = {
     BodyInvalid: Answer(400, Text("请求体必须是一个JSON对象", "The body must be one JSON object.")),
     BodyIncomplete: Answer(400, Text("请求体不完整", "The body is not complete.")),
     LengthRequired: Answer(400, Text("请求缺少Content-Length", "The request lacks a Content-Length.")),
+    ContentEncodingUnsupported: Answer(
+        415, Text("请勿压缩请求体(Content-Encoding)", "The body must not be compressed: leave out Content-Encoding.")
+    ),
+    HostInvalid: Answer(400, Text("请求须有且仅有一个Host", "The request must have one Host, and no second.")),
+    TargetTooLong: Answer(414, Text("请求地址过长", "The path and the query are too long.")),
+    HeadTooLarge: Answer(431, Text("请求头过大", "The headers are too large.")),
     BodyTooLarge: Answer(413, Text("请求体过大", "The body is too large.")),
     MediaTypeUnsupported: Answer(415, Text("请使用application/json", "The body must be application/json in UTF-8.")),
     MemberMissing: Answer(400, Text("缺少参数{member}", "The member {member} is missing.")),
@@ -205,7 +238,7 @@ ANSWERS: dict[type[Refusal], Answer] = {
     QueryInvalid: Answer(400, Text("查询参数{parameter}无效", "The query parameter {parameter} is invalid.")),
     RequestInvalid: Answer(400, Text("请求无效", "The request is invalid.")),
     RouteNotFound: Answer(404, Text("接口不存在", "There is nothing at this path.")),
-    MethodNotAllowed: Answer(405, Text("不支持该请求方法", "This method is not allowed here.")),
+    MethodNotAllowed: Answer(405, Text("不支持该请求方法", "This method is not allowed here; see Allow.")),
     InternalError: Answer(500, Text("服务器内部错误,事件编号{incident}", "Internal error, incident {incident}.")),
 }
 

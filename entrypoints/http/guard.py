@@ -9,7 +9,9 @@ from falcon.routing import CompiledRouter
 
 from ...domain.errors import Refusal, TokenInvalid, TokenMissing
 from ...domain.use_cases.authentication import Authenticate
+from .cross_origin import is_preflight
 from .envelope import Envelopes
+from .head_as_get import HeadAsGet
 
 
 @frozen
@@ -24,7 +26,10 @@ class Guard:
     envelopes: Envelopes
 
     def __call__(self, req: falcon.Request, resp: falcon.Response, resource: object, params: dict[str, Any]) -> None:
-        self.check(req, resp)
+        # A responder for OPTIONS of the app's own: a preflight has no token, and refused it would end every cross-origin
+        # request before it is made.
+        if not is_preflight(req):
+            self.check(req, resp)
 
     def check(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Raises falcon.HTTPStatus with the finished refusal, so that no error handler of the app can change it."""
@@ -37,8 +42,10 @@ class Guard:
         req.context.session = authenticated.session
 
 
-class DefaultDeny:
+class DefaultDeny(HeadAsGet):
     """Falcon middleware that guards every path but the exempt ones: routes, sinks, static files, and what is not there.
+
+    A preflight is answered here, and reaches nothing of what is guarded. HEAD is answered wherever GET is.
 
     *exempt* holds URI templates, spelled as in ``add_route``. *is_open* tells the paths of a sink that has a guard of its own.
     """
@@ -55,7 +62,12 @@ class DefaultDeny:
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Guard by the path: the only moment at which Falcon shows sinks, static files and unknown paths."""
-        if not self._is_open(req.path) and self._router.find(req.path) is None:
+        super().process_request(req, resp)
+        if self._is_open(req.path) or self._router.find(req.path) is not None:
+            return
+        if is_preflight(req):
+            _answer_preflight(req, resp)
+        else:
             self._guard.check(req, resp)
 
     def process_resource(
@@ -64,6 +76,13 @@ class DefaultDeny:
         """Guard by the route: the path of one may fit an exempt template, or be an open path, by chance."""
         if req.uri_template not in self._exempt and getattr(req.context, "user", None) is None:
             self._guard.check(req, resp)
+
+
+def _answer_preflight(req: falcon.Request, resp: falcon.Response) -> None:
+    """Say that the method may be tried, for the app's own CORS middleware to pass on; the request itself is guarded."""
+    method = req.get_header("Access-Control-Request-Method")
+    resp.set_header("Allow", method if method in falcon.HTTP_METHODS else "GET")
+    resp.complete = True
 
 
 class _Exempt:

@@ -11,6 +11,7 @@ from .errors import (
     BodyIncomplete,
     BodyInvalid,
     BodyTooLarge,
+    ContentEncodingUnsupported,
     LengthRequired,
     MediaTypeUnsupported,
     MemberInvalid,
@@ -31,7 +32,10 @@ def read_object(req: falcon.Request) -> dict[str, Any]:
     _check_media_type(req)
     text = _read(req)
     try:
-        found = json.loads(text.decode("utf-8"), object_pairs_hook=without_duplicates, parse_constant=_refuse_constant)
+        # A byte order mark is passed over (RFC 8259, 8.1).
+        found = json.loads(
+            text.decode("utf-8-sig"), object_pairs_hook=without_duplicates, parse_constant=_refuse_constant
+        )
     except (ValueError, RecursionError):
         raise BodyInvalid from None
     if not isinstance(found, dict):
@@ -112,8 +116,8 @@ def _has_no_body(req: falcon.Request) -> bool:
 
 
 def _check_media_type(req: falcon.Request) -> None:
-    if req.get_header("Content-Encoding") is not None:
-        raise MediaTypeUnsupported
+    if (req.get_header("Content-Encoding") or "identity").lower() != "identity":
+        raise ContentEncodingUnsupported
     media_type, _, parameters = (req.content_type or "").lower().partition(";")
     charset = parameters.replace(" ", "").replace('"', "")
     if media_type.strip() != "application/json" or charset not in {"", "charset=utf-8", "charset=utf8"}:
@@ -121,10 +125,10 @@ def _check_media_type(req: falcon.Request) -> None:
 
 
 def _read(req: falcon.Request) -> bytes:
-    # A chunked body is refused: its end cannot be told from a broken one everywhere, and with a Content-Length
-    # beside it the request is ambiguous (RFC 9112, 6.3).
+    # In chunks only where the server says that it tells their end from a broken one; with a Content-Length beside it
+    # the request is ambiguous, and trailers could say anything (RFC 9112, 6.3).
     if req.get_header("Transfer-Encoding") is not None:
-        raise LengthRequired
+        return _read_chunked(req)
     length = req.content_length
     if length is None:
         raise LengthRequired
@@ -137,6 +141,20 @@ def _read(req: falcon.Request) -> bytes:
         raise BodyIncomplete from None
     if len(text) < length:
         raise BodyIncomplete
+    return text
+
+
+def _read_chunked(req: falcon.Request) -> bytes:
+    is_plain = (req.get_header("Transfer-Encoding") or "").lower() == "chunked"
+    has_more = "CONTENT_LENGTH" in req.env or req.get_header("Trailer") is not None
+    if not is_plain or has_more or not req.env.get("wsgi.input_terminated"):
+        raise LengthRequired
+    try:
+        text: bytes = req.env["wsgi.input"].read(MAX_BODY_BYTES + 1)
+    except OSError:
+        raise BodyIncomplete from None
+    if len(text) > MAX_BODY_BYTES:
+        raise BodyTooLarge
     return text
 
 

@@ -183,22 +183,32 @@ class ListSessions:
 class EndSession:
     session: int
     other: int
+    password: str | None = None
     spelling: str = AS_IT_IS
     is_late: bool = False
 
     def take(self, house: House) -> None:
-        current = house.guarded(self.session, is_late=self.is_late).session
+        found = house.guarded(self.session, is_late=self.is_late)
         other = SPELLINGS[self.spelling](house.session(self.other).session.id)
-        house.service.end_sessions(current, session_id=SessionId(other), client=_client_in(current))
+        house.service.end_sessions(
+            found.user,
+            found.session,
+            session_id=SessionId(other),
+            password=self.password,
+            client=_client_in(found.session),
+        )
 
 
 @frozen
 class EndOtherSessions:
     session: int
+    password: str | None = None
 
     def take(self, house: House) -> object:
-        session = house.guarded(self.session, is_late=False).session
-        return house.service.end_sessions.others(session, client=_client_in(session))
+        found = house.guarded(self.session, is_late=False)
+        return house.service.end_sessions.others(
+            found.user, found.session, password=self.password, client=_client_in(found.session)
+        )
 
 
 @frozen

@@ -15,6 +15,7 @@ from menshen.adapters.sql.database import open_database
 from menshen.adapters.sql.product import ANSWER_SECONDS, POOL_SECONDS, STATEMENT_SECONDS, WAIT_SECONDS
 from menshen.adapters.sql.store import sql_store
 from menshen.domain.errors import StoreUnavailable
+from menshen.entrypoints.readiness import HOLDS_SECONDS
 from menshen.entrypoints.settings import Settings
 from menshen.entrypoints.stores import open_store
 
@@ -136,6 +137,8 @@ class TestOverHttp:
     def test_the_database_goes_and_comes_back(self, service: Server, caller: Client, machine: DatabaseServer) -> None:
         token = caller.register("13800138001").token
         machine.stop()
+        # What /readyz has found holds for a moment.
+        time.sleep(HOLDS_SECONDS)
         try:
             for _ in range(2):
                 assert caller.request("GET", "/healthz").json == {"status": "alive"}

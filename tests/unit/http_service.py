@@ -436,6 +436,8 @@ def call_wsgi(app: Callable[..., Iterable[bytes]], **changes: object) -> Result:
     """One request with just this WSGI environment, odd as it may be; None takes a variable away."""
     environ: dict[str, Any] = create_environ()
     environ["wsgi.input"] = io.BytesIO()
+    # Not every server tells the target as it was sent.
+    del environ["RAW_URI"]
     for name, value in changes.items():
         key = name.replace("__", ".")
         if value is None:

@@ -18,6 +18,7 @@ from menshen.domain.errors import (
     PasswordTooCommon,
     PasswordWasChanged,
     ReauthenticationFailed,
+    ReauthenticationNeeded,
     Refusal,
     SessionExpired,
     SessionIdle,
@@ -32,6 +33,7 @@ from menshen.domain.errors import (
 from menshen.domain.passwords import strict_policy
 from menshen.domain.ports import Verdict
 from menshen.domain.sessions import SessionId, SessionKind
+from menshen.domain.use_cases.account import RECENT_LOGIN
 from menshen.domain.use_cases.granting import Granted
 from menshen.domain.users import User, UserId, UserState
 
@@ -260,7 +262,7 @@ def test_a_user_sees_the_live_sessions_of_one_kind_in_the_order_in_which_they_st
 
 def test_a_user_ends_one_other_session(house: House, user: User, current: Granted) -> None:
     other, third = house.login(), house.login()
-    house.service.end_sessions(current.session, session_id=other.session.id, client=HERE)
+    house.service.end_sessions(current.user, current.session, session_id=other.session.id, password=None, client=HERE)
     with pytest.raises(SessionKicked) as refused:
         house.authenticate(other)
     assert (refused.value.ended_at, refused.value.by) == (house.clock.time, told_of(HERE.device))
@@ -270,7 +272,7 @@ def test_a_user_ends_one_other_session(house: House, user: User, current: Grante
 
 
 def test_ending_the_current_session_is_logging_out(house: House, current: Granted) -> None:
-    house.service.end_sessions(current.session, session_id=current.session.id, client=HERE)
+    house.service.end_sessions(current.user, current.session, session_id=current.session.id, password=None, client=HERE)
     with pytest.raises(SessionLoggedOut) as refused:
         house.authenticate(current)
     assert refused.value.by is None
@@ -283,7 +285,7 @@ def test_a_user_ends_no_session_that_is_not_his_own_and_live(house: House, user:
     before, events = dict(house.store.sessions), house.events
     for session_id in (others.session.id, ended.session.id, admin.session.id, SessionId("nobody's"), SessionId("")):
         with pytest.raises(NoSuchSession):
-            house.service.end_sessions(current.session, session_id=session_id, client=HERE)
+            house.service.end_sessions(current.user, current.session, session_id=session_id, password=None, client=HERE)
     assert house.store.sessions == before
     assert house.events == events
 
@@ -292,26 +294,75 @@ def test_a_user_ends_all_other_sessions_of_this_kind(house: House, user: User, c
     house.register(OTHER_PHONE)
     stranger, admin = house.login(OTHER_PHONE), house.admin_login()
     others = [house.login() for _ in range(3)]
-    assert house.service.end_sessions.others(current.session, client=HERE) == 3
+    assert house.service.end_sessions.others(current.user, current.session, password=None, client=HERE) == 3
     for other in others:
         with pytest.raises(SessionKicked):
             house.authenticate(other)
     assert set(house.live(user)) == {current.session.id, admin.session.id}
     house.authenticate(stranger)
-    assert house.service.end_sessions.others(current.session, client=NO_CLIENT) == 0
+    assert house.service.end_sessions.others(current.user, current.session, password=None, client=NO_CLIENT) == 0
 
 
 def test_each_end_is_recorded(house: House, user: User, current: Granted) -> None:
     others = [house.login() for _ in range(3)]
-    house.service.end_sessions(current.session, session_id=others[0].session.id, client=HERE)
-    house.service.end_sessions.others(current.session, client=HERE)
-    house.service.end_sessions(current.session, session_id=current.session.id, client=HERE)
+    house.service.end_sessions(
+        current.user, current.session, session_id=others[0].session.id, password=None, client=HERE
+    )
+    house.service.end_sessions.others(current.user, current.session, password=None, client=HERE)
+    house.service.end_sessions(current.user, current.session, session_id=current.session.id, password=None, client=HERE)
     events = house.events_of(Action.END_SESSION)
     assert [event.session_id for event in events] == [each.session.id for each in (*others, current)]
     assert [event.detail for event in events] == ["kicked", "kicked", "kicked", "logged_out"]
     assert {(event.actor, event.subject, event.device) for event in events} == {
         (Actor.user(user.id), user.id, HERE.device)
     }
+
+
+def test_long_after_the_login_other_sessions_are_ended_by_the_password(
+    house: House, user: User, current: Granted
+) -> None:
+    """ASVS 7.5.2; whoever finds an unlocked phone throws nobody out."""
+    others = [house.login() for _ in range(3)]
+    end = house.service.end_sessions
+    house.clock.move(RECENT_LOGIN)
+    before, events = dict(house.store.sessions), house.events
+    for password, refusal in ((None, ReauthenticationNeeded), ("a wrong one", ReauthenticationFailed)):
+        with pytest.raises(refusal):
+            end(user, current.session, session_id=others[0].session.id, password=password, client=HERE)
+        with pytest.raises(refusal):
+            end.others(user, current.session, password=password, client=HERE)
+    assert house.store.sessions == before
+    recorded = house.events[len(events) :]
+    assert {(event.action, event.outcome, event.subject) for event in recorded} == {
+        (Action.END_SESSION, "password_wrong", user.id)
+    }
+    end(user, current.session, session_id=others[0].session.id, password=PASSWORD, client=HERE)
+    assert end.others(user, current.session, password=PASSWORD, client=HERE) == 2
+    # Oneself may always go.
+    end(user, current.session, session_id=current.session.id, password=None, client=HERE)
+    assert not house.live(user)
+
+
+def test_just_after_the_login_or_where_it_is_off_no_password_is_asked_for(house: House, user: User) -> None:
+    before, current = house.login(), house.login()
+    house.clock.move(RECENT_LOGIN - timedelta(seconds=1))
+    house.service.end_sessions(user, current.session, session_id=before.session.id, password=None, client=HERE)
+    for _ in range(2):
+        house.login()
+    house.clock.move(timedelta(days=1))
+    end = evolve(house.service.end_sessions, needs_password=False)
+    assert end.others(user, current.session, password=None, client=HERE) == 2
+
+
+def test_a_password_that_changed_meanwhile_ends_no_session(house: House, user: User, current: Granted) -> None:
+    other = house.login()
+    house.clock.move(RECENT_LOGIN)
+    change = house.service.change_password
+    change(user, current.session, old=PASSWORD, new="a newer password", client=HERE)
+    other = house.login(password="a newer password")
+    with pytest.raises(ReauthenticationFailed):
+        house.service.end_sessions.others(user, current.session, password=PASSWORD, client=HERE)
+    house.authenticate(other)
 
 
 # What happened since the guard let the request in.
@@ -372,13 +423,15 @@ def rename_after(house: House, current: Granted, meddle: Callable[[], object]) -
 def end_one_after(house: House, current: Granted, meddle: Callable[[], object]) -> None:
     other = house.login()
     meddle()
-    house.service.end_sessions(current.session, session_id=other.session.id, client=HERE)
+    house.service.end_sessions(
+        current.user, current.session, session_id=other.session.id, password=PASSWORD, client=HERE
+    )
 
 
 def end_others_after(house: House, current: Granted, meddle: Callable[[], object]) -> None:
     house.login()
     meddle()
-    house.service.end_sessions.others(current.session, client=HERE)
+    house.service.end_sessions.others(current.user, current.session, password=PASSWORD, client=HERE)
 
 
 RECORDED = {

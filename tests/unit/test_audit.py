@@ -192,7 +192,9 @@ ACTS: list[Act] = [
     ),
     lambda h, g, work: evolve(h.service.rename_user, work=work)(g.session, user_name="张三", client=HERE),
     lambda h, g, work: evolve(h.service.close_account, work=work)(g.user, g.session, password=PASSWORD, client=HERE),
-    lambda h, g, work: evolve(h.service.end_sessions, work=work)(g.session, session_id=g.session.id, client=HERE),
+    lambda h, g, work: evolve(h.service.end_sessions, work=work)(
+        g.user, g.session, session_id=g.session.id, password=None, client=HERE
+    ),
     lambda h, g, work: evolve(h.service.operate, work=work).freeze(g.user.id, reason="x", until=None, actor=OPERATOR),
     lambda h, g, work: evolve(h.service.operate, work=work).set_fee(g.user.id, percentage=7, actor=OPERATOR),
     lambda h, g, work: evolve(h.service.operate, work=work).set_policy(

@@ -334,7 +334,7 @@ def test_all_sessions_are_kicked(http: HttpService) -> None:
     assert http.user_info(other).status_code == 200
 
 
-@pytest.mark.parametrize("session_id", ["", "x", "%00", "*"])
+@pytest.mark.parametrize("session_id", ["x", "-", "..."])
 def test_a_session_that_is_not_there_kicks_nobody(http: HttpService, session_id: str) -> None:
     token = http.registered()
     result = http.request("DELETE", f"{USER}/sessions/{session_id}", token=http.admin())

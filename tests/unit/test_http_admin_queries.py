@@ -155,7 +155,7 @@ def test_what_is_no_number_is_refused(http: HttpService, parameter: str, value: 
 @pytest.mark.parametrize(
     ("parameter", "value"),
     [
-        *(("phone", value) for value in ("nonsense", "", "1380013800", "%25", "13800138000%0A", "x" * 5_000)),
+        *(("phone", value) for value in ("nonsense", "", "1380013800", "%25", "13800138000%00", "x" * 5_000)),
         *(("state", value) for value in ("nonsense", "", "Active", "正常", "active ", "x" * 5_000)),
     ],
     ids=short,

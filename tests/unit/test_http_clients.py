@@ -17,7 +17,7 @@ from falcon.testing import create_environ
 from menshen.domain.users import UserState
 from menshen.entrypoints import log
 from menshen.entrypoints.environment import read_settings
-from menshen.entrypoints.http.clients import client_address
+from menshen.entrypoints.http.clients import UNREADABLE, client_address
 from menshen.entrypoints.settings import Settings
 
 from .http_service import (
@@ -84,22 +84,38 @@ def test_nobody_says_himself_where_he_comes_from(forwarded: str | None) -> None:
         ("10.0.0.1", "10.0.0.7, 203.0.113.9, 10.0.0.2", "203.0.113.9"),
         ("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"),
         ("10.0.0.1", " \t203.0.113.9 \t", "203.0.113.9"),
-        # What is no address ends the chain.
-        ("10.0.0.1", "evil", "10.0.0.1"),
-        ("10.0.0.1", "203.0.113.9, evil", "10.0.0.1"),
-        ("10.0.0.1", "203.0.113.9, evil, 10.0.0.2", "10.0.0.2"),
+        # Where one of ours says what is no address, the caller is nobody whom we know, and never the proxy.
+        ("10.0.0.1", "evil", UNREADABLE),
+        ("10.0.0.1", "203.0.113.9, evil", UNREADABLE),
+        ("10.0.0.1", "203.0.113.9, evil, 10.0.0.2", UNREADABLE),
+        ("10.0.0.1", "unknown", UNREADABLE),
+        ("10.0.0.1", "_hidden:80", UNREADABLE),
+        ("10.0.0.1", "203.0.113.09", UNREADABLE),
+        ("10.0.0.1", "3405803785", UNREADABLE),
+        ("10.0.0.1", "203.0.113", UNREADABLE),
+        ("10.0.0.1", "203.0.113.9/32", UNREADABLE),
+        ("10.0.0.1", "２０３.0.113.9", UNREADABLE),
+        ("10.0.0.1", "203.0.113.9ÿ", UNREADABLE),
+        ("10.0.0.1", "1" * 9_000, UNREADABLE),
+        ("10.0.0.1", "for=203.0.113.9", UNREADABLE),
+        # What comes before that, the caller can have written.
         ("10.0.0.1", "evil, 203.0.113.9", "203.0.113.9"),
+        ("10.0.0.1", "ÿ, 203.0.113.9", "203.0.113.9"),
+        ("10.0.0.1", "ÿ, 203.0.113.9, 10.0.0.2", "203.0.113.9"),
+        # Empty elements are none (RFC 9110, 5.6.1).
         ("10.0.0.1", ",", "10.0.0.1"),
-        ("10.0.0.1", "203.0.113.9,", "10.0.0.1"),
-        ("10.0.0.1", "unknown", "10.0.0.1"),
-        ("10.0.0.1", "203.0.113.9:4711", "10.0.0.1"),
-        ("10.0.0.1", "203.0.113.09", "10.0.0.1"),
-        ("10.0.0.1", "3405803785", "10.0.0.1"),
-        ("10.0.0.1", "203.0.113", "10.0.0.1"),
-        ("10.0.0.1", "203.0.113.9/32", "10.0.0.1"),
-        ("10.0.0.1", "２０３.0.113.9", "10.0.0.1"),
-        ("10.0.0.1", "1" * 9_000, "10.0.0.1"),
-        ("10.0.0.1", "for=203.0.113.9", "10.0.0.1"),
+        ("10.0.0.1", "203.0.113.9,", "203.0.113.9"),
+        # With a port.
+        ("10.0.0.1", "203.0.113.9:4711", "203.0.113.9"),
+        ("10.0.0.1", "1.2.3.4, 203.0.113.9:4711, 10.0.0.2:80", "203.0.113.9"),
+        ("10.0.0.1", "[2001:db8::9]:4711", "2001:db8::9"),
+        ("10.0.0.1", "[203.0.113.9]:4711", "203.0.113.9"),
+        ("10.0.0.1", "203.0.113.9:x", UNREADABLE),
+        ("10.0.0.1", "[2001:db8::9]x", UNREADABLE),
+        # A zone is any text, and says nothing.
+        ("10.0.0.1", "fe80::9%" + "z" * 500, "fe80::9"),
+        ("10.0.0.1", "[fe80::9%eth0]:80", "fe80::9"),
+        ("fe80::1%eth0", "203.0.113.9", "fe80::1"),
         # IPv6, and IPv4 in its clothes.
         ("fd00::1", "2001:db8::9", "2001:db8::9"),
         ("fd00::1", "2001:0DB8:0:0::9", "2001:db8::9"),
@@ -108,7 +124,7 @@ def test_nobody_says_himself_where_he_comes_from(forwarded: str | None) -> None:
         ("::ffff:10.0.0.1", None, "10.0.0.1"),
         ("10.0.0.1", "::ffff:203.0.113.9", "203.0.113.9"),
         ("10.0.0.1", "203.0.113.9, ::ffff:10.0.0.2", "203.0.113.9"),
-        ("10.0.0.1", "[2001:db8::9]", "10.0.0.1"),
+        ("10.0.0.1", "[2001:db8::9]", "2001:db8::9"),
         ("::ffff:a00:1", "203.0.113.9", "203.0.113.9"),
     ],
     ids=short,

@@ -51,11 +51,13 @@ def _log_in_again(http: HttpService, mine: str, other: str) -> None:
 def _kick_one(http: HttpService, mine: str, other: str) -> None:
     listed = done(http.request("GET", SESSIONS, token=other))["sessions"]
     (not_current,) = (session["id"] for session in listed if not session["current"])
-    done(http.request("DELETE", f"{SESSIONS}/{not_current}", token=other), "已退出该设备")
+    by = {"password": PASSWORD}
+    done(http.request("DELETE", f"{SESSIONS}/{not_current}", by, token=other), "已退出该设备")
 
 
 def _kick_others(http: HttpService, mine: str, other: str) -> None:
-    assert done(http.request("DELETE", SESSIONS, token=other), "已退出其他设备") == {"ended": 1}
+    answer = http.request("DELETE", SESSIONS, {"password": PASSWORD}, token=other)
+    assert done(answer, "已退出其他设备") == {"ended": 1}
 
 
 def _operator_kicks(http: HttpService, mine: str, other: str) -> None:

@@ -355,7 +355,7 @@ def test_with_a_token_the_apps_own_404_and_405_are_seen() -> None:
     missing = embedded.get("/nothing", token)
     assert (missing.status_code, missing.json) == (404, {"title": "404 Not Found"})
     wrong = embedded.client.simulate_delete("/mine", headers={"token": token})
-    assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, POST, OPTIONS")
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, HEAD, POST, OPTIONS")
 
 
 def test_exempt_routes_are_open() -> None:

@@ -84,7 +84,7 @@ def test_an_id_that_no_table_can_hold_reaches_no_store(house: House, invited_by:
     ("phone", "password", "user_name", "refusal"),
     [
         ("1380013800", PASSWORD, None, PhoneInvalid),
-        ("8613800138000", PASSWORD, None, PhoneInvalid),
+        ("8513800138000", PASSWORD, None, PhoneInvalid),
         (PHONE, "short", None, PasswordLengthInvalid),
         (PHONE, "x" * 33, None, PasswordLengthInvalid),
         (PHONE, PASSWORD, "x" * 81, UserNameInvalid),

@@ -162,7 +162,9 @@ class Stay:
         self.house.service.logout(self.phone.session)
 
     def log_out_from_the_list(self) -> None:
-        self.house.service.end_sessions(self.phone.session, session_id=self.phone.session.id, client=NO_CLIENT)
+        self.house.service.end_sessions(
+            self.phone.user, self.phone.session, session_id=self.phone.session.id, password=None, client=NO_CLIENT
+        )
 
     def be_replaced(self) -> None:
         self.house.login(client=client_on("phone", "phone-1", "the same phone"))
@@ -171,10 +173,18 @@ class Stay:
         self.house.login(client=client_on("tablet", "t-1", "a tablet"), replacing=self.phone.session.id)
 
     def be_kicked_from_the_computer(self) -> None:
-        self.house.service.end_sessions(self.computer.session, session_id=self.phone.session.id, client=TOLD_ON)
+        self.house.service.end_sessions(
+            self.computer.user,
+            self.computer.session,
+            session_id=self.phone.session.id,
+            password=PASSWORD,
+            client=TOLD_ON,
+        )
 
     def be_kicked_with_all_others(self) -> None:
-        self.house.service.end_sessions.others(self.computer.session, client=TOLD_ON)
+        self.house.service.end_sessions.others(
+            self.computer.user, self.computer.session, password=PASSWORD, client=TOLD_ON
+        )
 
     def be_kicked_by_an_operator(self) -> None:
         self.house.service.operate.kick(self.user.id, session_id=self.phone.session.id, actor=OPERATOR)

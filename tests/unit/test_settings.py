@@ -45,6 +45,7 @@ DEFAULTS: dict[str, object] = {
     "remember_session_idle_ttl": timedelta(days=60),
     "device_policy": None,
     "multi_device_login": True,
+    "end_sessions_by_password": True,
     "always_http_200": False,
     "time_zone": None,
     "language": "zh",
@@ -59,6 +60,7 @@ DEFAULTS: dict[str, object] = {
     "admin_access_token_ttl": timedelta(minutes=15),
     "account_closing_grace": timedelta(days=7),
     "audit_retention": timedelta(days=180),
+    "cors_origins": (),
     "trusted_proxies": (),
 }
 
@@ -106,6 +108,7 @@ GOOD: dict[str, dict[str, object]] = {
         '{"total": 5, "overflow": "evict_idle"}': DevicePolicy.from_table(CINEMA),
     },
     "multi_device_login": {**SWITCHED},
+    "end_sessions_by_password": {**SWITCHED},
     "always_http_200": {**SWITCHED},
     "time_zone": {"Asia/Shanghai": ZoneInfo("Asia/Shanghai"), "UTC": ZoneInfo("UTC")},
     "language": {"zh": "zh", "en": "en"},
@@ -120,6 +123,12 @@ GOOD: dict[str, dict[str, object]] = {
     "admin_access_token_ttl": DURATIONS,
     "account_closing_grace": DURATIONS,
     "audit_retention": DURATIONS,
+    "cors_origins": {
+        "": (),
+        "https://app.example.com": ("https://app.example.com",),
+        "http://localhost:5173, capacitor://localhost,": ("http://localhost:5173", "capacitor://localhost"),
+        "http://[::1]:8080,https://h:8443": ("http://[::1]:8080", "https://h:8443"),
+    },
     "trusted_proxies": {
         "": (),
         "127.0.0.1": (ip_network("127.0.0.1/32"),),
@@ -176,6 +185,7 @@ BAD: dict[str, list[str]] = {
     "remember_session_idle_ttl": [*NO_DURATION, "1", "4m", "299"],
     "device_policy": ["", "MULTI", "double", "1", "{}", "[]", '{"phone": -1}', '{"fridge": 1}', "{" * 9_000],
     "multi_device_login": NO_SWITCH,
+    "end_sessions_by_password": NO_SWITCH,
     "always_http_200": NO_SWITCH,
     "time_zone": [
         *("", "Asia/Nowhere", "+08:00", "../../etc/passwd", "/etc/localtime", "Asia", "Asia/Shanghai\n", "\udcff"),
@@ -193,6 +203,19 @@ BAD: dict[str, list[str]] = {
     "admin_access_token_ttl": NO_DURATION,
     "account_closing_grace": NO_DURATION,
     "audit_retention": NO_DURATION,
+    "cors_origins": [
+        "*",
+        "null",
+        "app.example.com",
+        "https://app.example.com/",
+        "https://app.example.com/x",
+        "https://App.example.com",
+        "https://app.example.com:443",
+        "http://app.example.com:80",
+        "https://*.example.com",
+        "https://例子.example",
+        "https://a.example https://b.example",
+    ],
     "trusted_proxies": [
         "localhost",
         "256.0.0.1",

@@ -150,6 +150,7 @@ def bodies(tour: Tour) -> None:
         ask("POST", path, good, **{"Content-Type": "text/plain"})
         ask("POST", path, good, **{"Content-Encoding": "gzip"})
         ask("POST", path, good, **{"Transfer-Encoding": "chunked"})
+    ask("POST", LOGIN, b"\xef\xbb\xbf" + good)
 
 
 def being_known(tour: Tour) -> None:
@@ -209,6 +210,16 @@ def sessions(tour: Tour) -> None:
     ask("DELETE", SESSIONS, token=one)
     ask("DELETE", SESSIONS)
     ask("GET", SESSIONS, token=one)
+    tour.wait(minutes=10)
+    _, _, other = tour.log_in()
+    for method, path in (("DELETE", f"{SESSIONS}/{other}"), ("POST", f"{SESSIONS}/{other}/end")):
+        ask(method, path, token=one)
+        ask(method, path, {"password": "a wrong one"}, token=one)
+        ask(method, path, {"password": PASSWORD}, token=one)
+    for method, path in (("DELETE", SESSIONS), ("POST", f"{SESSIONS}/end")):
+        ask(method, path, token=one)
+        ask(method, path, {"password": "a wrong one"}, token=one)
+        ask(method, path, {"password": PASSWORD}, token=one)
 
 
 def own_account(tour: Tour) -> None:
@@ -337,8 +348,23 @@ def elsewhere(tour: Tour) -> None:
     for path in ("/", "/api", "/api/user/login/", "/api/user/nothing", "/api/admin/nothing"):
         ask("GET", path)
     for path in ("/healthz", "/readyz", LOGIN, USER_INFO, ACCOUNT, SESSIONS, ADMIN_USERS):
-        for method in ("GET", "PUT", "OPTIONS"):
+        for method in ("GET", "HEAD", "PUT", "OPTIONS"):
             ask(method, path)
+    for path in ("//api/user/login", "/api%2fuser/login", "/api/%75ser/login", "/api/./user/login", "/api/user//login"):
+        ask("POST", path, GOOD)
+    ask("GET", USER_INFO + "?" + "a" * 16_384)
+    ask("GET", USER_INFO, token="x" * 49_152)
+    ask("GET", USER_INFO, Host="a, b")
+
+
+def other_origins(tour: Tour) -> None:
+    """A browser app on a listed origin, and one on another."""
+    tour.http = serve(evolve(SETTINGS, cors_origins=("https://app.example.com",)))
+    for origin in ("https://app.example.com", "https://elsewhere.example", "null"):
+        tour.ask("OPTIONS", LOGIN, Origin=origin, **{"Access-Control-Request-Method": "POST"})
+        tour.ask("GET", USER_INFO, Origin=origin)
+        tour.ask("GET", "/nothing", Origin=origin)
+    tour.ask("GET", USER_INFO)
 
 
 def faults(tour: Tour) -> None:
@@ -397,6 +423,7 @@ CHAPTERS: list[Callable[[Tour], None]] = [
     administering,
     every_route,
     elsewhere,
+    other_origins,
     faults,
     one_device,
     full_house,

@@ -4,45 +4,51 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from attrs import define, field
-from granian.rsgi import Scope
 
-from menshen.entrypoints import server
-from menshen.entrypoints.server import Front, Response
+from menshen.entrypoints import front as fronts
+from menshen.entrypoints.front import Front, Response, Scope
 
 from .http_service import serve
 
 REQUESTS = 5
 
 
-@define
-class AScope:
-    """A request as granian tells of it."""
-
-    path: str
-    method: str = "GET"
-    query_string: str = ""
-    http_version: str = "1.1"
-    scheme: str = "http"
-    server: str = "127.0.0.1:8000"
-    client: str = "127.0.0.1:50000"
-    headers: dict[str, str] = field(factory=lambda: {"host": "localhost", "accept-language": "en"})
+def a_scope(path: str) -> Scope:
+    """A request as an ASGI server tells of it."""
+    return {
+        "type": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "method": "GET",
+        "query_string": b"",
+        "http_version": "1.1",
+        "scheme": "http",
+        "server": ("127.0.0.1", "8000"),
+        "client": ("127.0.0.1", 50000),
+        "headers": [(b"host", b"localhost"), (b"accept-language", b"en")],
+    }
 
 
 @define
 class Exchange:
     """Where the answer goes."""
 
-    answers: list[Response] = field(factory=list)
+    sent: list[dict[str, Any]] = field(factory=list)
 
-    async def __call__(self) -> bytes:
-        return b""
+    async def receive(self) -> dict[str, Any]:
+        return {"type": "http.disconnect"}
 
-    def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
-        self.answers.append((status, headers, body))
+    async def send(self, message: dict[str, Any]) -> None:
+        self.sent.append(message)
+
+    @property
+    def answer(self) -> Response:
+        head, body = self.sent
+        return head["status"], head["headers"], body["body"]
 
 
 @define(eq=False)
@@ -59,7 +65,7 @@ class SlowStore:
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowStore]:
-    monkeypatch.setattr(server, "ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(fronts, "ANSWER_SECONDS", 0.05)
     store = SlowStore()
     yield store
     store.over.set()
@@ -69,18 +75,26 @@ def ask(slow: SlowStore, path: str, *, threads: int) -> list[Response]:
     """The answers to some requests at once."""
 
     client = serve(ping=slow.ping).client
-    front = Front(client.app, threads=threads, runs_inline=lambda _scope: False, port=0)
+    front = Front(client.app, threads=threads, runs_inline=lambda _method, _path: False, port=0, crowd=1)
     exchanges = [Exchange() for _ in range(REQUESTS)]
 
     async def all_at_once() -> None:
-        loop = asyncio.get_running_loop()
-        front.__rsgi_init__(loop)
-        await asyncio.gather(*(front.__rsgi__(cast(Scope, AScope(path)), exchange) for exchange in exchanges))
+        messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        started = asyncio.Event()
+
+        async def is_up(message: dict[str, Any]) -> None:
+            started.set()
+
+        life = asyncio.create_task(front({"type": "lifespan"}, messages.get, is_up))
+        messages.put_nowait({"type": "lifespan.startup"})
+        await started.wait()
+        await asyncio.gather(*(front(a_scope(path), exchange.receive, exchange.send) for exchange in exchanges))
         slow.over.set()
-        front.__rsgi_del__(loop)
+        messages.put_nowait({"type": "lifespan.shutdown"})
+        await life
 
     asyncio.run(all_at_once())
-    return [answer for exchange in exchanges for answer in exchange.answers]
+    return [exchange.answer for exchange in exchanges]
 
 
 def body(answer: Response) -> dict[str, Any]:
@@ -94,7 +108,7 @@ def test_what_takes_too_long_is_answered_in_the_envelope(slow: SlowStore) -> Non
     for answer in answers:
         status, headers, _ = answer
         assert status == 503
-        assert int(dict(headers)["retry-after"]) >= 1
+        assert int(dict(headers)[b"retry-after"]) >= 1
         assert (body(answer)["code"], body(answer)["reason"]) == (503, "store_unavailable")
         assert body(answer)["msg"].isascii()
         assert body(answer)["time"]
@@ -107,6 +121,6 @@ def test_what_has_not_begun_in_time_is_not_begun_any_more(slow: SlowStore) -> No
 
 
 def test_what_is_in_time_is_answered_as_it_is(slow: SlowStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "ANSWER_SECONDS", 30)
+    monkeypatch.setattr(fronts, "ANSWER_SECONDS", 30)
     answers = ask(slow, "/healthz", threads=1)
     assert [status for status, _, _ in answers] == [200] * REQUESTS

@@ -1,0 +1,226 @@
+"""The WSGI application behind an event loop, so that a slow caller holds nothing but his own connection.
+
+Under a server's WSGI interface a body that is announced and never sent holds a thread for as long as the caller likes.
+Here the event loop collects the whole body first, with a limit in bytes and one in time, and only a complete request
+gets a thread. Of the interfaces of granian it is ASGI, which alone tells the path as it was sent, and headers in bytes.
+"""
+
+import asyncio
+import io
+import json
+import logging
+import sys
+from asyncio import AbstractEventLoop
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from attrs import define, field
+
+from .connection_watch import CAN_WATCH, ConnectionWatch
+from .http.app import OVERDUE
+from .http.json_body import MAX_BODY_BYTES
+
+_log = logging.getLogger("menshen.server")
+
+BODY_SECONDS = 10
+"""How long a caller may take to send a body."""
+
+HEADER_SECONDS = 10
+"""How long a caller may take to send the head of a request."""
+
+_NEXT_RUN_SECONDS = 0.02
+
+ANSWER_SECONDS = 4.0
+"""How long an answer may take once the request is whole; then the caller is told to ask again."""
+
+WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+Scope = dict[str, Any]
+"""What an ASGI server tells of a request."""
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Response = tuple[int, list[tuple[bytes, bytes]], bytes]
+
+
+class _BrokenBody(io.RawIOBase):
+    """Stands for a body that did not come whole."""
+
+    def read(self, size: int = -1) -> bytes:
+        raise OSError("the body did not come whole")
+
+
+@define(eq=False)
+class Front:
+    """An ASGI application in front of a WSGI one.
+
+    *runs_inline* says of a method and a path whether a request without a body can be answered on the event loop at
+    once: handing it to a thread and back costs more than reading an embedded database does. *crowd* is how many
+    connections are many.
+    """
+
+    app: WsgiApp
+    threads: int
+    runs_inline: Callable[[str, str], bool]
+    port: int
+    crowd: int
+    at_serving: Callable[[], None] = lambda: None
+    at_exit: Callable[[], None] = lambda: None
+    _busy: set[str] = field(factory=set, init=False)
+    """The callers whose requests are being worked on."""
+    _watch: ConnectionWatch = field(init=False)
+    _pool: ThreadPoolExecutor = field(init=False)
+    _loop: AbstractEventLoop = field(init=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """The life of a worker: one message at its start, and one at its end."""
+        await receive()
+        self._loop = asyncio.get_running_loop()
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="menshen")
+        self._watch = ConnectionWatch(self.port, HEADER_SECONDS, self.crowd, self._busy.__contains__)
+        if CAN_WATCH:
+            self._watch.start()
+        await send({"type": "lifespan.startup.complete"})
+        # Not in the loop's run that this ends, but in the next, in which requests are taken.
+        self._loop.call_later(_NEXT_RUN_SECONDS, self.at_serving)
+        await receive()
+        self._watch.stop()
+        self._pool.shutdown()
+        self.at_exit()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        peer = _peer(scope)
+        self._busy.add(peer)
+        environ = _environ(scope)
+        try:
+            if _has_body(environ):
+                await _collect(environ, receive)
+                response = await self._in_time(environ)
+            elif self.runs_inline(environ["REQUEST_METHOD"], environ["PATH_INFO"]):
+                response = self._respond(environ)
+            else:
+                response = await self._in_time(environ)
+        except Exception:  # noqa: BLE001 - the last line of defence (ASVS 16.5.4)
+            _log.exception("the server failed to answer")
+            response = _INTERNAL_ERROR
+        finally:
+            self._busy.discard(peer)
+        status, headers, body = response
+        if "HTTP_TRANSFER_ENCODING" in environ:
+            # A Content-Length beside it is dropped before we see it, and whoever went by that would see another request
+            # in the rest: nothing that follows on this connection is taken for one (RFC 9112, 6.3).
+            headers = [*headers, (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _in_time(self, environ: dict[str, Any]) -> Response:
+        """The answer, or that it takes too long: whatever a store does, nobody waits for it for ever."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                # What has not begun by then is not begun any more; what has begun ends, and its outcome is unknown.
+                return await self._loop.run_in_executor(self._pool, self._respond, environ)
+        except TimeoutError:
+            return self._respond({**environ, OVERDUE: True})
+
+    def _respond(self, environ: dict[str, Any]) -> Response:
+        head: list[tuple[int, list[tuple[bytes, bytes]]]] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> None:
+            pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+            head.append((int(status[:3]), pairs))
+
+        body = b"".join(self.app(environ, start_response))
+        status, headers = head[-1]
+        headers.append((b"server", b"menshen"))
+        return status, headers, body
+
+
+def _has_body(environ: dict[str, Any]) -> bool:
+    return "HTTP_TRANSFER_ENCODING" in environ or int(environ.get("CONTENT_LENGTH", 0)) > 0
+
+
+async def _collect(environ: dict[str, Any], receive: Receive) -> None:
+    """Put the whole body into *environ*, with its length; or what the application refuses it for.
+
+    A body comes with its length or in chunks (RFC 9112, 6.3). In another coding nothing of it is read.
+    """
+    coding = environ.get("HTTP_TRANSFER_ENCODING")
+    if coding is None:
+        length = int(environ["CONTENT_LENGTH"])
+        # More than the limit is refused by its Content-Length; none of it is read.
+        environ["wsgi.input"] = io.BytesIO() if length > MAX_BODY_BYTES else await _body(receive)
+    elif coding.lower() == "chunked":
+        environ["wsgi.input"] = await _body(receive)
+        environ["wsgi.input_terminated"] = True
+
+
+async def _body(receive: Receive) -> io.BytesIO | _BrokenBody:
+    """The body, or so much of it as shows that it is too long."""
+    body = io.BytesIO()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            more = True
+            while more and body.tell() <= MAX_BODY_BYTES:
+                message = await receive()
+                if message["type"] != "http.request":
+                    return _BrokenBody()
+                body.write(message["body"])
+                more = message["more_body"]
+    except (TimeoutError, RuntimeError):
+        return _BrokenBody()
+    body.seek(0)
+    return body
+
+
+def _peer(scope: Scope) -> str:
+    host, port = scope["client"]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _environ(scope: Scope) -> dict[str, Any]:
+    """The WSGI environment of a request (PEP 3333), with the target as it was sent in ``RAW_URI``, as gunicorn has it."""
+    environ = _BASE_ENVIRON.copy()
+    host, port = scope["server"]
+    environ["REQUEST_METHOD"] = scope["method"]
+    # PEP 3333: text that carries bytes as latin-1.
+    environ["PATH_INFO"] = scope["path"].encode("utf-8", "replace").decode("latin-1")
+    environ["RAW_URI"] = scope["raw_path"].decode("latin-1")
+    environ["QUERY_STRING"] = scope["query_string"].decode("latin-1")
+    environ["SERVER_PROTOCOL"] = f"HTTP/{scope['http_version']}"
+    environ["SERVER_NAME"] = host
+    environ["SERVER_PORT"] = port
+    environ["wsgi.url_scheme"] = scope["scheme"]
+    environ["wsgi.input"] = io.BytesIO()
+    environ["REMOTE_ADDR"] = scope["client"][0]
+    for name, value in scope["headers"]:
+        # X_Forwarded_For would become the same variable as X-Forwarded-For.
+        if b"_" in name:
+            continue
+        variable = name.decode("latin-1").upper().replace("-", "_")
+        key = variable if variable in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{variable}"
+        text = value.decode("latin-1")
+        environ[key] = f"{environ[key]},{text}" if key.startswith("HTTP_") and key in environ else text
+    return environ
+
+
+_BASE_ENVIRON: dict[str, Any] = {
+    "SCRIPT_NAME": "",
+    "wsgi.version": (1, 0),
+    "wsgi.errors": sys.stderr,
+    "wsgi.multithread": True,
+    "wsgi.multiprocess": True,
+    "wsgi.run_once": False,
+}
+
+# For a fault outside the application, whose own faults are answered in its own words.
+_INTERNAL_ERROR: Response = (
+    500,
+    [(b"content-type", b"application/json; charset=utf-8"), (b"cache-control", b"no-store"), (b"server", b"menshen")],
+    json.dumps({"code": 500, "data": "", "msg": "服务器内部错误", "time": "", "reason": "internal_error"}).encode(),
+)

@@ -1,0 +1,20 @@
+"""HEAD wherever GET is: the same head, without the body (RFC 9110, 9.3.2)."""
+
+import falcon
+
+
+class HeadAsGet:
+    """Falcon middleware that has HEAD answered by the responder of GET, with all its guards. Falcon leaves the body out."""
+
+    def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
+        if req.method == "HEAD":
+            req.method = "GET"
+
+    def process_response(
+        self, req: falcon.Request, resp: falcon.Response, resource: object, req_succeeded: bool
+    ) -> None:
+        req.method = req.env["REQUEST_METHOD"]
+        allowed = (resp.get_header("Allow") or "").split(", ")
+        if "GET" in allowed and "HEAD" not in allowed:
+            allowed.insert(allowed.index("GET") + 1, "HEAD")
+            resp.set_header("Allow", ", ".join(allowed))

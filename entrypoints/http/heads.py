@@ -1,0 +1,61 @@
+"""What must be so of the head of a request, before any route is looked for."""
+
+import re
+from urllib.parse import quote, urlsplit
+
+import falcon
+
+from .errors import HeadTooLarge, HostInvalid, RouteNotFound, TargetTooLong
+
+MAX_TARGET = 16 * 1024
+"""How long the path and the query may be together, in characters."""
+
+MAX_HEAD = 48 * 1024
+"""How long the headers may be together, in characters; beyond 64 KiB the server cannot read them at all."""
+
+_PLAIN_PATH = re.compile(r"/|(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
+_HOST = re.compile(r"[^\s,/?#@\\]*")
+
+
+def check_head(req: falcon.Request) -> None:
+    """Raises TargetTooLong, HeadTooLarge, HostInvalid, RouteNotFound."""
+    if len(req.path) + len(req.query_string) > MAX_TARGET:
+        raise TargetTooLong
+    if sum(len(value) for name, value in req.env.items() if name.startswith("HTTP_")) > MAX_HEAD:
+        raise HeadTooLarge
+    _check_host(req)
+    _check_path(req)
+
+
+def _check_host(req: falcon.Request) -> None:
+    """One Host in HTTP/1.1, neither none nor two (RFC 9112, 3.2), and not an empty one (RFC 9110, 4.2.1).
+
+    Servers join two by a comma, which no host has; granian puts an empty one where there is none.
+    """
+    host = req.env.get("HTTP_HOST", "")
+    is_lacking = not host and req.env.get("SERVER_PROTOCOL", "HTTP/1.1") == "HTTP/1.1"
+    if is_lacking or _HOST.fullmatch(host) is None:
+        raise HostInvalid
+
+
+def _check_path(req: falcon.Request) -> None:
+    """A path has one spelling, or a proxy that denies a prefix is passed by (``//api/admin``, ``/api/%61dmin``).
+
+    WSGI tells only the decoded path; the target as it was sent is in ``RAW_URI`` (gunicorn, werkzeug, ours) or
+    ``REQUEST_URI`` (uWSGI, mod_wsgi). Behind a prefix it may hold that as well.
+    """
+    path = req.env.get("PATH_INFO", "")
+    if _PLAIN_PATH.fullmatch(path) is None:
+        raise RouteNotFound
+    sent = req.env.get("RAW_URI") or req.env.get("REQUEST_URI")
+    if sent is not None:
+        prefix = quote(req.env.get("SCRIPT_NAME", "").encode("latin-1"), safe="/~")
+        if _path_of(sent) not in {path, prefix + path}:
+            raise RouteNotFound
+
+
+def _path_of(target: str) -> str:
+    """Of a target in origin form or in absolute form (RFC 9112, 3.2)."""
+    if target.startswith("/"):
+        return target.partition("?")[0].partition("#")[0]
+    return urlsplit(target).path
