@@ -60,7 +60,10 @@ def create_app(service: Service, settings: Settings, router: CompiledRouter | No
     guard = create_guard(service, settings)
     envelopes = guard.envelopes
     clients = Clients(settings.trusted_proxies)
-    app = falcon.App(router=router, middleware=[CrossOrigin(settings.cors_origins), _EveryAnswer(envelopes, clients, settings), HeadAsGet()])
+    app = falcon.App(
+        router=router,
+        middleware=[CrossOrigin(settings.cors_origins), _EveryAnswer(envelopes, clients, settings), HeadAsGet()],
+    )
     _add_user_routes(app, service, guard, clients)
     _add_admin_routes(app, service, Guard(service.authenticate_admin, envelopes), clients)
     app.add_route("/healthz", AliveResource())
