@@ -66,7 +66,7 @@ def shown_by_chromium(url: str, profile: Path) -> list[list[object]]:
     """What the page at *url* has found, once it is done."""
     flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
     command = [
-        program_of("chromium"),
+        str(program_of("chromium")),
         *flags,
         f"--user-data-dir={profile}",
         "--virtual-time-budget=20000",
