@@ -1,12 +1,20 @@
 """Password hashes by Argon2id, and the older kinds that a taken-over database brings along."""
 
+import os
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
 import argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 from attrs import field, frozen
 
+from ..domain.passwords import HashKind
 from ..domain.ports import Verdict
-from .framework_hashes import argon2_within, framework_hash_matches
-from .legacy_hashes import legacy_hash_matches
+from .framework_hashes import argon2_within, framework_hash
+from .known_hashes import KnownHash, TooCostly, of_no_use, of_use
+from .legacy_hashes import legacy_hash
+from .weak_hashes import WeakHash, unwrapped, weak_hash, wrapped_with
 
 # A stored hash may come from anywhere; one that asks for more than this is not computed (OWASP's strongest advice is
 # 46 MiB, argon2-cffi's 64 MiB).
@@ -15,22 +23,37 @@ _MAX_WORK_KIB = 1024 * 1024
 _MAX_ROUNDS = 16
 _MAX_LANES = 16
 
+_PLACE = 120
+"""How long a hash may be: the contract's column."""
+
+_WRAPPING_BYTES = 16
+"""Of salt and of digest in a wrapped hash, which needs place for the salt that it wraps (RFC 9106, 4: enough)."""
+
+_WRAPPING_LENGTH = 45
+"""The two in Base64, and a dollar."""
+
+# Werkzeug's scrypt has 162 characters, and the tutorial's column has place for 120.
+_CUT = re.compile(r"scrypt:[0-9:]*(?:\$.*)?")
+
 
 @frozen
 class Argon2PasswordHasher:
-    """PasswordHasher by Argon2id (RFC 9106). The defaults are OWASP's: 19 MiB, two passes, one lane."""
+    """PasswordHasher and StoredHashes by Argon2id (RFC 9106). The defaults are OWASP's: 19 MiB, two passes, one lane."""
 
     memory_kib: int = 19 * 1024
     time_cost: int = 2
     parallelism: int = 1
     _argon2: argon2.PasswordHasher = field(init=False, repr=False)
+    _wrapping: argon2.PasswordHasher = field(init=False, repr=False)
     _nobody: str = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        hasher = argon2.PasswordHasher(
-            time_cost=self.time_cost, memory_cost=self.memory_kib, parallelism=self.parallelism
+        hasher = argon2.PasswordHasher(self.time_cost, self.memory_kib, self.parallelism)
+        wrapping = argon2.PasswordHasher(
+            self.time_cost, self.memory_kib, self.parallelism, hash_len=_WRAPPING_BYTES, salt_len=_WRAPPING_BYTES
         )
         object.__setattr__(self, "_argon2", hasher)
+        object.__setattr__(self, "_wrapping", wrapping)
         object.__setattr__(self, "_nobody", hasher.hash("nobody's password"))
 
     def hash(self, password: str) -> str:
@@ -39,21 +62,67 @@ class Argon2PasswordHasher:
     def verify(self, password: str, password_hash: str | None) -> Verdict:
         # surrogatepass: a lone surrogate was never hashed, so it cannot match, but it must not raise either.
         secret = password.encode("utf-8", "surrogatepass")
+        if not self._read(self._nobody if password_hash is None else password_hash).matches(secret):
+            return Verdict.NO_MATCH
         if password_hash is None:
-            self._argon2_matches(secret, self._nobody)
             return Verdict.NO_MATCH
-        is_ours = password_hash.startswith("$argon2")
-        password_hash = argon2_within(password_hash)
-        if not password_hash.startswith("$argon2"):
-            matches = legacy_hash_matches(secret, password_hash) or framework_hash_matches(secret, password_hash)
-            return Verdict.MATCH_OUTDATED if matches else Verdict.NO_MATCH
-        if not self._argon2_matches(secret, password_hash):
-            return Verdict.NO_MATCH
-        is_weaker = self._is_weaker(argon2.extract_parameters(password_hash))
-        return Verdict.MATCH if is_ours and not is_weaker else Verdict.MATCH_OUTDATED
+        is_current = password_hash.startswith("$argon2") and not self._is_weaker(password_hash)
+        return Verdict.MATCH if is_current else Verdict.MATCH_OUTDATED
 
-    def _is_weaker(self, made_with: argon2.Parameters) -> bool:
+    def kind_of(self, stored: str | None) -> HashKind:
+        return self._read(stored or "").kind
+
+    def wrap(self, stored: Sequence[str]) -> Sequence[str | None]:
+        # Argon2 lets go of the interpreter while it works.
+        with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+            return list(threads.map(self._wrapped, stored))
+
+    def _wrapped(self, stored: str) -> str | None:
+        weak = weak_hash(stored)
+        if weak is None or not self._can_be_wrapped(weak):
+            return None
+        return wrapped_with(weak.recipe, self._wrapping.hash(weak.digest))
+
+    def _can_be_wrapped(self, weak: WeakHash) -> bool:
+        parameters = f"$argon2id$v=19$m={self.memory_kib},t={self.time_cost},p={self.parallelism}$"
+        return len(wrapped_with(weak.recipe, parameters)) + _WRAPPING_LENGTH <= _PLACE
+
+    def _read(self, stored: str) -> KnownHash:
+        """The one reading of a stored hash: what logs in by it, and what is reported of it."""
+        if not stored:
+            return of_no_use("none")
+        try:
+            found = self._known(stored)
+        except TooCostly:
+            return of_no_use("too costly")
+        except ValueError:  # a broken digest, no base64
+            found = None
+        if found is not None:
+            return found
+        return of_no_use("cut" if _CUT.fullmatch(stored) else "unknown")
+
+    def _known(self, stored: str) -> KnownHash | None:
+        """Raises ValueError for a broken hash of a known kind, TooCostly."""
+        if wrapped := unwrapped(stored):
+            makers, argon2_hash = wrapped
+            self._check(argon2_hash)
+            return of_use("wrapped", lambda secret: self._wraps([make(secret) for make in makers], argon2_hash))
+        ours = argon2_within(stored)
+        if ours.startswith("$argon2"):
+            self._check(ours)
+            return of_use("argon2", lambda secret: self._argon2_matches(secret, ours))
+        if weak := weak_hash(stored):
+            if self._can_be_wrapped(weak):
+                return KnownHash(HashKind(weak.kind, is_weak=True), weak.matches)
+            return of_use(f"{weak.kind}, too long to be wrapped", weak.matches)
+        return legacy_hash(stored) or framework_hash(stored)
+
+    def _wraps(self, digests: Sequence[str], argon2_hash: str) -> bool:
+        return any(self._argon2_matches(digest.encode(), argon2_hash) for digest in digests)
+
+    def _is_weaker(self, password_hash: str) -> bool:
         """Whether a hash falls short of ours; one that is stronger is left alone."""
+        made_with = argon2.extract_parameters(password_hash)
         return (
             made_with.type is not argon2.Type.ID
             or made_with.memory_cost < self.memory_kib
@@ -62,17 +131,32 @@ class Argon2PasswordHasher:
             or made_with.salt_len < self._argon2.salt_len
         )
 
-    def _argon2_matches(self, secret: bytes, password_hash: str) -> bool:
+    def _check(self, password_hash: str) -> None:
+        """Raises ValueError where no password can match, as the library would find out; TooCostly."""
         try:
             asked = argon2.extract_parameters(password_hash)
-            if (
-                asked.memory_cost > _MAX_MEMORY_KIB
-                or asked.time_cost > _MAX_ROUNDS
-                or asked.memory_cost * asked.time_cost > max(_MAX_WORK_KIB, self.memory_kib * self.time_cost)
-                or asked.parallelism > _MAX_LANES
-                or asked.hash_len > 64
-            ):
-                return False
+        except InvalidHashError:
+            raise ValueError from None
+        if not _ARGON2.fullmatch(password_hash) or asked.hash_len < 4 or asked.salt_len < 8:
+            raise ValueError
+        if asked.time_cost < 1 or asked.parallelism < 1 or asked.memory_cost < 8 * asked.parallelism:
+            raise ValueError
+        if (
+            asked.memory_cost > _MAX_MEMORY_KIB
+            or asked.time_cost > _MAX_ROUNDS
+            or asked.memory_cost * asked.time_cost > max(_MAX_WORK_KIB, self.memory_kib * self.time_cost)
+            or asked.parallelism > _MAX_LANES
+            or asked.hash_len > 64
+        ):
+            raise TooCostly
+
+    def _argon2_matches(self, secret: bytes, password_hash: str) -> bool:
+        try:
             return self._argon2.verify(password_hash, secret)
         except (InvalidHashError, VerificationError, ValueError):
             return False
+
+
+_ARGON2 = re.compile(
+    r"\$argon2(?:id|i|d)\$(?:v=(?:16|19)\$)?m=[0-9]+,t=[0-9]+,p=[0-9]+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+", re.ASCII
+)

@@ -9,7 +9,7 @@ import hmac
 import re
 from base64 import b64decode, b64encode
 
-from .legacy_hashes import bcrypt_matches, pbkdf2_matches, scrypt_matches
+from .known_hashes import Check, KnownHash, bcrypted, of_use, pbkdf2, scrypt
 
 _DJANGO_PBKDF2 = re.compile(r"pbkdf2_(sha1|sha256)\$([0-9]{1,8})\$([!-#%-~]{1,128})\$([A-Za-z0-9+/=]{1,128})", re.ASCII)
 _DJANGO_SCRYPT = re.compile(
@@ -41,60 +41,71 @@ def argon2_within(stored: str) -> str:
     return stored if match is None else match[1]
 
 
-def framework_hash_matches(secret: bytes, stored: str) -> bool:
-    """Whether *stored* is a hash of *secret*."""
-    try:
-        return _django_matches(secret, stored) or _spring_matches(secret, stored) or _passlib_matches(secret, stored)
-    except ValueError:  # no base64
-        return False
+def framework_hash(stored: str) -> KnownHash | None:
+    """The hash that *stored* is, if it is one of these. Raises ValueError for a broken one, TooCostly."""
+    for name, read in (("django", _django), ("spring", _spring), ("passlib", _passlib)):
+        matches = read(stored)
+        if matches is not None:
+            return of_use(name, matches)
+    return None
 
 
-def _django_matches(secret: bytes, stored: str) -> bool:
+def _django(stored: str) -> Check | None:
     if match := _DJANGO_PBKDF2.fullmatch(stored):
-        return pbkdf2_matches(secret, match[1], int(match[2]), match[3].encode(), b64decode(match[4], validate=True))
+        return pbkdf2(match[1], int(match[2]), match[3].encode(), b64decode(match[4], validate=True))
     if match := _DJANGO_SCRYPT.fullmatch(stored):
         n, r, p = int(match[1]), int(match[3]), int(match[4])
-        return scrypt_matches(secret, n, r, p, match[2].encode(), b64decode(match[5], validate=True))
+        return scrypt(n, r, p, match[2].encode(), b64decode(match[5], validate=True))
     if match := _DJANGO_BCRYPT.fullmatch(stored):
-        return bcrypt_matches(secret if match[1] is None else hashlib.sha256(secret).hexdigest().encode(), match[2])
-    return False
+        matches = bcrypted(match[2])
+        if match[1] is None:
+            return matches
+        return lambda secret: matches(hashlib.sha256(secret).hexdigest().encode())
+    return None
 
 
-def _spring_matches(secret: bytes, stored: str) -> bool:
+def _spring(stored: str) -> Check | None:
     match = _SPRING.fullmatch(stored)
     if match is None:
-        return False
+        return None
     kind, is_newer, text = match[1], match[2] is not None, match[3]
     if kind == "bcrypt":
-        return bcrypt_matches(secret, text)
+        return bcrypted(text)
     if kind == "pbkdf2":
         salt_and_digest = bytes.fromhex(text)
         salt, digest = salt_and_digest[:-_SPRING_DIGEST_BYTES], salt_and_digest[-_SPRING_DIGEST_BYTES:]
         algorithm, rounds, salt_bytes = ("sha256", 310_000, 16) if is_newer else ("sha1", 185_000, 8)
-        return len(salt) == salt_bytes and pbkdf2_matches(secret, algorithm, rounds, salt, digest, _SPRING_DIGEST_BYTES)
+        if len(salt) != salt_bytes:
+            raise ValueError
+        return pbkdf2(algorithm, rounds, salt, digest, _SPRING_DIGEST_BYTES)
     parts = _SPRING_SCRYPT.fullmatch(text)
     if parts is None:
-        return False
+        return None
     # The exponent of n in the first 16 bits, then 8 bits for r and for p.
     cost = int(parts[1], 16)
     n, r, p = 1 << min(cost >> 16, 30), cost >> 8 & 0xFF, cost & 0xFF
     salt, digest = b64decode(parts[2], validate=True), b64decode(parts[3], validate=True)
-    return scrypt_matches(secret, n, r, p, salt, digest, _SPRING_DIGEST_BYTES)
+    return scrypt(n, r, p, salt, digest, _SPRING_DIGEST_BYTES)
 
 
-def _passlib_matches(secret: bytes, stored: str) -> bool:
+def _passlib(stored: str) -> Check | None:
     if match := _PASSLIB_PBKDF2.fullmatch(stored):
         algorithm = (match[1] or "-sha1").removeprefix("-")
-        return pbkdf2_matches(secret, algorithm, int(match[2]), _unpadded(match[3]), _unpadded(match[4]))
+        return pbkdf2(algorithm, int(match[2]), _unpadded(match[3]), _unpadded(match[4]))
     if match := _PASSLIB_SCRYPT.fullmatch(stored):
         n, r, p = 1 << min(int(match[1]), 30), int(match[2]), int(match[3])
-        return scrypt_matches(secret, n, r, p, _unpadded(match[4]), _unpadded(match[5]), _PASSLIB_SCRYPT_BYTES)
+        return scrypt(n, r, p, _unpadded(match[4]), _unpadded(match[5]), _PASSLIB_SCRYPT_BYTES)
     if match := _PASSLIB_BCRYPT.fullmatch(stored):
         is_keyed, ident, cost, salt, digest = match.groups()
-        # The second version keys its first digest with the salt.
-        first = hmac.digest(salt.encode(), secret, "sha256") if is_keyed else hashlib.sha256(secret).digest()
-        return bcrypt_matches(b64encode(first), f"${ident}${int(cost):02}${salt}{digest}")
-    return False
+        matches = bcrypted(f"${ident}${int(cost):02}${salt}{digest}")
+
+        def matches_digest(secret: bytes) -> bool:
+            # The second version keys its first digest with the salt.
+            first = hmac.digest(salt.encode(), secret, "sha256") if is_keyed else hashlib.sha256(secret).digest()
+            return matches(b64encode(first))
+
+        return matches_digest
+    return None
 
 
 def _unpadded(text: str) -> bytes:

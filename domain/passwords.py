@@ -12,6 +12,17 @@ from .errors import PasswordHoldsIdentifier, PasswordLengthInvalid, PasswordText
 from .users import Phone
 
 
+@frozen
+class HashKind:
+    """What a stored hash is, as an operator is told of it."""
+
+    name: str
+    can_log_in: bool = True
+    """Whether whoever has the password can log in."""
+    is_weak: bool = False
+    """Whether a stolen one is as good as the password. It is to be wrapped: hashed once more by a good kind."""
+
+
 @frozen(kw_only=True)
 class PasswordPolicy:
     """The rule a new password must meet. Lengths are in characters (Unicode code points), both ends allowed."""

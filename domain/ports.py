@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 from attrs import frozen
 
 from .audit import AuditEntry, AuditEvent, AuditId, EntryKind
+from .passwords import HashKind
 from .refresh_tokens import RefreshToken
 from .sessions import Presence, Refreshing, Session, SessionEnd, SessionId, SessionKind
 from .tokens import AccessTokenClaims
@@ -199,6 +200,21 @@ class PasswordHasher(Protocol):
         """Judge *password*. None, for nobody's hash, matches nothing and takes as long to say so (ASVS 6.3.8).
 
         A hash of a form that is not known, or absurdly costly, matches nothing, at no such cost.
+        """
+        ...
+
+
+class StoredHashes(Protocol):
+    """What a store may hold as password hashes, whoever made them."""
+
+    def kind_of(self, stored: str | None) -> HashKind:
+        """What *stored* is. It can log in exactly where the PasswordHasher can say that a password matches."""
+        ...
+
+    def wrap(self, stored: Sequence[str]) -> Sequence[str | None]:
+        """Each weak hash hashed once more, so that it stands there no longer and its password matches as before.
+
+        None for one that is not weak, or for which a store has no place.
         """
         ...
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from ..adapters.argon2_hasher import Argon2PasswordHasher
 from ..adapters.memory.audit import MemoryAuditLog
 from ..adapters.memory.sessions import MemorySessionRepository
 from ..adapters.memory.store import MemoryStore, MemoryUnitOfWork
@@ -18,7 +19,9 @@ from ..adapters.sql.database import PRODUCTS, Database, open_database, sqlite_ur
 from ..adapters.sql.product import DriverMissing
 from ..adapters.sql.schema import ForeignSchema, Schema
 from ..adapters.sql.store import sql_store
+from ..adapters.system_clock import SystemClock
 from ..domain.ports import Store
+from ..domain.use_cases.wrapping import WrapHashes
 from .settings import MEMORY_URL, PREFIX, SettingInvalid, Settings
 
 GROUP = "menshen.stores"
@@ -133,7 +136,7 @@ def open_adoption(settings: Settings, zone: tzinfo | None) -> Iterator[adoption.
     """
     _check_has_tables(settings, "adopt")
     try:
-        opened = adoption.Adoption.open(database_url(settings), zone)
+        opened = adoption.Adoption.open(database_url(settings), zone, argon2_hasher(settings))
     except (ValueError, DriverMissing) as error:
         raise _invalid(error) from None
     try:
@@ -142,6 +145,25 @@ def open_adoption(settings: Settings, zone: tzinfo | None) -> Iterator[adoption.
         raise OSError(f"the temporary file of the report: {error}") from None
     finally:
         opened.close()
+
+
+@contextmanager
+def open_wrapping(settings: Settings) -> Iterator[WrapHashes]:
+    """What wraps the weak hashes of the store that the settings name. Raises SettingInvalid, StoreUnavailable, OSError."""
+    store = open_store(settings)
+    try:
+        yield WrapHashes(store.users, store.work, argon2_hasher(settings), SystemClock())
+    finally:
+        store.close()
+
+
+def argon2_hasher(settings: Settings) -> Argon2PasswordHasher:
+    """What makes hashes at the cost that is set."""
+    return Argon2PasswordHasher(
+        memory_kib=settings.argon2_memory_kib,
+        time_cost=settings.argon2_time_cost,
+        parallelism=settings.argon2_parallelism,
+    )
 
 
 @contextmanager

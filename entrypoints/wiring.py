@@ -6,7 +6,6 @@ from datetime import timedelta
 
 from attrs import frozen
 
-from ..adapters.argon2_hasher import Argon2PasswordHasher
 from ..adapters.background_last_seen import BackgroundLastSeen
 from ..adapters.bounded_hasher import BoundedPasswordHasher
 from ..adapters.common_passwords import common_passwords
@@ -34,7 +33,7 @@ from ..domain.use_cases.resetting import SetPassword, SetPhone
 from .readiness import Readiness
 from .secret import find_secret, make_secret
 from .settings import PREFIX, SettingInvalid, Settings
-from .stores import SERVING_THREADS, closed_on_failure, make_data_dir, open_store
+from .stores import SERVING_THREADS, argon2_hasher, closed_on_failure, make_data_dir, open_store
 
 SERVICE_NAME = "menshen"
 
@@ -172,11 +171,7 @@ def open_service(
 
 def open_adapters(settings: Settings, secret: bytes, store: Store) -> Adapters:
     """The adapters for production."""
-    hasher = Argon2PasswordHasher(
-        memory_kib=settings.argon2_memory_kib,
-        time_cost=settings.argon2_time_cost,
-        parallelism=settings.argon2_parallelism,
-    )
+    hasher = argon2_hasher(settings)
     clock = SystemClock()
     last_seen = BackgroundLastSeen(store.work, clock)
 

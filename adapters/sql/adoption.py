@@ -17,11 +17,12 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.pool import NullPool
 
 from ...domain.errors import StoreUnavailable
+from ...domain.ports import StoredHashes
 from .adoption_findings import AdoptionFindings
 from .adoption_obstacles import has_unique_phones, obstacles
 from .adoption_rows import Why, divided, judged
 from .adoption_table import Shape, closing_statements, first_statements, last_statements, shape_of
-from .adoption_taking import counted, holders, numbers_of, some_rows, take_some, zone_of
+from .adoption_taking import counted, holders, numbers_of, some_rows, take_some, weak_accounts, zone_of
 from .database import Database, NotTaken, Repeatable, open_database
 from .schema import VERSIONS, version_on
 from .sqlite import Sqlite
@@ -63,12 +64,13 @@ class Adoption:
     url: str
     zone: tzinfo | None
     """That of the table's wall-clock times; None for the machine's."""
+    hashes: StoredHashes
     _reading: Database
 
     @classmethod
-    def open(cls, url: str, zone: tzinfo | None) -> "Adoption":
+    def open(cls, url: str, zone: tzinfo | None, hashes: StoredHashes) -> "Adoption":
         """Open it for reading. Raises ValueError for a URL that cannot be meant, DriverMissing, FileNotFoundError."""
-        return cls(url, zone, _open_for_reading(url))
+        return cls(url, zone, hashes, _open_for_reading(url))
 
     def close(self) -> None:
         self._reading.close()
@@ -78,16 +80,20 @@ class Adoption:
         with self._reading.reading() as connection:
             hindering = obstacles(connection)
             if hindering:
-                return AdoptionReport(hindering, (), AdoptionFindings(), is_due=False)
+                return AdoptionReport(hindering, (), AdoptionFindings(self.hashes), is_due=False)
             shape = shape_of(connection)
             statements = [*first_statements(shape), *last_statements(shape)]
             is_behind = bool(statements) or version_on(connection) != VERSIONS[-1]
             keeps_apart = has_unique_phones(connection)
-            findings = counted(connection, shape)
+            findings = counted(connection, shape, self.hashes)
+        if shape.has_accounts:
+            findings.weak = weak_accounts(self._reading, self.hashes)
         has_rivals = self._look_at_all(shape, findings, tell)
         if keeps_apart and has_rivals:
             hindering = [_KEEPS_APART]
-        return AdoptionReport(hindering, statements, findings, is_due=is_behind or findings.taken > 0)
+        return AdoptionReport(
+            hindering, statements, findings, is_due=is_behind or findings.taken > 0 or findings.weak > 0
+        )
 
     def _look_at_all(self, shape: Shape, findings: AdoptionFindings, tell: Tell) -> bool:
         """Returns whether a row that stays as it is may have the number of another, as the other will spell it."""
@@ -117,7 +123,7 @@ class Adoption:
             with _alone(database) as check:
                 shape = _repeated(lambda: _bring_into_form(database))
                 with database.reading() as connection:
-                    findings = counted(connection, shape)
+                    findings = counted(connection, shape, self.hashes)
                 after = None
                 while True:
                     check()

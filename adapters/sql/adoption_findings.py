@@ -9,8 +9,10 @@ from typing import Any
 
 from attrs import define, field
 
+from ...domain.passwords import HashKind
+from ...domain.ports import StoredHashes
 from ...domain.users import Standing, UserState
-from .adoption_rows import HASHES_OF_NO_USE, Left, Taken, Why, as_text, hash_kind
+from .adoption_rows import Left, Taken, Why, as_text, hash_kind
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -35,6 +37,8 @@ def _temporary_file() -> sqlite3.Connection:
 class AdoptionFindings:
     """Counts, and lists that are kept in a temporary file which has no name and goes with the process."""
 
+    hashes: StoredHashes
+    """What says of a hash which kind it is."""
     rows: int = 0
     """How many rows the table has, accounts and all."""
     accounts: int = 0
@@ -42,7 +46,9 @@ class AdoptionFindings:
     taken: int = 0
     without_phone: int = 0
     left: Counter[Why] = field(factory=Counter)
-    hashes: Counter[str] = field(factory=Counter)
+    weak: int = 0
+    """How many weak hashes those have that are taken, and those that had been accounts before."""
+    _kinds: Counter[HashKind] = field(factory=Counter, init=False)
     _file: sqlite3.Connection = field(init=False, factory=_temporary_file)
 
     def add(self, rows: Sequence[Sequence[Any]], taken: Sequence[Taken], left: Sequence[Left]) -> None:
@@ -50,7 +56,9 @@ class AdoptionFindings:
         self.taken += len(taken)
         self.without_phone += sum(each.digits is None for each in taken)
         self.left.update(each.why for each in left)
-        self.hashes.update(hash_kind(row[4]) for row in rows)
+        kinds = {row[0]: hash_kind(row[4], self.hashes) for row in rows}
+        self._kinds.update(kinds.values())
+        self.weak += sum(kinds[each.id].is_weak for each in taken)
         self._file.executemany(
             "INSERT INTO states VALUES (?, ?) ON CONFLICT (text) DO UPDATE SET n = n + excluded.n",
             [(as_text(state) or "", count) for state, count in Counter(row[3] for row in rows).items()],
@@ -96,10 +104,9 @@ class AdoptionFindings:
             yield text, count, UserState(text).standing(_NEVER) is not Standing.UNKNOWN
 
     @property
-    def kinds(self) -> Iterator[tuple[str, int, bool]]:
-        """Each kind of password hash with its count, and whether one can log in with it."""
-        for kind, count in self.hashes.most_common():
-            yield kind, count, kind not in HASHES_OF_NO_USE
+    def kinds(self) -> Sequence[tuple[HashKind, int]]:
+        """Each kind of password hash with its count, the most frequent first."""
+        return self._kinds.most_common()
 
     def leavings(self, limit: int = -1) -> Iterator[Left]:
         """The rows that are left, by id."""

@@ -1,6 +1,5 @@
 """What becomes of one row of a tutorial's table when it is adopted."""
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
@@ -10,6 +9,8 @@ from typing import Any
 from attrs import frozen
 
 from ...domain.errors import PhoneInvalid
+from ...domain.passwords import HashKind
+from ...domain.ports import StoredHashes
 from ...domain.users import MAX_USER_ID, Phone, Standing, UserState
 from .types import Money
 
@@ -174,28 +175,9 @@ def _is_money(value: Any) -> bool:
 _ANY_DIALECT: Any = None
 
 
-_KINDS = (
-    ("pbkdf2", re.compile(r"pbkdf2:(?:sha1|sha224|sha256|sha384|sha512)(?::[0-9]+)?\$[^$]+\$[0-9a-f]{40,128}")),
-    ("argon2", re.compile(r"\$argon2(?:id|i|d)\$.+\$.+\$.+")),
-    ("bcrypt", re.compile(r"\$2[abxy]\$[0-9]{2}\$.{53}")),
-    ("scrypt", re.compile(r"scrypt:[0-9]+:[0-9]+:[0-9]+\$[^$]+\$[0-9a-f]{128}")),
-    ("django", re.compile(r"(?:pbkdf2_sha1|pbkdf2_sha256|scrypt|bcrypt|bcrypt_sha256|argon2)\$.+\$.+")),
-    ("spring", re.compile(r"\{(?:bcrypt|pbkdf2|scrypt|argon2)(?:@SpringSecurity_v5_8)?\}.+")),
-    ("passlib", re.compile(r"\$(?:pbkdf2|pbkdf2-sha256|pbkdf2-sha512|bcrypt-sha256|scrypt)\$.+\$.+\$.+")),
-    # Werkzeug's have 162 characters, and the tutorial's column has place for 120.
-    ("cut", re.compile(r"scrypt:[0-9:]*(?:\$.*)?")),
-)
-
-HASHES_OF_NO_USE = frozenset({"cut", "unknown", "none"})
-"""Whoever has one of these cannot log in."""
+_NO_TEXT = HashKind("unknown", can_log_in=False)
 
 
-def hash_kind(stored: object) -> str:
-    """Which kind of password hash *stored* is, ``cut`` where a column was too short for it, ``none`` where it is empty."""
-    if stored is None or stored == "":
-        return "none"
-    if isinstance(stored, str):
-        for name, form in _KINDS:
-            if form.fullmatch(stored):
-                return name
-    return "unknown"
+def hash_kind(stored: object, hashes: StoredHashes) -> HashKind:
+    """What is in the column of the password hash; SQLite keeps anything there."""
+    return hashes.kind_of(stored) if stored is None or isinstance(stored, str) else _NO_TEXT

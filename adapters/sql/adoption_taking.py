@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import Boolean, Connection, Select, String, Text, cast, column, func, not_, null, select, table
 
 from ...domain.errors import StoreUnavailable
+from ...domain.ports import StoredHashes
 from .adoption_findings import AdoptionFindings
-from .adoption_rows import ROW_COLUMNS, Left, Taken, divided, judged
+from .adoption_rows import ROW_COLUMNS, Left, Taken, divided, hash_kind, judged
 from .adoption_table import Shape
 from .database import Database
 
@@ -22,13 +23,31 @@ _is_account = column("is_account", Boolean)
 _canonical_phone = column("canonical_phone", String)
 
 
-def counted(connection: Connection, shape: Shape) -> AdoptionFindings:
+def counted(connection: Connection, shape: Shape, hashes: StoredHashes) -> AdoptionFindings:
     """Findings with nothing but the numbers of rows."""
     rows = connection.scalar(select(func.count()).select_from(_users)) or 0
     accounts = 0
     if shape.has_accounts:
         accounts = connection.scalar(select(func.count()).select_from(_users).where(_is_account)) or 0
-    return AdoptionFindings(rows=rows, accounts=accounts)
+    return AdoptionFindings(hashes, rows=rows, accounts=accounts)
+
+
+def weak_accounts(database: Database, hashes: StoredHashes) -> int:
+    """How many accounts have a weak hash."""
+    found, after = 0, 0
+    while True:
+        statement = (
+            select(_users.c.id, _users.c.password)
+            .where(_is_account, _users.c.id > after, not_(_users.c.password.startswith("$argon2")))
+            .order_by(_users.c.id)
+            .limit(BATCH)
+        )
+        with database.reading() as connection:
+            rows = connection.execute(statement).all()
+        if not rows:
+            return found
+        found += sum(hash_kind(stored, hashes).is_weak for _, stored in rows)
+        after = rows[-1][0]
 
 
 def some_rows(connection: Connection, shape: Shape, after: int | None, *, is_locking: bool = False) -> Sequence[Any]:

@@ -13,6 +13,7 @@ from ...domain.users import Phone, Standing, User
 from ..device_policies import device_policy_text, parse_device_policy
 from ..settings import parse_duration
 from ..wiring import Service
+from .adopting import wrap_hashes
 from .output import DONE, USAGE, Commands, Context, note, number, operator, plain, print_record, print_table
 
 _COLUMNS = ("id", "phone", "user_name", "standing", "registered_at", "is_admin")
@@ -54,6 +55,7 @@ def add_user_commands(commands: Commands) -> None:
 
     add("phone", _phone, "give a user another phone number").add_argument("phone")
     add("password", _password, "give a user another password, asked for or read from stdin, and end all sessions")
+    add("wrap-hashes", wrap_hashes, "hash weak password hashes of older systems once more, by Argon2id", one=False)
     add("unfreeze", _unfreeze, "let a frozen user in again")
     add("close", _close, "close an account after the time of grace")
     add("fee", _fee, "set the fee percentage").add_argument("percentage", type=int)

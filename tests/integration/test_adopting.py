@@ -14,10 +14,12 @@ from menshen.adapters.sql.migrating import differences
 from .servers import Client, Server, serving
 from .tutorial_tables import (
     CAN_LOG_IN,
+    COLUMNS,
     LEFT,
     PRODUCTS,
     TAKEN,
     THEIRS,
+    WEAK,
     ZONE,
     Tutorial,
     adopt,
@@ -28,6 +30,10 @@ from .tutorial_tables import (
     password_of,
     row,
 )
+
+# All but phone and registration_time.
+OTHERS = [0, 1, 3, 4, 5, 7, 8, 9, 10]
+PASSWORD_COLUMN = COLUMNS.index("password")
 
 
 @frozen
@@ -67,7 +73,7 @@ def adopted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def test_a_dry_run_reports_everything_and_changes_nothing(adopted: Adopted) -> None:
     report = adopted.report
-    assert report["rows"] == 23
+    assert report["rows"] == 25
     assert report["accounts_before"] == 0
     assert report["to_be_taken"] == len(TAKEN)
     assert report["without_phone"] == 2
@@ -75,7 +81,7 @@ def test_a_dry_run_reports_everything_and_changes_nothing(adopted: Adopted) -> N
     assert report["left_rows"] == list(LEFT)
     assert report["left_by_reason"] == dict(Counter(each["why"] for each in LEFT))
     assert report["states"] == [
-        {"state": "正常", "rows": 18, "is_known": True},
+        {"state": "正常", "rows": 20, "is_known": True},
         {"state": "", "rows": 1, "is_known": False},
         {"state": "冻结", "rows": 1, "is_known": True},
         {"state": "已注销", "rows": 1, "is_known": True},
@@ -83,14 +89,17 @@ def test_a_dry_run_reports_everything_and_changes_nothing(adopted: Adopted) -> N
         {"state": "注销中", "rows": 1, "is_known": False},
         {"state": "禁用", "rows": 1, "is_known": False},
     ]
-    assert {each["hash"]: (each["rows"], each["can_log_in"]) for each in report["hashes"]} == {
-        "argon2": (1, True),
-        "bcrypt": (1, True),
-        "scrypt": (2, True),
-        "pbkdf2": (16, True),
-        "cut": (1, False),
-        "unknown": (1, False),
-        "none": (1, False),
+    assert report["to_be_wrapped"] == len(WEAK)
+    assert {each["hash"]: (each["rows"], each["can_log_in"], each["is_weak"]) for each in report["hashes"]} == {
+        "argon2": (1, True, False),
+        "bcrypt": (1, True, False),
+        "scrypt": (2, True, False),
+        "pbkdf2": (16, True, False),
+        "md5": (1, True, True),
+        "salted sha256": (1, True, True),
+        "cut": (1, False, False),
+        "unknown": (1, False, False),
+        "none": (1, False, False),
     }
     assert report["obstacles"] == []
     assert report["time_zone"] == ZONE
@@ -98,8 +107,7 @@ def test_a_dry_run_reports_everything_and_changes_nothing(adopted: Adopted) -> N
 
 
 def test_the_adoption_does_what_the_report_said(adopted: Adopted) -> None:
-    promised = {**adopted.report, "taken": adopted.report["to_be_taken"]}
-    del promised["to_be_taken"]
+    promised = {name.removeprefix("to_be_"): value for name, value in adopted.report.items()}
     assert adopted.outcome == promised
 
 
@@ -205,11 +213,18 @@ def test_what_is_left_is_as_it_was_to_the_byte(adopted: Adopted) -> None:
 
 
 def test_of_a_row_that_was_taken_only_phone_and_time_are_others(adopted: Adopted) -> None:
-    # All but phone and registration_time.
-    others = [0, 1, 3, 4, 5, 7, 8, 9, 10]
     for user_id in TAKEN:
         before, after = adopted.rows[user_id], adopted.rows_after[user_id]
+        others = [number for number in OTHERS if user_id not in WEAK or number != PASSWORD_COLUMN]
         assert [after[number] for number in others] == [before[number] for number in others]
+        assert (after[PASSWORD_COLUMN] != before[PASSWORD_COLUMN]) == (user_id in WEAK)
+
+
+def test_no_weak_hash_is_left_once_all_is_adopted(adopted: Adopted) -> None:
+    """Not even of those who never log in again."""
+    ids = ", ".join(map(str, sorted(WEAK)))
+    before = [password for (password,) in adopted.tutorial.execute(f"SELECT password FROM x_user WHERE id IN ({ids})")]
+    assert all(each.startswith(("wrapped:", "$argon2id$")) for each in before), before
 
 
 def test_a_number_is_registered_once(adopted: Adopted) -> None:
@@ -221,7 +236,7 @@ def test_a_number_is_registered_once(adopted: Adopted) -> None:
 def test_a_row_without_a_number_of_ours_is_in_nobodys_way(adopted: Adopted) -> None:
     with adopted.client() as client:
         token = client.register("13800138013").token
-        assert client.user_info(token).json["data"]["id"] > 23
+        assert client.user_info(token).json["data"]["id"] > 25
     assert adopted.tutorial.rows()[13] == adopted.rows[13]
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 import stat
 from contextlib import redirect_stderr, redirect_stdout
+from hashlib import md5, scrypt
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,11 +13,11 @@ from unittest.mock import patch
 import pytest
 
 from menshen.adapters.sql import adoption, adoption_taking
-from menshen.entrypoints.cli import adopting
+from menshen.entrypoints.cli import progress
 from menshen.entrypoints.cli.main import main
 
-from .servers import menshen, only_line
-from .tutorial_tables import LEFT, ZONE, Tutorial, adopt, menshen_told, nasty_rows, plain_rows, row
+from .servers import menshen, only_line, serving
+from .tutorial_tables import LEFT, ZONE, Tutorial, adopt, menshen_told, nasty_rows, password_of, plain_rows, row
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_without_a_terminal_a_line_now_and_then_tells_how_far_it_is(
 ) -> None:
     monkeypatch.setattr(adoption_taking, "BATCH", 1)
     seconds = count(0, 2)
-    monkeypatch.setattr(adopting, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
     tutorial.insert(plain_rows(10))
     _, _, err = menshen_told(tutorial, "adopt", "--yes")
     lines = err.splitlines()
@@ -127,8 +128,57 @@ def test_what_cannot_log_in_is_marked(tutorial: Tutorial) -> None:
     lines = [" ".join(line.split()) for line in out.splitlines()]
     assert "禁用 1 unknown to us: it stays, and cannot log in" in lines
     assert "正常 1" in lines
-    assert "unknown 1 cannot log in" in lines
+    assert "unknown 1 cannot log in: `menshen user password` gives a new password" in lines
     assert "pbkdf2 1" in lines
+
+
+def weak(password: str) -> str:
+    return md5(password.encode()).hexdigest()
+
+
+def test_weak_hashes_are_said_to_be_so_and_wrapped_at_once(tutorial: Tutorial) -> None:
+    tutorial.insert([row(1, "13800138001", password=weak(password_of(1))), row(2, "12345", password=weak("x"))])
+    code, out, _ = answered(tutorial, "y\n")
+    assert code == 0
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert "to_be_wrapped 1" in lines
+    assert "md5 2 weak: hashed once more at once" in lines
+    assert "wrapped: 1 weak password hashes were hashed once more, by Argon2id" in lines
+    [first, second] = [password for (password,) in tutorial.execute("SELECT password FROM x_user ORDER BY id")]
+    assert first.startswith("wrapped:md5$argon2id$")
+    # The row that is left is not touched.
+    assert second == weak("x")
+
+
+def test_weak_hashes_that_somebody_writes_later_are_wrapped_by_the_next_run_or_by_a_command(tutorial: Tutorial) -> None:
+    tutorial.insert([row(1, "13800138001"), row(2, "13800138002", password=None)])
+    adopt(tutorial, "--yes")
+    tutorial.execute(f"UPDATE x_user SET password = '{weak('x')}' WHERE id = 1")
+    assert adopt(tutorial, "--dry-run")["to_be_wrapped"] == 1
+    outcome = adopt(tutorial, "--yes")
+    assert (outcome["taken"], outcome["wrapped"]) == (0, 1)
+    tutorial.execute(f"UPDATE x_user SET password = '{weak('y')}' WHERE id = 1")
+    assert menshen_told(tutorial, "user", "wrap-hashes") == (0, "wrapped  1\n", "")
+    assert menshen_told(tutorial, "user", "wrap-hashes", "--json") == (0, '{"wrapped": 0}\n', "")
+    assert tutorial.execute("SELECT password LIKE 'wrapped:md5$argon2id$%' FROM x_user WHERE id = 1") == [(1,)]
+    before = tutorial.dump()
+    assert adopt(tutorial, "--yes")["to_be_wrapped"] == 0
+    assert tutorial.dump() == before
+
+
+def test_the_report_and_the_login_judge_by_the_same_bound(tutorial: Tutorial, tmp_path: Path) -> None:
+    salt = "saltsaltsaltsalt"
+    dear = (
+        f"scrypt:131072:8:1${salt}$"
+        + scrypt(password_of(1).encode(), salt=salt.encode(), n=131072, r=8, p=1, maxmem=2**28).hex()
+    )
+    too_dear = f"pbkdf2:sha256:2500000${salt}${'0' * 64}"
+    tutorial.insert([row(1, "13800138001", password=dear), row(2, "13800138002", password=too_dear)])
+    found = {each["hash"]: each["can_log_in"] for each in adopt(tutorial, "--yes")["hashes"]}
+    assert found == {"scrypt": True, "too costly": False}
+    with serving(tmp_path / "server", DATABASE_URL=tutorial.url) as server, server.client() as client:
+        assert client.login("13800138001", password_of(1)).token
+        assert client.login("13800138002", password_of(2)).reason == "invalid_credentials"
 
 
 def test_the_whole_list_goes_into_a_file_of_its_maker_that_no_spreadsheet_runs(

@@ -19,7 +19,6 @@ from django.contrib.auth.hashers import (
 )
 
 from menshen.adapters.argon2_hasher import Argon2PasswordHasher
-from menshen.adapters.sql.adoption_rows import HASHES_OF_NO_USE, hash_kind
 from menshen.domain.ports import Verdict
 
 PASSWORD = "correct horse 电池"
@@ -77,7 +76,8 @@ SPRING = {
 
 
 def _is_judged(stored: str, password: str) -> None:
-    assert hash_kind(stored) not in HASHES_OF_NO_USE, "what adoption says of it"
+    kind = OURS.kind_of(stored)
+    assert (kind.can_log_in, kind.is_weak) == (True, False), "what adoption says of it"
     assert OURS.verify(password, stored) is Verdict.MATCH_OUTDATED
     for other in (password + "x", password[:-1], password.upper(), ""):
         assert OURS.verify(other, stored) is Verdict.NO_MATCH

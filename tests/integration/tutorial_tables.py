@@ -1,12 +1,13 @@
 """A tutorial's ``x_user`` on each product, as the years may have left it: odd spellings, odd values, other tables."""
 
+import hmac
 import io
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing, redirect_stderr, redirect_stdout
 from datetime import datetime, timedelta
 from functools import cache
-from hashlib import pbkdf2_hmac, scrypt
+from hashlib import md5, pbkdf2_hmac, scrypt
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -197,11 +198,18 @@ def nasty_rows(product: str) -> list[dict[str, Any]]:
         row(21, "13800138020"),
         row(22, "13800138022", state="注销中"),
         row(23, "13800138023", password=long_scrypt(password_of(23))),
+        row(24, "13800138024", password=md5(password_of(24).encode()).hexdigest().upper()),
+        row(
+            25, "13800138025", password=f"sha256$salt${hmac.digest(b'salt', password_of(25).encode(), 'sha256').hex()}"
+        ),
     ]
 
 
-TAKEN = frozenset({1, 2, 3, 4, 8, 9, 10, 11, 12, 14, 15, 18, 20, 22, 23})
+TAKEN = frozenset({1, 2, 3, 4, 8, 9, 10, 11, 12, 14, 15, 18, 20, 22, 23, 24, 25})
 """The ids of the nasty rows that can be taken."""
+
+WEAK = frozenset({24, 25})
+"""Whose hash is wrapped at once."""
 
 LEFT: tuple[dict[str, Any], ...] = (
     {"id": 5, "phone": "13800138001", "why": "phone_taken", "holder": 1},
@@ -221,6 +229,8 @@ CAN_LOG_IN = {
     4: "13800138004",
     18: "13800138018",
     20: "13800138020",
+    24: "13800138024",
+    25: "13800138025",
 }
 """Who logs in with the old password, and the number in its one spelling."""
 

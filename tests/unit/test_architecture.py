@@ -31,7 +31,7 @@ DOMAIN_MAY_IMPORT = (sys.stdlib_module_names | {"attrs"}) - {
 }
 
 # A module that belongs to one adapter and is none itself.
-PART_OF = {"legacy_hashes": "argon2_hasher", "framework_hashes": "argon2_hasher"}
+PART_OF = dict.fromkeys(("known_hashes", "legacy_hashes", "framework_hashes", "weak_hashes"), "argon2_hasher")
 
 
 @frozen

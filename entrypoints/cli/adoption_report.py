@@ -1,0 +1,155 @@
+"""What an adoption has found, as people and programs are told of it."""
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import tzinfo
+from itertools import islice
+from typing import Any, TextIO
+
+from attrs import define
+
+from ...domain.passwords import HashKind
+from ..settings import Settings, without_password
+from ..stores import AdoptionFindings, AdoptionReport, database_url
+from .output import print_record, print_table
+
+_SHOWN = 20
+"""How much of a list people are shown."""
+
+_UNKNOWN_STATE = "unknown to us: it stays, and cannot log in"
+_USELESS_HASH = "cannot log in: `menshen user password` gives a new password"
+_WEAK_HASH = "weak: hashed once more at once"
+
+
+@define
+class Shown:
+    """What is shown of one call: on what, in which zone, and what is to be done to the table."""
+
+    settings: Settings
+    zone: tzinfo | None
+    report: AdoptionReport
+
+    def print(self, findings: AdoptionFindings) -> None:
+        """For people; nothing where there is no table to speak of."""
+        if self.report.obstacles and not findings.rows:
+            return
+        reasons = {f"  {why}": count for why, count in _reasons(findings).items()}
+        print_record({**self._record(findings, is_done=False), **reasons}, as_json=False)
+        if findings.candidates:
+            _print_some(
+                ("state", "rows", ""),
+                (
+                    (text or "(none)", rows, "" if is_known else _UNKNOWN_STATE)
+                    for text, rows, is_known in findings.states
+                ),
+            )
+            _print_some(
+                ("hash", "rows", ""),
+                ((kind.name, rows, _said_of(kind)) for kind, rows in findings.kinds),
+            )
+        left = ((each.id, each.phone, each.why.value, each.holder) for each in findings.leavings(limit=_SHOWN))
+        _print_some(("id", "phone", "left because", "holder"), left, findings.left_in_all)
+        _print_some(
+            ("statements",), ((statement,) for statement in self.report.statements), len(self.report.statements)
+        )
+
+    def print_json(self, findings: AdoptionFindings, *, is_done: bool) -> None:
+        """For programs, and as it is found, since the lists may be longer than the memory."""
+        facts = {
+            **self._record(findings, is_done=is_done),
+            "left_by_reason": _reasons(findings),
+            "obstacles": list(self.report.obstacles),
+            "statements": list(self.report.statements),
+        }
+        lists: Mapping[str, Iterable[Mapping[str, Any]]] = {
+            "states": ({"state": text, "rows": rows, "is_known": known} for text, rows, known in findings.states),
+            "hashes": (
+                {"hash": kind.name, "rows": rows, "can_log_in": kind.can_log_in, "is_weak": kind.is_weak}
+                for kind, rows in findings.kinds
+            ),
+            "left_rows": (
+                {"id": each.id, "phone": each.phone, "why": each.why.value, "holder": each.holder}
+                for each in findings.leavings()
+            ),
+        }
+        print(json.dumps(facts)[:-1], end="")
+        for name, records in lists.items():
+            print(f', "{name}": [', end="")
+            for number, each in enumerate(records):
+                print(", " if number else "", json.dumps(each), sep="", end="")
+            print("]", end="")
+        print("}")
+
+    def _record(self, findings: AdoptionFindings, *, is_done: bool) -> dict[str, Any]:
+        return {
+            "database": without_password(database_url(self.settings)),
+            "time_zone": "the machine's" if self.zone is None else str(self.zone),
+            "rows": findings.rows,
+            "accounts_before": findings.accounts,
+            "taken" if is_done else "to_be_taken": findings.taken,
+            "without_phone": findings.without_phone,
+            "wrapped" if is_done else "to_be_wrapped": findings.weak,
+            "left": findings.left_in_all,
+        }
+
+
+def _said_of(kind: HashKind) -> str:
+    if not kind.can_log_in:
+        return _USELESS_HASH
+    return _WEAK_HASH if kind.is_weak else ""
+
+
+def _reasons(findings: AdoptionFindings) -> dict[str, int]:
+    return {why.value: count for why, count in sorted(findings.left.items())}
+
+
+def _print_some(columns: Sequence[str], rows: Iterable[Sequence[Any]], count: int | None = None) -> None:
+    """The first of *rows*, and how many more there are, where it is known how many there are."""
+    shown = [dict(zip(columns, row, strict=True)) for row in islice(rows, _SHOWN + (count is None))]
+    if not shown:
+        return
+    print()
+    print_table(shown[:_SHOWN], columns, as_json=False)
+    if count is not None and count > _SHOWN:
+        print(f"... and {count - _SHOWN:,} more; --list FILE or --json has them all")
+    elif len(shown) > _SHOWN:
+        print("... and more; --json has them all")
+
+
+@contextmanager
+def new_list(path: str) -> Iterator[Callable[[AdoptionFindings], None]]:
+    """What writes the list into a new file, for its maker alone, as it will hold phone numbers.
+
+    Where it has not been written in the end, no file stays: it would be in the way of the same command. Raises OSError
+    where there is a file already.
+    """
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    is_written = False
+
+    def write(findings: AdoptionFindings) -> None:
+        nonlocal is_written
+        _write_csv(file, findings)
+        file.flush()
+        is_written = True
+
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            yield write
+    finally:
+        if not is_written:
+            os.unlink(path)
+
+
+def _write_csv(file: TextIO, findings: AdoptionFindings) -> None:
+    writer = csv.writer(file)
+    writer.writerow(("id", "phone", "why", "holder"))
+    for each in findings.leavings():
+        writer.writerow((each.id, _harmless(each.phone or ""), each.why.value, each.holder))
+
+
+def _harmless(text: str) -> str:
+    """*text* such that no spreadsheet takes it for a formula (OWASP, CSV injection)."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")) else text
