@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from menshen.adapters.argon2_hasher import Argon2PasswordHasher
 from menshen.adapters.sql import adoption, adoption_taking
 from menshen.adapters.sql.adoption import Adoption
 
@@ -146,7 +147,7 @@ def test_two_adoptions_at_once_take_each_row_once(
     tutorial.insert(plain_rows(1000))
 
     def run(_number: int) -> int:
-        adoption = Adoption.open(tutorial.url, ZoneInfo(ZONE))
+        adoption = Adoption.open(tutorial.url, ZoneInfo(ZONE), Argon2PasswordHasher(memory_kib=8, time_cost=1))
         try:
             return adoption.carry_out(lambda done, total: None).taken
         finally:
