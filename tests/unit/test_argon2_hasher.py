@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from menshen.adapters.argon2_hasher import Argon2PasswordHasher
-from menshen.adapters.conformance.hashers import PASSWORD, PasswordHasherContract
-from menshen.domain.ports import PasswordHasher, Verdict
+from menshen.adapters.conformance.hashers import PASSWORD, PasswordHasherContract, StoredHashesContract
+from menshen.domain.ports import PasswordHasher, StoredHashes, Verdict
 
 CHEAP = Argon2PasswordHasher(memory_kib=8, time_cost=1)
 
@@ -26,6 +26,16 @@ AT_ONCE_SECONDS = 0.5
 
 
 class TestArgon2PasswordHasher(PasswordHasherContract):
+    @pytest.fixture
+    def hasher(self) -> PasswordHasher:
+        return CHEAP
+
+
+class TestArgon2StoredHashes(StoredHashesContract):
+    @pytest.fixture
+    def hashes(self) -> StoredHashes:
+        return CHEAP
+
     @pytest.fixture
     def hasher(self) -> PasswordHasher:
         return CHEAP
