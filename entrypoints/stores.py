@@ -1,7 +1,7 @@
 """Which store the settings name, and how it is opened; with ``wiring.py``, what knows the adapters."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import tzinfo
 from importlib.metadata import entry_points
@@ -14,7 +14,7 @@ from ..adapters.memory.audit import MemoryAuditLog
 from ..adapters.memory.sessions import MemorySessionRepository
 from ..adapters.memory.store import MemoryStore, MemoryUnitOfWork
 from ..adapters.memory.users import MemoryUserRepository
-from ..adapters.sql import adoption, adoption_findings
+from ..adapters.sql import adoption, adoption_findings, adoption_rows, adoption_states
 from ..adapters.sql.database import PRODUCTS, Database, open_database, sqlite_url
 from ..adapters.sql.product import DriverMissing
 from ..adapters.sql.schema import ForeignSchema, Schema
@@ -22,6 +22,7 @@ from ..adapters.sql.store import sql_store
 from ..adapters.system_clock import SystemClock
 from ..domain.ports import Store
 from ..domain.use_cases.wrapping import WrapHashes
+from ..domain.users import Standing
 from .settings import MEMORY_URL, PREFIX, SettingInvalid, Settings
 
 GROUP = "menshen.stores"
@@ -36,6 +37,8 @@ SERVING_THREADS = 64
 
 AdoptionFindings = adoption_findings.AdoptionFindings
 AdoptionReport = adoption.AdoptionReport
+FoundState = adoption_findings.FoundState
+Left = adoption_rows.Left
 
 
 def make_data_dir(settings: Settings) -> Path:
@@ -129,14 +132,18 @@ def open_migrations(settings: Settings) -> Iterator[Migrations]:
 
 
 @contextmanager
-def open_adoption(settings: Settings, zone: tzinfo | None) -> Iterator[adoption.Adoption]:
+def open_adoption(
+    settings: Settings, zone: tzinfo | None, states: Mapping[str | None, Standing]
+) -> Iterator[adoption.Adoption]:
     """The adoption of the table that the settings name, whose times are those of *zone*, or of the machine's.
 
-    Raises SettingInvalid, OSError.
+    *states* says what texts mean that are no states of ours. Raises SettingInvalid, OSError.
     """
     _check_has_tables(settings, "adopt")
     try:
-        opened = adoption.Adoption.open(database_url(settings), zone, argon2_hasher(settings))
+        opened = adoption.Adoption.open(
+            database_url(settings), zone, argon2_hasher(settings), adoption_states.decided(states)
+        )
     except (ValueError, DriverMissing) as error:
         raise _invalid(error) from None
     try:

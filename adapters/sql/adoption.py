@@ -21,6 +21,7 @@ from ...domain.ports import StoredHashes
 from .adoption_findings import AdoptionFindings
 from .adoption_obstacles import has_unique_phones, obstacles
 from .adoption_rows import Why, divided, judged
+from .adoption_states import StateDecisions
 from .adoption_table import Shape, closing_statements, first_statements, last_statements, shape_of
 from .adoption_taking import counted, holders, numbers_of, some_rows, take_some, weak_accounts, zone_of
 from .database import Database, NotTaken, Repeatable, open_database
@@ -65,12 +66,13 @@ class Adoption:
     zone: tzinfo | None
     """That of the table's wall-clock times; None for the machine's."""
     hashes: StoredHashes
+    states: StateDecisions
     _reading: Database
 
     @classmethod
-    def open(cls, url: str, zone: tzinfo | None, hashes: StoredHashes) -> "Adoption":
+    def open(cls, url: str, zone: tzinfo | None, hashes: StoredHashes, states: StateDecisions) -> "Adoption":
         """Open it for reading. Raises ValueError for a URL that cannot be meant, DriverMissing, FileNotFoundError."""
-        return cls(url, zone, hashes, _open_for_reading(url))
+        return cls(url, zone, hashes, states, _open_for_reading(url))
 
     def close(self) -> None:
         self._reading.close()
@@ -80,12 +82,12 @@ class Adoption:
         with self._reading.reading() as connection:
             hindering = obstacles(connection)
             if hindering:
-                return AdoptionReport(hindering, (), AdoptionFindings(self.hashes), is_due=False)
+                return AdoptionReport(hindering, (), AdoptionFindings(self.hashes, self.states), is_due=False)
             shape = shape_of(connection)
             statements = [*first_statements(shape), *last_statements(shape)]
             is_behind = bool(statements) or version_on(connection) != VERSIONS[-1]
             keeps_apart = has_unique_phones(connection)
-            findings = counted(connection, shape, self.hashes)
+            findings = counted(connection, shape, self.hashes, self.states)
         if shape.has_accounts:
             findings.weak = weak_accounts(self._reading, self.hashes)
         has_rivals = self._look_at_all(shape, findings, tell)
@@ -103,7 +105,7 @@ class Adoption:
         while True:
             with self._reading.reading() as connection:
                 rows = some_rows(connection, shape, after)
-                found = [judged(row, zone) for row in rows]
+                found = [judged(row, zone, self.states) for row in rows]
                 numbers = numbers_of(found)
                 there = holders(connection, numbers) if shape.has_accounts else {}
             if not rows:
@@ -123,11 +125,11 @@ class Adoption:
             with _alone(database) as check:
                 shape = _repeated(lambda: _bring_into_form(database))
                 with database.reading() as connection:
-                    findings = counted(connection, shape, self.hashes)
+                    findings = counted(connection, shape, self.hashes, self.states)
                 after = None
                 while True:
                     check()
-                    rows, taken, left = _repeated(_Step(database, shape, after, self.zone))
+                    rows, taken, left = _repeated(_Step(database, shape, after, self.zone, self.states))
                     if not rows:
                         break
                     findings.add(rows, taken, left)
@@ -147,9 +149,10 @@ class _Step:
     shape: Shape
     after: int | None
     zone: tzinfo | None
+    states: StateDecisions
 
     def __call__(self) -> Any:
-        return take_some(self.database, self.shape, self.after, self.zone)
+        return take_some(self.database, self.shape, self.after, self.zone, self.states)
 
 
 def _bring_into_form(database: Database) -> Shape:

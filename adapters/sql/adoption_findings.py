@@ -7,12 +7,13 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from ...domain.passwords import HashKind
 from ...domain.ports import StoredHashes
 from ...domain.users import Standing, UserState
 from .adoption_rows import Left, Taken, Why, as_text, hash_kind
+from .adoption_states import StateDecisions, without_blanks
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -33,12 +34,25 @@ def _temporary_file() -> sqlite3.Connection:
     return file
 
 
+@frozen
+class FoundState:
+    """A text that the column of the states holds; None for NULL."""
+
+    text: str | None
+    rows: int
+    is_known: bool
+    """Whether it is a state of ours, or becomes one."""
+    becomes: str | None
+    """The state that is written in its place; None where it stays."""
+
+
 @define(eq=False)
 class AdoptionFindings:
     """Counts, and lists that are kept in a temporary file which has no name and goes with the process."""
 
     hashes: StoredHashes
     """What says of a hash which kind it is."""
+    decisions: StateDecisions
     rows: int = 0
     """How many rows the table has, accounts and all."""
     accounts: int = 0
@@ -61,7 +75,7 @@ class AdoptionFindings:
         self.weak += sum(kinds[each.id].is_weak for each in taken)
         self._file.executemany(
             "INSERT INTO states VALUES (?, ?) ON CONFLICT (text) DO UPDATE SET n = n + excluded.n",
-            [(as_text(state) or "", count) for state, count in Counter(row[3] for row in rows).items()],
+            [(json.dumps(as_text(state)), count) for state, count in Counter(row[3] for row in rows).items()],
         )
         self._file.executemany(
             "INSERT INTO leavings (id, phone, why, holder) VALUES (?, ?, ?, ?)",
@@ -98,10 +112,19 @@ class AdoptionFindings:
         return self.left.total()
 
     @property
-    def states(self) -> Iterator[tuple[str, int, bool]]:
-        """Each text of a state with its count, the most frequent first, and whether we know it."""
-        for text, count in self._file.execute("SELECT text, n FROM states ORDER BY n DESC, text"):
-            yield text, count, UserState(text).standing(_NEVER) is not Standing.UNKNOWN
+    def states(self) -> Iterator[FoundState]:
+        """Each state that there is, the most frequent first."""
+        for spelled, count in self._file.execute("SELECT text, n FROM states ORDER BY n DESC, text"):
+            text = json.loads(spelled)
+            becomes = self.decisions.meant(text).text
+            is_known = UserState(becomes or text or "").standing(_NEVER) is not Standing.UNKNOWN
+            yield FoundState(text, count, is_known, becomes)
+
+    @property
+    def unused_decisions(self) -> Sequence[str | None]:
+        """The texts that somebody has decided on and no row has."""
+        there = {None if each.text is None else without_blanks(each.text) for each in self.states}
+        return [text for text in self.decisions.standings if text not in there]
 
     @property
     def kinds(self) -> Sequence[tuple[HashKind, int]]:

@@ -12,6 +12,7 @@ from ...domain.errors import PhoneInvalid
 from ...domain.passwords import HashKind
 from ...domain.ports import StoredHashes
 from ...domain.users import MAX_USER_ID, Phone, Standing, UserState
+from .adoption_states import AS_IT_IS, Meant, StateDecisions
 from .types import Money
 
 ROW_COLUMNS = (
@@ -43,6 +44,7 @@ class Taken:
     """UTC, without saying so, as the column holds it."""
     phone: Any
     """As the column holds it now."""
+    state: Meant = AS_IT_IS
 
 
 @frozen
@@ -56,13 +58,14 @@ class Left:
     """Who has the number, where it is taken."""
 
 
-def judged(row: Sequence[Any], zone: tzinfo | None) -> Taken | Left:
+def judged(row: Sequence[Any], zone: tzinfo | None, states: StateDecisions) -> Taken | Left:
     """What becomes of *row* as long as nobody else has its number; its wall-clock is that of *zone*, or the machine's."""
     user_id, phone, at, state = row[:4]
     if not 0 < user_id <= MAX_USER_ID:
         return Left(user_id, as_text(phone), Why.ID_OUT_OF_RANGE)
-    # An account of ours in this state is erased by housekeeping. What another application meant by it is not known.
-    if state == _CLOSED:
+    meant = states.meant(state)
+    # An account of ours in this state is erased. What another application meant by it is not known.
+    if (meant.text or state) == _CLOSED:
         return Left(user_id, as_text(phone), Why.CLOSED)
     try:
         digits = _digits(phone)
@@ -74,7 +77,7 @@ def judged(row: Sequence[Any], zone: tzinfo | None) -> Taken | Left:
         return Left(user_id, as_text(phone), Why.TIME_UNREADABLE)
     if not _is_readable(row):
         return Left(user_id, as_text(phone), Why.VALUE_UNREADABLE)
-    return Taken(user_id, digits, registered_at, phone)
+    return Taken(user_id, digits, registered_at, phone, meant)
 
 
 def divided(found: Sequence[Taken | Left], holders: Mapping[str, int]) -> tuple[list[Taken], list[Left]]:

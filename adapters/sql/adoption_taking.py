@@ -5,12 +5,14 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, tzinfo
 from typing import Any
 
-from sqlalchemy import Boolean, Connection, Select, String, Text, cast, column, func, not_, null, select, table
+from sqlalchemy import Boolean, Connection, Select, String, Text, cast, column, func, literal, not_, null, select, table
 
 from ...domain.errors import StoreUnavailable
 from ...domain.ports import StoredHashes
+from ...domain.users import UserState
 from .adoption_findings import AdoptionFindings
 from .adoption_rows import ROW_COLUMNS, Left, Taken, divided, hash_kind, judged
+from .adoption_states import StateDecisions
 from .adoption_table import Shape
 from .database import Database
 
@@ -23,13 +25,13 @@ _is_account = column("is_account", Boolean)
 _canonical_phone = column("canonical_phone", String)
 
 
-def counted(connection: Connection, shape: Shape, hashes: StoredHashes) -> AdoptionFindings:
+def counted(connection: Connection, shape: Shape, hashes: StoredHashes, states: StateDecisions) -> AdoptionFindings:
     """Findings with nothing but the numbers of rows."""
     rows = connection.scalar(select(func.count()).select_from(_users)) or 0
     accounts = 0
     if shape.has_accounts:
         accounts = connection.scalar(select(func.count()).select_from(_users).where(_is_account)) or 0
-    return AdoptionFindings(hashes, rows=rows, accounts=accounts)
+    return AdoptionFindings(hashes, states, rows=rows, accounts=accounts)
 
 
 def weak_accounts(database: Database, hashes: StoredHashes) -> int:
@@ -64,7 +66,8 @@ def some_rows(connection: Connection, shape: Shape, after: int | None, *, is_loc
 
 def _read_as(name: str, shape: Shape, product: str) -> Any:
     if name not in shape.columns:
-        return null().label(name)
+        # The state is added with this in every row.
+        return (literal(UserState.active().text) if name == "state" else null()).label(name)
     if product == "postgresql" and name == "registration_time":
         # It has times that Python has none for, such as infinity.
         return cast(_users.c[name], Text).label(name)
@@ -83,13 +86,13 @@ def holders(connection: Connection, numbers: Collection[str]) -> dict[str, int]:
 
 
 def take_some(
-    database: Database, shape: Shape, after: int | None, zone: tzinfo | None
+    database: Database, shape: Shape, after: int | None, zone: tzinfo | None, states: StateDecisions
 ) -> tuple[Sequence[Any], list[Taken], list[Left]]:
     """Make accounts of the next rows in one transaction: the rows, and what became of them."""
     with database.attempt() as connection:
         # Locked, so that what is written is about the row that was read, whoever else writes.
         rows = some_rows(connection, shape, after, is_locking=True)
-        found = [judged(row, zone_of(shape, zone)) for row in rows]
+        found = [judged(row, zone_of(shape, zone), states) for row in rows]
         taken, left = divided(found, holders(connection, numbers_of(found)))
         if taken and _WRITERS[connection.dialect.name](connection, taken) != len(taken):
             raise StoreUnavailable("x_user lost rows while they were locked")
@@ -103,7 +106,8 @@ def zone_of(shape: Shape, zone: tzinfo | None) -> tzinfo | None:
 
 def _take_on_sqlite(connection: Connection, taken: Sequence[Taken]) -> int:
     statement = (
-        "UPDATE x_user SET is_account = 1, canonical_phone = ?, phone = COALESCE(?, phone), registration_time = ?"
+        "UPDATE x_user SET is_account = 1, canonical_phone = ?, phone = COALESCE(?, phone), registration_time = ?,"
+        " state = COALESCE(?, state), state_reason = COALESCE(?, state_reason)"
         " WHERE id = ? AND NOT is_account"
     )
     rows = [
@@ -111,6 +115,8 @@ def _take_on_sqlite(connection: Connection, taken: Sequence[Taken]) -> int:
             each.digits,
             each.digits,
             None if each.registered_at is None else each.registered_at.isoformat(" ", "microseconds"),
+            each.state.text,
+            each.state.reason,
             each.id,
         )
         for each in taken
@@ -121,25 +127,39 @@ def _take_on_sqlite(connection: Connection, taken: Sequence[Taken]) -> int:
 def _take_on_postgresql(connection: Connection, taken: Sequence[Taken]) -> int:
     statement = (
         "UPDATE x_user SET is_account = true, canonical_phone = new.digits,"
-        " phone = COALESCE(new.digits, x_user.phone), registration_time = new.at"
-        " FROM unnest(%s::int[], %s::text[], %s::timestamp[]) AS new (id, digits, at)"
+        " phone = COALESCE(new.digits, x_user.phone), registration_time = new.at,"
+        " state = COALESCE(new.state, x_user.state), state_reason = COALESCE(new.reason, x_user.state_reason)"
+        " FROM unnest(%s::int[], %s::text[], %s::timestamp[], %s::text[], %s::text[])"
+        " AS new (id, digits, at, state, reason)"
         " WHERE x_user.id = new.id AND NOT x_user.is_account"
     )
-    columns = ([each.id for each in taken], [each.digits for each in taken], [each.registered_at for each in taken])
+    columns = (
+        *([each.id for each in taken], [each.digits for each in taken], [each.registered_at for each in taken]),
+        *([each.state.text for each in taken], [each.state.reason for each in taken]),
+    )
     return connection.exec_driver_sql(statement, columns).rowcount
 
 
 def _take_on_mariadb(connection: Connection, taken: Sequence[Taken]) -> int:
     statement = (
         "UPDATE JSON_TABLE(%s, '$[*]' COLUMNS (id INT PATH '$[0]' ERROR ON ERROR,"
-        " digits VARCHAR(11) PATH '$[1]' ERROR ON ERROR, at DATETIME(6) PATH '$[2]' ERROR ON ERROR)) AS new"
+        " digits VARCHAR(11) PATH '$[1]' ERROR ON ERROR, at DATETIME(6) PATH '$[2]' ERROR ON ERROR,"
+        " state VARCHAR(120) PATH '$[3]' ERROR ON ERROR, reason VARCHAR(200) PATH '$[4]' ERROR ON ERROR)) AS new"
         " STRAIGHT_JOIN x_user ON x_user.id = new.id"
         " SET x_user.is_account = true, x_user.canonical_phone = new.digits,"
-        " x_user.phone = COALESCE(new.digits, x_user.phone), x_user.registration_time = new.at"
+        " x_user.phone = COALESCE(new.digits, x_user.phone), x_user.registration_time = new.at,"
+        " x_user.state = COALESCE(new.state, x_user.state),"
+        " x_user.state_reason = COALESCE(new.reason, x_user.state_reason)"
         " WHERE NOT x_user.is_account"
     )
     rows = [
-        (each.id, each.digits, None if each.registered_at is None else each.registered_at.isoformat(" "))
+        (
+            each.id,
+            each.digits,
+            None if each.registered_at is None else each.registered_at.isoformat(" "),
+            each.state.text,
+            each.state.reason,
+        )
         for each in taken
     ]
     return connection.exec_driver_sql(statement, (json.dumps(rows),)).rowcount

@@ -4,13 +4,15 @@ import sys
 from contextlib import ExitStack
 from datetime import tzinfo
 
+from ...domain.users import Standing
 from ..environment import read_settings
 from ..settings import PREFIX, SettingInvalid
 from ..stores import open_adoption, open_wrapping
-from .adoption_report import Shown, new_list
-from .output import DONE, REFUSED, USAGE, Commands, Context, note, print_record
+from .adoption_report import Shown, meant_by, new_list, visible
+from .output import DONE, REFUSED, USAGE, Commands, Context, note, plain, print_record
 from .progress import Progress
 
+_DECIDED = {Standing.ACTIVE.value, Standing.FROZEN.value}
 _QUESTION = "Adopt this database? Have a backup, and stop what else writes to x_user. [y/N] "
 
 
@@ -20,6 +22,14 @@ def add_adopt_command(commands: Commands) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only the report; change nothing")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--time-zone", metavar="ZONE", help="that of the times in the table, such as Asia/Shanghai")
+    parser.add_argument(
+        "--state",
+        type=_decision,
+        action="append",
+        default=[],
+        metavar="TEXT=STANDING",
+        help="what a state means that the report shows as unknown: active or frozen; NULL is one that is not there",
+    )
     parser.add_argument("--list", metavar="FILE", help="write every row that is left into a new file, as CSV")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.set_defaults(run=_adopt)
@@ -36,13 +46,16 @@ def _adopt(context: Context) -> int:
     except SettingInvalid:
         note("--time-zone must be a time zone such as Asia/Shanghai")
         return USAGE
+    decisions = dict(arguments.state)
     with ExitStack() as stack:
-        adoption = stack.enter_context(open_adoption(context.settings, zone))
+        adoption = stack.enter_context(open_adoption(context.settings, zone, decisions))
         # Made before the work, so that this is not for nothing.
         write_list = None if arguments.list is None else stack.enter_context(new_list(arguments.list))
         with Progress("looking") as progress:
             report = adoption.report(progress.tell)
         findings, is_done = report.findings, False
+        for text in findings.unused_decisions if findings.candidates else ():
+            note(f"--state: no row is {visible(text)}")
         shown = Shown(context.settings, zone, report)
         if not (arguments.dry_run or report.obstacles) and report.is_due:
             if not arguments.json:
@@ -74,6 +87,14 @@ def _zone(context: Context) -> tzinfo | None:
     """Raises SettingInvalid."""
     named = context.arguments.time_zone
     return context.settings.time_zone if named is None else read_settings({f"{PREFIX}TIME_ZONE": named}).time_zone
+
+
+def _decision(text: str) -> tuple[str | None, Standing]:
+    """Such as 封禁=frozen, for argparse. Raises ValueError."""
+    state, _, standing = plain(text).rpartition("=")
+    if standing not in _DECIDED:
+        raise ValueError
+    return meant_by(state), Standing(standing)
 
 
 def _is_agreed() -> bool:

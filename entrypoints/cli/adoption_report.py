@@ -13,13 +13,13 @@ from attrs import define
 
 from ...domain.passwords import HashKind
 from ..settings import Settings, without_password
-from ..stores import AdoptionFindings, AdoptionReport, database_url
+from ..stores import AdoptionFindings, AdoptionReport, FoundState, Left, database_url
 from .output import print_record, print_table
 
 _SHOWN = 20
 """How much of a list people are shown."""
 
-_UNKNOWN_STATE = "unknown to us: it stays, and cannot log in"
+_UNKNOWN_STATE = "unknown to us: it stays, and cannot log in; --state TEXT=active or =frozen decides"
 _USELESS_HASH = "cannot log in: `menshen user password` gives a new password"
 _WEAK_HASH = "weak: hashed once more at once"
 
@@ -41,16 +41,13 @@ class Shown:
         if findings.candidates:
             _print_some(
                 ("state", "rows", ""),
-                (
-                    (text or "(none)", rows, "" if is_known else _UNKNOWN_STATE)
-                    for text, rows, is_known in findings.states
-                ),
+                ((visible(each.text), each.rows, _said_of_state(each)) for each in findings.states),
             )
             _print_some(
                 ("hash", "rows", ""),
                 ((kind.name, rows, _said_of(kind)) for kind, rows in findings.kinds),
             )
-        left = ((each.id, each.phone, each.why.value, each.holder) for each in findings.leavings(limit=_SHOWN))
+        left = ((each.id, _shown_phone(each), each.why.value, each.holder) for each in findings.leavings(limit=_SHOWN))
         _print_some(("id", "phone", "left because", "holder"), left, findings.left_in_all)
         _print_some(
             ("statements",), ((statement,) for statement in self.report.statements), len(self.report.statements)
@@ -65,7 +62,10 @@ class Shown:
             "statements": list(self.report.statements),
         }
         lists: Mapping[str, Iterable[Mapping[str, Any]]] = {
-            "states": ({"state": text, "rows": rows, "is_known": known} for text, rows, known in findings.states),
+            "states": (
+                {"state": each.text, "rows": each.rows, "is_known": each.is_known, "becomes": each.becomes}
+                for each in findings.states
+            ),
             "hashes": (
                 {"hash": kind.name, "rows": rows, "can_log_in": kind.can_log_in, "is_weak": kind.is_weak}
                 for kind, rows in findings.kinds
@@ -94,6 +94,34 @@ class Shown:
             "wrapped" if is_done else "to_be_wrapped": findings.weak,
             "left": findings.left_in_all,
         }
+
+
+def visible(text: str | None) -> str:
+    """*text* such that no two look alike: NULL, and in quotes what is empty, has blanks at an end, or signs nobody sees."""
+    if text is None:
+        return "NULL"
+    if text == text.strip() != "" and text.isprintable() and text != "NULL" and '"' not in text:
+        return text
+    shown = json.dumps(text, ensure_ascii=False)
+    return "".join(sign if sign.isprintable() else json.dumps(sign)[1:-1] for sign in shown)
+
+
+def _shown_phone(left: Left) -> str:
+    return "" if left.phone is None else visible(left.phone)
+
+
+def meant_by(text: str) -> str | None:
+    """What ``visible`` has shown as *text*. Raises ValueError."""
+    if not text.startswith('"'):
+        return None if text == "NULL" else text
+    # What begins so is a text in JSON, or none at all.
+    return str(json.loads(text))
+
+
+def _said_of_state(state: FoundState) -> str:
+    if not state.is_known:
+        return _UNKNOWN_STATE
+    return "" if state.becomes is None else f"becomes {state.becomes}"
 
 
 def _said_of(kind: HashKind) -> str:
@@ -147,7 +175,7 @@ def _write_csv(file: TextIO, findings: AdoptionFindings) -> None:
     writer = csv.writer(file)
     writer.writerow(("id", "phone", "why", "holder"))
     for each in findings.leavings():
-        writer.writerow((each.id, _harmless(each.phone or ""), each.why.value, each.holder))
+        writer.writerow((each.id, _harmless(_shown_phone(each)), each.why.value, each.holder))
 
 
 def _harmless(text: str) -> str:

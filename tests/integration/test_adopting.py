@@ -15,6 +15,8 @@ from .servers import Client, Server, serving
 from .tutorial_tables import (
     CAN_LOG_IN,
     COLUMNS,
+    DECIDED,
+    DECISIONS,
     LEFT,
     PRODUCTS,
     TAKEN,
@@ -33,7 +35,7 @@ from .tutorial_tables import (
 
 # All but phone and registration_time.
 OTHERS = [0, 1, 3, 4, 5, 7, 8, 9, 10]
-PASSWORD_COLUMN = COLUMNS.index("password")
+PASSWORD_COLUMN, STATE_COLUMN = COLUMNS.index("password"), COLUMNS.index("state")
 
 
 @frozen
@@ -62,9 +64,9 @@ def adopted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     tutorial.insert(nasty_rows(tutorial.product))
     tutorial.execute(*THEIRS)
     dump, rows = tutorial.dump(), tutorial.rows()
-    report = adopt(tutorial, "--dry-run")
+    report = adopt(tutorial, "--dry-run", *DECISIONS)
     dump_after = tutorial.dump()
-    outcome = adopt(tutorial, "--yes")
+    outcome = adopt(tutorial, "--yes", *DECISIONS)
     rows_after = tutorial.rows()
     with serving(folder / "server", DATABASE_URL=tutorial.url, TIME_ZONE=ZONE) as server:
         yield Adopted(tutorial, dump, dump_after, rows, rows_after, report, outcome, server)
@@ -73,28 +75,37 @@ def adopted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def test_a_dry_run_reports_everything_and_changes_nothing(adopted: Adopted) -> None:
     report = adopted.report
-    assert report["rows"] == 25
+    assert report["rows"] == 30
     assert report["accounts_before"] == 0
     assert report["to_be_taken"] == len(TAKEN)
     assert report["without_phone"] == 2
     assert report["left"] == len(LEFT)
     assert report["left_rows"] == list(LEFT)
     assert report["left_by_reason"] == dict(Counter(each["why"] for each in LEFT))
-    assert report["states"] == [
-        {"state": "正常", "rows": 20, "is_known": True},
-        {"state": "", "rows": 1, "is_known": False},
-        {"state": "冻结", "rows": 1, "is_known": True},
-        {"state": "已注销", "rows": 1, "is_known": True},
-        # Known to us only with an end, which the tutorial's table has no place for.
-        {"state": "注销中", "rows": 1, "is_known": False},
-        {"state": "禁用", "rows": 1, "is_known": False},
-    ]
+    found = [(each["state"], each["rows"], each["is_known"], each["becomes"]) for each in report["states"]]
+    assert found[0] == ("正常", 20, True, None)
+    assert sorted(found[1:], key=str) == sorted(
+        [
+            (None, 1, False, None),
+            ("冻结", 1, True, None),
+            ("已注销", 1, True, None),
+            # Known to us only with an end, which the tutorial's table has no place for.
+            ("注销中", 1, False, None),
+            ("禁用", 1, False, None),
+            ("正常 ", 1, True, "正常"),
+            ("", 1, False, None),
+            ("\u3000冻结\u200b\n", 1, True, "冻结"),
+            ("封禁 ", 1, True, "冻结"),
+            ("停用", 1, True, "正常"),
+        ],
+        key=str,
+    )
     assert report["to_be_wrapped"] == len(WEAK)
     assert {each["hash"]: (each["rows"], each["can_log_in"], each["is_weak"]) for each in report["hashes"]} == {
         "argon2": (1, True, False),
         "bcrypt": (1, True, False),
         "scrypt": (2, True, False),
-        "pbkdf2": (16, True, False),
+        "pbkdf2": (21, True, False),
         "md5": (1, True, True),
         "salted sha256": (1, True, True),
         "cut": (1, False, False),
@@ -150,6 +161,16 @@ def test_who_could_not_log_in_before_cannot_now(adopted: Adopted) -> None:
         assert client.login("13800138022", password_of(22)).reason == "user_not_active"
         # The number is another row's, and so is the password that goes with it.
         assert client.login("13800138001", password_of(5)).reason == "invalid_credentials"
+
+
+def test_states_become_what_they_say_or_what_was_decided(adopted: Adopted) -> None:
+    ids = ", ".join(map(str, sorted(DECIDED)))
+    found = adopted.tutorial.execute(f"SELECT id, state, state_reason FROM x_user WHERE id IN ({ids}) ORDER BY id")
+    # Of a state that froze somebody the text stays, as a reason.
+    assert found == [(26, "正常", None), (28, "冻结", None), (29, "冻结", "封禁"), (30, "正常", None)]
+    with adopted.client() as client:
+        for user_id in (27, 28, 29):
+            assert client.login(f"138001380{user_id}", password_of(user_id)).reason == "user_not_active"
 
 
 def frozen_and_let_in(tutorial: Tutorial, phone: str) -> None:
@@ -215,9 +236,9 @@ def test_what_is_left_is_as_it_was_to_the_byte(adopted: Adopted) -> None:
 def test_of_a_row_that_was_taken_only_phone_and_time_are_others(adopted: Adopted) -> None:
     for user_id in TAKEN:
         before, after = adopted.rows[user_id], adopted.rows_after[user_id]
-        others = [number for number in OTHERS if user_id not in WEAK or number != PASSWORD_COLUMN]
-        assert [after[number] for number in others] == [before[number] for number in others]
-        assert (after[PASSWORD_COLUMN] != before[PASSWORD_COLUMN]) == (user_id in WEAK)
+        changed = {number for number in OTHERS if after[number] != before[number]}
+        expected = {PASSWORD_COLUMN: WEAK, STATE_COLUMN: DECIDED}
+        assert changed == {number for number, ids in expected.items() if user_id in ids}
 
 
 def test_no_weak_hash_is_left_once_all_is_adopted(adopted: Adopted) -> None:
@@ -236,7 +257,7 @@ def test_a_number_is_registered_once(adopted: Adopted) -> None:
 def test_a_row_without_a_number_of_ours_is_in_nobodys_way(adopted: Adopted) -> None:
     with adopted.client() as client:
         token = client.register("13800138013").token
-        assert client.user_info(token).json["data"]["id"] > 25
+        assert client.user_info(token).json["data"]["id"] > 30
     assert adopted.tutorial.rows()[13] == adopted.rows[13]
 
 

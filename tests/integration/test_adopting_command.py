@@ -126,10 +126,61 @@ def test_what_cannot_log_in_is_marked(tutorial: Tutorial) -> None:
     tutorial.insert([row(1, "13800138001", state="禁用"), row(2, "13800138002", password="plain")])
     _, out, _ = menshen_told(tutorial, "adopt", "--dry-run")
     lines = [" ".join(line.split()) for line in out.splitlines()]
-    assert "禁用 1 unknown to us: it stays, and cannot log in" in lines
+    assert "禁用 1 unknown to us: it stays, and cannot log in; --state TEXT=active or =frozen decides" in lines
     assert "正常 1" in lines
     assert "unknown 1 cannot log in: `menshen user password` gives a new password" in lines
     assert "pbkdf2 1" in lines
+
+
+def test_what_looks_alike_is_shown_so_that_it_does_not(tutorial: Tutorial) -> None:
+    states = ["正常", "正常 ", "正常\u200b", None, "", " ", "NULL", '"x"']
+    tutorial.insert([row(number, f"138001380{number:02}", state=each) for number, each in enumerate(states, 1)])
+    tutorial.insert([row(20, "\u202d1380013\u202c "), row(21, "12345 "), row(22, "12345")])
+    _, out, _ = menshen_told(tutorial, "adopt", "--dry-run")
+    blocks = [block.splitlines() for block in out.split("\n\n")]
+    [shown] = [{line.split("  ")[0] for line in block[1:]} for block in blocks if block[0].startswith("state ")]
+    assert shown == {"正常", '"正常 "', '"正常\\u200b"', "NULL", '""', '" "', '"NULL"', '"\\"x\\""'}
+    [left] = [block[1:] for block in blocks if block[0].startswith("id ")]
+    assert [line.split("  ")[1] for line in left] == ['"\\u202d1380013\\u202c "', '"12345 "', "12345"]
+
+
+def test_a_state_is_decided_on_as_the_report_shows_it(tutorial: Tutorial) -> None:
+    states = [None, "", "NULL", "封=禁\u200b", "已注销"]
+    tutorial.insert([row(number, f"138001380{number:02}", state=each) for number, each in enumerate(states, 1)])
+    decisions = ["NULL=active", "=frozen", '"NULL"=frozen', '"封=禁\\u200b"=active', "已注销=frozen"]
+    arguments = [argument for each in decisions for argument in ("--state", each)]
+    assert adopt(tutorial, "--yes", *arguments)["taken"] == 5
+    assert tutorial.execute("SELECT state, state_reason FROM x_user ORDER BY id") == [
+        ("正常", None),
+        ("冻结", None),
+        ("冻结", "NULL"),
+        ("正常", None),
+        ("冻结", "已注销"),
+    ]
+
+
+def test_a_decision_on_what_no_row_has_is_told_of(tutorial: Tutorial) -> None:
+    tutorial.insert(plain_rows(1))
+    code, _, err = menshen_told(tutorial, "adopt", "--dry-run", "--state", "封禁=frozen")
+    assert (code, only_line(err)) == (0, "menshen: --state: no row is 封禁")
+
+
+@pytest.mark.parametrize("decision", ["封禁", "封禁=", "封禁=banned", "封禁=closed", '"封禁=frozen', "封禁=unknown"])
+def test_a_decision_for_what_is_no_standing_is_wrong_usage(tutorial: Tutorial, decision: str) -> None:
+    tutorial.insert(plain_rows(1))
+    before = tutorial.dump()
+    code, _, err = menshen_told(tutorial, "adopt", "--yes", "--state", decision)
+    assert code == 2
+    assert "--state" in err
+    assert tutorial.dump() == before
+
+
+def test_a_table_that_says_nothing_of_states_is_reported_as_it_will_be(tutorial: Tutorial) -> None:
+    tutorial.insert(plain_rows(2))
+    tutorial.execute("ALTER TABLE x_user DROP COLUMN state")
+    states = [{"state": "正常", "rows": 2, "is_known": True, "becomes": None}]
+    assert adopt(tutorial, "--dry-run")["states"] == states
+    assert adopt(tutorial, "--yes")["states"] == states
 
 
 def weak(password: str) -> str:

@@ -77,7 +77,7 @@ def test_the_way_back_leads_back_and_forth(product: str, tmp_path: Path, request
 def test_every_reason_and_option_is_explained() -> None:
     for why in Why:
         assert f"| `{why.value}` |" in PAGE
-    for option in ("--dry-run", "--yes", "--time-zone ZONE", "--list FILE", "--json"):
+    for option in ("--dry-run", "--yes", "--time-zone ZONE", "--state TEXT=STANDING", "--list FILE", "--json"):
         assert f"| `{option}` |" in PAGE
 
 

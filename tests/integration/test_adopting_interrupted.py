@@ -15,6 +15,7 @@ import pytest
 from menshen.adapters.argon2_hasher import Argon2PasswordHasher
 from menshen.adapters.sql import adoption, adoption_taking
 from menshen.adapters.sql.adoption import Adoption
+from menshen.adapters.sql.adoption_states import StateDecisions
 
 from .racers import at_once, ended
 from .servers import clean_environment
@@ -55,6 +56,7 @@ from sqlalchemy import Engine, event
 from menshen.adapters.argon2_hasher import Argon2PasswordHasher
 from menshen.adapters.sql import adoption_taking
 from menshen.adapters.sql.adoption import Adoption
+from menshen.adapters.sql.adoption_states import StateDecisions
 
 url, zone, batch, seconds, *writing = sys.argv[1:]
 adoption_taking.BATCH = int(batch)
@@ -70,8 +72,8 @@ def child(statements):
     event.listen(Engine, "after_cursor_execute", kill)
     code = 1
     try:
-        hashes = Argon2PasswordHasher(memory_kib=8, time_cost=1)
-        Adoption.open(url, ZoneInfo(zone), hashes).carry_out(lambda done, total: None)
+        rules = Argon2PasswordHasher(memory_kib=8, time_cost=1), StateDecisions()
+        Adoption.open(url, ZoneInfo(zone), *rules).carry_out(lambda done, total: None)
         code = 0
     finally:
         os._exit(code)
@@ -165,7 +167,9 @@ def test_two_adoptions_at_once_take_each_row_once(
     tutorial.insert(plain_rows(1000))
 
     def run(_number: int) -> int:
-        adoption = Adoption.open(tutorial.url, ZoneInfo(ZONE), Argon2PasswordHasher(memory_kib=8, time_cost=1))
+        adoption = Adoption.open(
+            tutorial.url, ZoneInfo(ZONE), Argon2PasswordHasher(memory_kib=8, time_cost=1), StateDecisions()
+        )
         try:
             return adoption.carry_out(lambda done, total: None).taken
         finally:

@@ -202,11 +202,22 @@ def nasty_rows(product: str) -> list[dict[str, Any]]:
         row(
             25, "13800138025", password=f"sha256$salt${hmac.digest(b'salt', password_of(25).encode(), 'sha256').hex()}"
         ),
+        row(26, "13800138026", state="正常 "),
+        row(27, "13800138027", state=""),
+        row(28, "13800138028", state="\u3000冻结\u200b\n"),
+        row(29, "13800138029", state="封禁 "),
+        row(30, "13800138030", state="停用"),
     ]
 
 
-TAKEN = frozenset({1, 2, 3, 4, 8, 9, 10, 11, 12, 14, 15, 18, 20, 22, 23, 24, 25})
+TAKEN = frozenset({1, 2, 3, 4, 8, 9, 10, 11, 12, 14, 15, 18, 20, 22, 23, 24, 25, 26, 27, 28, 29, 30})
 """The ids of the nasty rows that can be taken."""
+
+DECISIONS = ("--state", "封禁=frozen", "--state", "停用=active")
+"""What an operator says that two of the states mean."""
+
+DECIDED = frozenset({26, 28, 29, 30})
+"""Whose state becomes another text by that, or since it has blanks around it."""
 
 WEAK = frozenset({24, 25})
 """Whose hash is wrapped at once."""
@@ -231,6 +242,8 @@ CAN_LOG_IN = {
     20: "13800138020",
     24: "13800138024",
     25: "13800138025",
+    26: "13800138026",
+    30: "13800138030",
 }
 """Who logs in with the old password, and the number in its one spelling."""
 
