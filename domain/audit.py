@@ -38,6 +38,8 @@ class Action(StrEnum):
     SET_POLICY = "set_policy"
     GRANT_ADMIN = "grant_admin"
     REVOKE_ADMIN = "revoke_admin"
+    JOIN = "join"
+    """A row that an adoption had left was joined with the account."""
     READ = "read"
     """An operator or admin looked at what the service knows of people."""
 

@@ -14,7 +14,7 @@ from ..adapters.memory.audit import MemoryAuditLog
 from ..adapters.memory.sessions import MemorySessionRepository
 from ..adapters.memory.store import MemoryStore, MemoryUnitOfWork
 from ..adapters.memory.users import MemoryUserRepository
-from ..adapters.sql import adoption, adoption_findings, adoption_rows, adoption_states
+from ..adapters.sql import adoption, adoption_findings, adoption_left, adoption_rows, adoption_states
 from ..adapters.sql.database import PRODUCTS, Database, open_database, sqlite_url
 from ..adapters.sql.product import DriverMissing
 from ..adapters.sql.schema import ForeignSchema, Schema
@@ -39,6 +39,8 @@ AdoptionFindings = adoption_findings.AdoptionFindings
 AdoptionReport = adoption.AdoptionReport
 FoundState = adoption_findings.FoundState
 Left = adoption_rows.Left
+Joining = adoption_left.Joining
+CannotJoin = adoption_left.CannotJoin
 
 
 def make_data_dir(settings: Settings) -> Path:
@@ -152,6 +154,21 @@ def open_adoption(
         raise OSError(f"the temporary file of the report: {error}") from None
     finally:
         opened.close()
+
+
+@contextmanager
+def open_joining(settings: Settings) -> Iterator[Joining]:
+    """What joins an account of the database that the settings name with a row that its adoption has left.
+
+    Raises SettingInvalid, StoreUnavailable, OSError.
+    """
+    _check_has_tables(settings, "adopt")
+    database = _open_sql(settings)
+    try:
+        _bring_up_to_date(Migrations(settings, database))
+        yield Joining(database, SystemClock())
+    finally:
+        database.close()
 
 
 @contextmanager

@@ -1,40 +1,40 @@
 """Taking over a tutorial's database in place: a report first, then the columns, the rows, and the other tables."""
 
-import errno
-import os
-import secrets
-import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import tzinfo
-from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import quote
+from functools import partial
+from itertools import islice
+from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection
 
 from ...domain.errors import StoreUnavailable
 from ...domain.ports import StoredHashes
+from . import adoption_repeating
 from .adoption_findings import AdoptionFindings
+from .adoption_left import keep_numbers
 from .adoption_obstacles import has_unique_phones, obstacles
-from .adoption_rows import Why, divided, judged
+from .adoption_opening import open_for_adoption, open_for_reading
+from .adoption_repeating import repeated
+from .adoption_rows import Left, Why, divided, judged
 from .adoption_states import StateDecisions
 from .adoption_table import Shape, closing_statements, first_statements, last_statements, shape_of
-from .adoption_taking import counted, holders, numbers_of, some_rows, take_some, weak_accounts, zone_of
-from .database import Database, NotTaken, Repeatable, open_database
+from .adoption_taking import (
+    BATCH,
+    counted,
+    holders,
+    kept_numbers_of,
+    numbers_of,
+    some_rows,
+    take_some,
+    weak_accounts,
+    zone_of,
+)
+from .database import Database
 from .schema import VERSIONS, version_on
-from .sqlite import Sqlite
-
-T = TypeVar("T")
-
-PATIENCE_SECONDS = 60.0
-"""How long a step is repeated, and another adoption waited for."""
-
-LOCK_SECONDS = 10.0
-"""How long one try waits for a lock that somebody has on the table, or on a row."""
 
 _KEEPS_APART = (
     "a unique index of its own keeps the spellings of x_user.phone apart, and rows that would stay as they are may be in"
@@ -72,7 +72,7 @@ class Adoption:
     @classmethod
     def open(cls, url: str, zone: tzinfo | None, hashes: StoredHashes, states: StateDecisions) -> "Adoption":
         """Open it for reading. Raises ValueError for a URL that cannot be meant, DriverMissing, FileNotFoundError."""
-        return cls(url, zone, hashes, states, _open_for_reading(url))
+        return cls(url, zone, hashes, states, open_for_reading(url))
 
     def close(self) -> None:
         self._reading.close()
@@ -94,7 +94,10 @@ class Adoption:
         if keeps_apart and has_rivals:
             hindering = [_KEEPS_APART]
         return AdoptionReport(
-            hindering, statements, findings, is_due=is_behind or findings.taken > 0 or findings.weak > 0
+            hindering,
+            statements,
+            findings,
+            is_due=is_behind or findings.taken > 0 or findings.weak > 0 or findings.kept > 0,
         )
 
     def _look_at_all(self, shape: Shape, findings: AdoptionFindings, tell: Tell) -> bool:
@@ -106,36 +109,41 @@ class Adoption:
             with self._reading.reading() as connection:
                 rows = some_rows(connection, shape, after)
                 found = [judged(row, zone, self.states) for row in rows]
-                numbers = numbers_of(found)
-                there = holders(connection, numbers) if shape.has_accounts else {}
+                numbers, kept = numbers_of(found), kept_numbers_of(found)
+                there = holders(connection, numbers | kept) if shape.has_accounts else {}
             if not rows:
+                findings.kept = findings.free_numbers
                 return has_rivals
             taken, left = divided(found, {**findings.holders(numbers), **there})
             accounts = set(there.values())
             has_rivals |= any(each.why is not Why.PHONE_INVALID and each.holder not in accounts for each in left)
             findings.hold(taken)
+            findings.free(kept - there.keys())
             findings.add(rows, taken, left)
             after = rows[-1][0]
             tell(findings.seen, findings.candidates)
 
     def carry_out(self, tell: Tell) -> AdoptionFindings:
         """Adopt. Killed at any moment, the next call goes on from there; no row is changed twice."""
-        database = _open_for_adoption(self.url)
+        database = open_for_adoption(self.url)
         try:
             with _alone(database) as check:
-                shape = _repeated(lambda: _bring_into_form(database))
+                shape = repeated(lambda: _bring_into_form(database))
                 with database.reading() as connection:
                     findings = counted(connection, shape, self.hashes, self.states)
                 after = None
                 while True:
                     check()
-                    rows, taken, left = _repeated(_Step(database, shape, after, self.zone, self.states))
+                    rows, taken, left = repeated(_Step(database, shape, after, self.zone, self.states))
                     if not rows:
                         break
                     findings.add(rows, taken, left)
                     after = rows[-1][0]
                     tell(findings.seen, findings.candidates)
-                _repeated(lambda: _complete(database))
+                for some in _batches(findings.leavings()):
+                    check()
+                    findings.kept += repeated(partial(keep_numbers, database, some))
+                repeated(lambda: _complete(database))
         finally:
             database.close()
         return findings
@@ -153,6 +161,11 @@ class _Step:
 
     def __call__(self) -> Any:
         return take_some(self.database, self.shape, self.after, self.zone, self.states)
+
+
+def _batches(left: Iterator[Left]) -> Iterator[list[Left]]:
+    while some := list(islice(left, BATCH)):
+        yield some
 
 
 def _bring_into_form(database: Database) -> Shape:
@@ -179,22 +192,6 @@ def _run(connection: Connection, statements: Sequence[str]) -> None:
         connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
 
 
-def _repeated(act: Callable[[], T]) -> T:
-    """What *act* returns, once nobody is in its way. Raises StoreUnavailable where somebody is for a minute."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            return act()
-        except (Repeatable, NotTaken) as error:
-            # Not taken: somebody may just have registered a number that was free when we looked.
-            cause = error.__cause__
-        if time.monotonic() > end:
-            raise StoreUnavailable(
-                "something else keeps x_user from being changed; stop it, and adopt again"
-            ) from cause
-        time.sleep(secrets.randbelow(1000) / 1000 * 0.2)
-
-
 @contextmanager
 def _alone(database: Database) -> Iterator[Callable[[], None]]:
     """Nobody else adopts or migrates meanwhile; what comes is to be called now and then, and raises if that has ended.
@@ -205,7 +202,7 @@ def _alone(database: Database) -> Iterator[Callable[[], None]]:
     if database.product.has_one_writer:
         yield lambda: None
         return
-    end = time.monotonic() + PATIENCE_SECONDS
+    end = time.monotonic() + adoption_repeating.PATIENCE_SECONDS
     with database.reading() as connection:
         # Nothing but the lock is held meanwhile: no transaction that has read or written anything.
         connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -224,58 +221,3 @@ def _alone(database: Database) -> Iterator[Callable[[], None]]:
 def _ask(connection: Connection) -> None:
     # Also, a connection that is used is not closed for idleness.
     connection.exec_driver_sql("SELECT 1").scalar()
-
-
-def _open_for_reading(url: str) -> Database:
-    """Raises ValueError, DriverMissing, FileNotFoundError."""
-    database = open_database(url, connections=1, is_patient=True)
-    if database.product.is_embedded:
-        path = Path(database.engine.url.database or "")
-        if not path.is_file():
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-        # Opened as others open it, a file of another journal mode would get ours.
-        address = f"file:{quote(str(path.absolute()))}?mode=ro"
-        engine = create_engine(
-            "sqlite://",
-            creator=lambda: sqlite3.connect(address, uri=True, timeout=PATIENCE_SECONDS),
-            poolclass=NullPool,
-            hide_parameters=True,
-        )
-        database = Database.of(lambda: engine, Sqlite())
-    _prepare(database)
-    return database
-
-
-def _open_for_adoption(url: str) -> Database:
-    # One to hold the lock, one to work.
-    database = open_database(url, connections=2, is_patient=True)
-    _prepare(database)
-    return database
-
-
-def _prepare(database: Database) -> None:
-    """Let neither what an old table holds stop the work, nor what somebody else does to it make us wait for ever."""
-
-    def take_any_text(connection: Any, _record: object) -> None:
-        connection.text_factory = lambda content: content.decode("utf-8", "surrogateescape")
-
-    def take_any_date(connection: Any, _record: object) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION',"
-                # The one is for locks on the table, the other for those on rows.
-                f" lock_wait_timeout = {LOCK_SECONDS:.0f}, innodb_lock_wait_timeout = {LOCK_SECONDS:.0f}"
-            )
-
-    def take_any_time(connection: Any, _record: object) -> None:
-        if connection.is_pooled:
-            # What follows is for the session, and would stay in it for others.
-            error = database.engine.dialect.loaded_dbapi.OperationalError
-            raise error("adopt by a direct connection to PostgreSQL, not by a pooler")
-        connection.execute(f"SET lock_timeout = '{LOCK_SECONDS:.0f}s'")
-        # Times are cast to text, so that those which Python has none for can be read.
-        connection.execute("SET datestyle = 'ISO'")
-        connection.commit()
-
-    listeners = {"sqlite": take_any_text, "mariadb": take_any_date, "postgresql": take_any_time}
-    event.listen(database.engine, "connect", listeners[database.engine.dialect.name])

@@ -26,8 +26,10 @@ def _temporary_file() -> sqlite3.Connection:
         PRAGMA journal_mode = OFF;
         PRAGMA synchronous = OFF;
         CREATE TABLE held (phone INTEGER PRIMARY KEY, id INTEGER NOT NULL);
+        CREATE TABLE free (phone INTEGER PRIMARY KEY);
         CREATE TABLE states (text TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
-        CREATE TABLE leavings (n INTEGER PRIMARY KEY, id INTEGER NOT NULL, phone TEXT, why TEXT NOT NULL, holder INTEGER);
+        CREATE TABLE leavings (n INTEGER PRIMARY KEY, id INTEGER NOT NULL, phone TEXT, why TEXT NOT NULL,
+            holder INTEGER, balance TEXT, digits TEXT);
         BEGIN;
         """
     )
@@ -62,6 +64,8 @@ class AdoptionFindings:
     left: Counter[Why] = field(factory=Counter)
     weak: int = 0
     """How many weak hashes those have that are taken, and those that had been accounts before."""
+    kept: int = 0
+    """How many numbers of rows that are left are kept from being registered from now on."""
     _kinds: Counter[HashKind] = field(factory=Counter, init=False)
     _file: sqlite3.Connection = field(init=False, factory=_temporary_file)
 
@@ -78,8 +82,8 @@ class AdoptionFindings:
             [(json.dumps(as_text(state)), count) for state, count in Counter(row[3] for row in rows).items()],
         )
         self._file.executemany(
-            "INSERT INTO leavings (id, phone, why, holder) VALUES (?, ?, ?, ?)",
-            [(each.id, each.phone, each.why, each.holder) for each in left],
+            "INSERT INTO leavings (id, phone, why, holder, balance, digits) VALUES (?, ?, ?, ?, ?, ?)",
+            [(each.id, each.phone, each.why, each.holder, each.balance, each.digits) for each in left],
         )
 
     def hold(self, taken: Sequence[Taken]) -> None:
@@ -88,6 +92,16 @@ class AdoptionFindings:
             "INSERT OR IGNORE INTO held VALUES (?, ?)",
             [(int(each.digits), each.id) for each in taken if each.digits is not None],
         )
+
+    def free(self, digits: Collection[str]) -> None:
+        """Remember numbers of rows that are left, which nobody has who has been an account before."""
+        self._file.executemany("INSERT OR IGNORE INTO free VALUES (?)", [(int(each),) for each in digits])
+
+    @property
+    def free_numbers(self) -> int:
+        """How many of these nobody gets who is taken."""
+        [(count,)] = self._file.execute("SELECT count(*) FROM free WHERE phone NOT IN (SELECT phone FROM held)")
+        return int(count)
 
     def holders(self, digits: Collection[str]) -> dict[str, int]:
         """Who would have these numbers."""
@@ -133,6 +147,8 @@ class AdoptionFindings:
 
     def leavings(self, limit: int = -1) -> Iterator[Left]:
         """The rows that are left, by id."""
-        found = self._file.execute("SELECT id, phone, why, holder FROM leavings ORDER BY n LIMIT ?", (limit,))
-        for user_id, phone, because, holder in found:
-            yield Left(user_id, phone, Why(because), holder)
+        found = self._file.execute(
+            "SELECT id, phone, why, holder, balance, digits FROM leavings ORDER BY n LIMIT ?", (limit,)
+        )
+        for user_id, phone, because, holder, balance, digits in found:
+            yield Left(user_id, phone, Why(because), holder, balance, digits)

@@ -1,5 +1,6 @@
 """What becomes of one row of a tutorial's table when it is adopted."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
@@ -12,7 +13,7 @@ from ...domain.errors import PhoneInvalid
 from ...domain.passwords import HashKind
 from ...domain.ports import StoredHashes
 from ...domain.users import MAX_USER_ID, Phone, Standing, UserState
-from .adoption_states import AS_IT_IS, Meant, StateDecisions
+from .adoption_states import AS_IT_IS, Meant, StateDecisions, without_blanks
 from .types import Money
 
 ROW_COLUMNS = (
@@ -44,6 +45,8 @@ class Taken:
     """UTC, without saying so, as the column holds it."""
     phone: Any
     """As the column holds it now."""
+    balance: str | None
+    """As people can be shown it."""
     state: Meant = AS_IT_IS
 
 
@@ -56,28 +59,40 @@ class Left:
     why: Why
     holder: int | None = None
     """Who has the number, where it is taken."""
+    balance: str | None = None
+    digits: str | None = None
+    """The number that is to be kept from being registered by others; None where there is none, or it was given up."""
 
 
 def judged(row: Sequence[Any], zone: tzinfo | None, states: StateDecisions) -> Taken | Left:
     """What becomes of *row* as long as nobody else has its number; its wall-clock is that of *zone*, or the machine's."""
     user_id, phone, at, state = row[:4]
-    if not 0 < user_id <= MAX_USER_ID:
-        return Left(user_id, as_text(phone), Why.ID_OUT_OF_RANGE)
+
+    def left(why: Why, digits: str | None = None) -> Left:
+        return Left(user_id, as_text(phone), why, balance=_shown_money(row[9]), digits=digits)
+
     meant = states.meant(state)
-    # An account of ours in this state is erased. What another application meant by it is not known.
+    # An account of ours in this state is erased. What another application meant by it is not known; who has had it so
+    # has given up the number.
     if (meant.text or state) == _CLOSED:
-        return Left(user_id, as_text(phone), Why.CLOSED)
+        return left(Why.CLOSED)
     try:
-        digits = _digits(phone)
+        digits = number_of(phone)
     except PhoneInvalid:
-        return Left(user_id, as_text(phone), Why.PHONE_INVALID)
+        return left(Why.PHONE_INVALID if _is_id(user_id) else Why.ID_OUT_OF_RANGE)
+    if not _is_id(user_id):
+        return left(Why.ID_OUT_OF_RANGE, digits)
     try:
         registered_at = _utc(at, zone)
     except (ValueError, TypeError, OverflowError, OSError):
-        return Left(user_id, as_text(phone), Why.TIME_UNREADABLE)
+        return left(Why.TIME_UNREADABLE, digits)
     if not _is_readable(row):
-        return Left(user_id, as_text(phone), Why.VALUE_UNREADABLE)
-    return Taken(user_id, digits, registered_at, phone, meant)
+        return left(Why.VALUE_UNREADABLE, digits)
+    return Taken(user_id, digits, registered_at, phone, _shown_money(row[9]), meant)
+
+
+def _is_id(user_id: int) -> bool:
+    return 0 < user_id <= MAX_USER_ID
 
 
 def divided(found: Sequence[Taken | Left], holders: Mapping[str, int]) -> tuple[list[Taken], list[Left]]:
@@ -90,7 +105,7 @@ def divided(found: Sequence[Taken | Left], holders: Mapping[str, int]) -> tuple[
         elif each.digits is None or (holder := held.setdefault(each.digits, each.id)) == each.id:
             taken.append(each)
         else:
-            left.append(Left(each.id, as_text(each.phone), Why.PHONE_TAKEN, holder))
+            left.append(Left(each.id, as_text(each.phone), Why.PHONE_TAKEN, holder, each.balance))
     return taken, left
 
 
@@ -107,16 +122,20 @@ _SHOWN = 200
 _CLOSED = UserState.text_of(Standing.CLOSED)
 
 
-def _digits(phone: object) -> str | None:
-    """Raises PhoneInvalid."""
+# A spreadsheet that took a number for one to calculate with.
+_POINT_ZERO = re.compile(r"(?<=[0-9])\.0+(?=[^0-9]*\Z)", re.ASCII)
+
+
+def number_of(phone: object) -> str | None:
+    """The number that a column holds, in its one spelling. Raises PhoneInvalid."""
     if phone is None:
         return None
-    if isinstance(phone, bytes | float):
+    if isinstance(phone, bytes):
         raise PhoneInvalid
     text = str(phone)
-    if not text.strip():
+    if not without_blanks(text):
         return None
-    return Phone.parse(text).digits
+    return Phone.parse(_POINT_ZERO.sub("", text)).digits
 
 
 # MariaDB's way to say that there is no date.
@@ -151,7 +170,7 @@ def _is_readable(row: Sequence[Any]) -> bool:
     for number in (referrer, fee):
         if number is not None and type(number) is not int:
             return False
-    return balance is None or type(balance) is int or _is_money(balance)
+    return balance is None or type(balance) is int or money_of(balance) is not None
 
 
 def _is_text(value: object) -> bool:
@@ -166,12 +185,18 @@ def _is_text(value: object) -> bool:
     return True
 
 
-def _is_money(value: Any) -> bool:
+def money_of(value: Any) -> Decimal | None:
+    """What a column of money holds, nothing for NULL; None for what is no money."""
     try:
-        found = _MONEY.process_result_value(value, _ANY_DIALECT)
+        found = _MONEY.process_result_value(0 if value is None else value, _ANY_DIALECT)
     except (ArithmeticError, ValueError, TypeError):
-        return False
-    return isinstance(found, Decimal) and found.is_finite()
+        return None
+    return found if isinstance(found, Decimal) and found.is_finite() else None
+
+
+def _shown_money(value: Any) -> str | None:
+    found = None if value is None else money_of(value)
+    return as_text(value) if found is None else str(found)
 
 
 # What is read is the same on every product.

@@ -79,8 +79,13 @@ def numbers_of(found: Sequence[Taken | Left]) -> set[str]:
     return {each.digits for each in found if isinstance(each, Taken) and each.digits is not None}
 
 
+def kept_numbers_of(found: Sequence[Taken | Left]) -> set[str]:
+    """The numbers of those who are left, and keep them."""
+    return {each.digits for each in found if isinstance(each, Left) and each.digits is not None}
+
+
 def holders(connection: Connection, numbers: Collection[str]) -> dict[str, int]:
-    """Which accounts have these numbers."""
+    """Which rows have these numbers: accounts, and those that were left and keep theirs."""
     statement = select(_canonical_phone, _users.c.id).select_from(_users).where(_canonical_phone.in_(numbers))
     return {row[0]: row[1] for row in connection.execute(statement)}
 

@@ -4,12 +4,12 @@ import sys
 from contextlib import ExitStack
 from datetime import tzinfo
 
-from ...domain.users import Standing
+from ...domain.users import Standing, UserId
 from ..environment import read_settings
 from ..settings import PREFIX, SettingInvalid
-from ..stores import open_adoption, open_wrapping
+from ..stores import CannotJoin, open_adoption, open_joining, open_wrapping
 from .adoption_report import Shown, meant_by, new_list, visible
-from .output import DONE, REFUSED, USAGE, Commands, Context, note, plain, print_record
+from .output import DONE, REFUSED, USAGE, Commands, Context, note, operator, plain, print_record
 from .progress import Progress
 
 _DECIDED = {Standing.ACTIVE.value, Standing.FROZEN.value}
@@ -78,6 +78,11 @@ def _adopt(context: Context) -> int:
             shown.print(findings)
             if not report.obstacles and not report.is_due:
                 print("there is nothing to adopt")
+    if findings.left_in_all and not arguments.json:
+        note(
+            f"{findings.left_in_all:,} rows are left, whose owners cannot log in: mend them and adopt again, or join one"
+            " with the account that its owner has by now (menshen user join)"
+        )
     for line in report.obstacles:
         note(line)
     return REFUSED if report.obstacles else DONE
@@ -108,6 +113,22 @@ def _wrap(context: Context, count: int) -> int:
         return 0
     with open_wrapping(context.settings) as wrap, Progress("wrapping") as progress:
         return wrap(lambda done: progress.tell(done, count))
+
+
+def join(context: Context) -> int:
+    """``menshen user join``."""
+    arguments = context.arguments
+    with open_joining(context.settings) as joining:
+        try:
+            joined = joining(
+                UserId(arguments.account), arguments.row, actor=operator(), is_other_number=arguments.other_number
+            )
+        except CannotJoin as error:
+            note(str(error))
+            return REFUSED
+    print_record({"moved": str(joined.moved), "account_balance": str(joined.balance)}, as_json=arguments.json)
+    note(f"other tables that name {arguments.row} are not changed")
+    return DONE
 
 
 def wrap_hashes(context: Context) -> int:

@@ -47,8 +47,11 @@ class Shown:
                 ("hash", "rows", ""),
                 ((kind.name, rows, _said_of(kind)) for kind, rows in findings.kinds),
             )
-        left = ((each.id, _shown_phone(each), each.why.value, each.holder) for each in findings.leavings(limit=_SHOWN))
-        _print_some(("id", "phone", "left because", "holder"), left, findings.left_in_all)
+        left = (
+            (each.id, _shown_phone(each), each.why.value, each.holder, each.balance)
+            for each in findings.leavings(limit=_SHOWN)
+        )
+        _print_some(("id", "phone", "left because", "holder", "balance"), left, findings.left_in_all)
         _print_some(
             ("statements",), ((statement,) for statement in self.report.statements), len(self.report.statements)
         )
@@ -71,7 +74,13 @@ class Shown:
                 for kind, rows in findings.kinds
             ),
             "left_rows": (
-                {"id": each.id, "phone": each.phone, "why": each.why.value, "holder": each.holder}
+                {
+                    "id": each.id,
+                    "phone": each.phone,
+                    "why": each.why.value,
+                    "holder": each.holder,
+                    "account_balance": each.balance,
+                }
                 for each in findings.leavings()
             ),
         }
@@ -92,6 +101,7 @@ class Shown:
             "taken" if is_done else "to_be_taken": findings.taken,
             "without_phone": findings.without_phone,
             "wrapped" if is_done else "to_be_wrapped": findings.weak,
+            "kept" if is_done else "to_be_kept": findings.kept,
             "left": findings.left_in_all,
         }
 
@@ -173,9 +183,11 @@ def new_list(path: str) -> Iterator[Callable[[AdoptionFindings], None]]:
 
 def _write_csv(file: TextIO, findings: AdoptionFindings) -> None:
     writer = csv.writer(file)
-    writer.writerow(("id", "phone", "why", "holder"))
+    writer.writerow(("id", "phone", "why", "holder", "account_balance"))
     for each in findings.leavings():
-        writer.writerow((each.id, _harmless(_shown_phone(each)), each.why.value, each.holder))
+        writer.writerow(
+            (each.id, _harmless(_shown_phone(each)), each.why.value, each.holder, _harmless(each.balance or ""))
+        )
 
 
 def _harmless(text: str) -> str:

@@ -50,6 +50,14 @@ def number(text: str) -> int:
     return min(int(text), MAX_USER_ID)
 
 
+def row_number(text: str) -> int:
+    """The id of a row that is not ours: any whole number of 64 bits, for argparse. Raises ValueError."""
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 19 and -(2**63) <= int(text) < 2**63):
+        raise ValueError
+    return int(text)
+
+
 def plain(text: str) -> str:
     """Text that is UTF-8, for argparse. Raises ValueError."""
     text.encode()

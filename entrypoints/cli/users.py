@@ -13,8 +13,8 @@ from ...domain.users import Phone, Standing, User
 from ..device_policies import device_policy_text, parse_device_policy
 from ..settings import parse_duration
 from ..wiring import Service
-from .adopting import wrap_hashes
-from .output import DONE, USAGE, Commands, Context, note, number, operator, plain, print_record, print_table
+from .adopting import join, wrap_hashes
+from .output import DONE, USAGE, Commands, Context, note, number, operator, plain, print_record, print_table, row_number
 
 _COLUMNS = ("id", "phone", "user_name", "standing", "registered_at", "is_admin")
 
@@ -56,6 +56,10 @@ def add_user_commands(commands: Commands) -> None:
     add("phone", _phone, "give a user another phone number").add_argument("phone")
     add("password", _password, "give a user another password, asked for or read from stdin, and end all sessions")
     add("wrap-hashes", wrap_hashes, "hash weak password hashes of older systems once more, by Argon2id", one=False)
+    joining = add("join", join, "give an account what a row has that the adoption left: the balance", one=False)
+    joining.add_argument("account", type=number, help="the id of the account")
+    joining.add_argument("row", type=row_number, help="the id of the row that was left")
+    joining.add_argument("--other-number", action="store_true", help="although the two have not the same phone number")
     add("unfreeze", _unfreeze, "let a frozen user in again")
     add("close", _close, "close an account after the time of grace")
     add("fee", _fee, "set the fee percentage").add_argument("percentage", type=int)

@@ -75,7 +75,7 @@ def adopted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def test_a_dry_run_reports_everything_and_changes_nothing(adopted: Adopted) -> None:
     report = adopted.report
-    assert report["rows"] == 30
+    assert report["rows"] == 33
     assert report["accounts_before"] == 0
     assert report["to_be_taken"] == len(TAKEN)
     assert report["without_phone"] == 2
@@ -83,7 +83,7 @@ def test_a_dry_run_reports_everything_and_changes_nothing(adopted: Adopted) -> N
     assert report["left_rows"] == list(LEFT)
     assert report["left_by_reason"] == dict(Counter(each["why"] for each in LEFT))
     found = [(each["state"], each["rows"], each["is_known"], each["becomes"]) for each in report["states"]]
-    assert found[0] == ("正常", 20, True, None)
+    assert found[0] == ("正常", 23, True, None)
     assert sorted(found[1:], key=str) == sorted(
         [
             (None, 1, False, None),
@@ -105,7 +105,7 @@ def test_a_dry_run_reports_everything_and_changes_nothing(adopted: Adopted) -> N
         "argon2": (1, True, False),
         "bcrypt": (1, True, False),
         "scrypt": (2, True, False),
-        "pbkdf2": (21, True, False),
+        "pbkdf2": (24, True, False),
         "md5": (1, True, True),
         "salted sha256": (1, True, True),
         "cut": (1, False, False),
@@ -127,7 +127,7 @@ def test_who_can_log_in_does_so_with_the_old_password_and_sees_what_was_there(ad
     with adopted.client() as client:
         for user_id, digits in CAN_LOG_IN.items():
             old = rows[user_id]
-            for spelling in (old["phone"], digits):
+            for spelling in (old["phone"].removesuffix(".0"), digits):
                 token = client.login(spelling, password_of(user_id)).token
             seen = client.user_info(token).json["data"]
             time = old["registration_time"]
@@ -254,11 +254,19 @@ def test_a_number_is_registered_once(adopted: Adopted) -> None:
             assert client.register(spelling).reason == "phone_taken"
 
 
-def test_a_row_without_a_number_of_ours_is_in_nobodys_way(adopted: Adopted) -> None:
+def test_the_number_of_a_row_that_is_left_is_nobody_elses(adopted: Adopted) -> None:
+    """Its owner would have another account, and the row could never be taken."""
+    assert adopted.report["to_be_kept"] == adopted.outcome["kept"] == 1
     with adopted.client() as client:
-        token = client.register("13800138013").token
-        assert client.user_info(token).json["data"]["id"] > 30
-    assert adopted.tutorial.rows()[13] == adopted.rows[13]
+        assert client.register("+86 13800138017").reason == "phone_taken"
+        assert client.login("13800138017", password_of(17)).reason == "invalid_credentials"
+
+
+def test_who_closed_an_account_with_the_old_application_has_given_up_the_number(adopted: Adopted) -> None:
+    with adopted.client() as client:
+        token = client.register("13800138016").token
+        assert client.user_info(token).json["data"]["id"] > 33
+    assert adopted.tutorial.rows()[16] == adopted.rows[16]
 
 
 def test_every_other_command_works(adopted: Adopted) -> None:

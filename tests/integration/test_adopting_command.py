@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import pytest
 
-from menshen.adapters.sql import adoption, adoption_taking
+from menshen.adapters.sql import adoption_repeating, adoption_taking
 from menshen.entrypoints.cli import progress
 from menshen.entrypoints.cli.main import main
 
@@ -246,7 +246,13 @@ def test_the_whole_list_goes_into_a_file_of_its_maker_that_no_spreadsheet_runs(
     assert phones[19] == "'=cmd|' /C calc'!A0"
     assert phones[6] == "'+8613800138002"
     assert phones[7] == "12345"
-    assert rows[0] == {"id": "5", "phone": "13800138001", "why": "phone_taken", "holder": "1"}
+    assert rows[0] == {
+        "id": "5",
+        "phone": "13800138001",
+        "why": "phone_taken",
+        "holder": "1",
+        "account_balance": "0.0000",
+    }
 
 
 def test_a_list_is_never_written_over_another_file(tutorial: Tutorial, tmp_path: Path) -> None:
@@ -264,7 +270,7 @@ def test_a_list_is_never_written_over_another_file(tutorial: Tutorial, tmp_path:
 def test_a_run_that_fails_leaves_no_list_that_would_be_in_the_way_of_the_next(
     tutorial: Tutorial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adoption, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(adoption_repeating, "PATIENCE_SECONDS", 0.1)
     tutorial.insert([row(1, "12345")])
     path = tmp_path / "left.csv"
     with tutorial.connected() as theirs:
@@ -274,7 +280,7 @@ def test_a_run_that_fails_leaves_no_list_that_would_be_in_the_way_of_the_next(
         assert "something else keeps x_user from being changed" in err
         assert not path.exists()
     adopt(tutorial, "--yes", "--list", str(path))
-    assert path.read_text() == "id,phone,why,holder\n1,12345,phone_invalid,\n"
+    assert path.read_text() == "id,phone,why,holder,account_balance\n1,12345,phone_invalid,,0.0000\n"
 
 
 def test_a_run_that_nobody_agreed_to_leaves_no_list(tutorial: Tutorial, tmp_path: Path) -> None:
@@ -294,7 +300,7 @@ def test_a_table_that_is_refused_leaves_a_list_where_there_is_something_to_mend_
     tutorial.execute("DROP INDEX their_names", "CREATE UNIQUE INDEX their_phone ON x_user (phone)")
     tutorial.insert([row(1, "+86 13800138001"), row(2, "13800138001")])
     assert menshen_told(tutorial, "adopt", "--dry-run", "--list", str(path))[0] == 1
-    assert path.read_text() == "id,phone,why,holder\n2,13800138001,phone_taken,1\n"
+    assert path.read_text() == "id,phone,why,holder,account_balance\n2,13800138001,phone_taken,1,0.0000\n"
 
 
 def test_a_zone_that_is_none_is_wrong_usage(tutorial: Tutorial) -> None:

@@ -125,7 +125,8 @@ def test_numbers_kept_as_numbers_are_taken(tutorial: Tutorial) -> None:
     )
     outcome = adopt(tutorial, "--yes")
     assert outcome["taken"] == 1
-    assert outcome["left_rows"] == [{"id": 2, "phone": "12345", "why": "phone_invalid", "holder": None}]
+    [left] = outcome["left_rows"]
+    assert (left["id"], left["phone"], left["why"]) == (2, "12345", "phone_invalid")
     registered(tutorial)
 
 

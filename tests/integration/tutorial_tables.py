@@ -207,10 +207,13 @@ def nasty_rows(product: str) -> list[dict[str, Any]]:
         row(28, "13800138028", state="\u3000冻结\u200b\n"),
         row(29, "13800138029", state="封禁 "),
         row(30, "13800138030", state="停用"),
+        row(31, "\u202d+86 (138) 0013-8031\u202c"),
+        row(32, "13800138032.0"),
+        row(33, "1380013803\u200b3 3", account_balance="100.5000"),
     ]
 
 
-TAKEN = frozenset({1, 2, 3, 4, 8, 9, 10, 11, 12, 14, 15, 18, 20, 22, 23, 24, 25, 26, 27, 28, 29, 30})
+TAKEN = frozenset({1, 2, 3, 4, 8, 9, 10, 11, 12, 14, 15, 18, 20, 13, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32})
 """The ids of the nasty rows that can be taken."""
 
 DECISIONS = ("--state", "封禁=frozen", "--state", "停用=active")
@@ -223,14 +226,26 @@ WEAK = frozenset({24, 25})
 """Whose hash is wrapped at once."""
 
 LEFT: tuple[dict[str, Any], ...] = (
-    {"id": 5, "phone": "13800138001", "why": "phone_taken", "holder": 1},
-    {"id": 6, "phone": "+8613800138002", "why": "phone_taken", "holder": 2},
-    {"id": 7, "phone": "12345", "why": "phone_invalid", "holder": None},
-    {"id": 13, "phone": "13800138013 ", "why": "phone_invalid", "holder": None},
-    {"id": 16, "phone": "13800138016", "why": "account_closed", "holder": None},
-    {"id": 17, "phone": "13800138017", "why": "registration_time_unreadable", "holder": None},
-    {"id": 19, "phone": "=cmd|' /C calc'!A0", "why": "phone_invalid", "holder": None},
-    {"id": 21, "phone": "13800138020", "why": "phone_taken", "holder": 20},
+    {"id": 5, "phone": "13800138001", "why": "phone_taken", "holder": 1, "account_balance": "0.0000"},
+    {"id": 6, "phone": "+8613800138002", "why": "phone_taken", "holder": 2, "account_balance": "0.0000"},
+    {"id": 7, "phone": "12345", "why": "phone_invalid", "holder": None, "account_balance": "0.0000"},
+    {"id": 16, "phone": "13800138016", "why": "account_closed", "holder": None, "account_balance": "0.0000"},
+    {
+        "id": 17,
+        "phone": "13800138017",
+        "why": "registration_time_unreadable",
+        "holder": None,
+        "account_balance": "0.0000",
+    },
+    {"id": 19, "phone": "=cmd|' /C calc'!A0", "why": "phone_invalid", "holder": None, "account_balance": "0.0000"},
+    {"id": 21, "phone": "13800138020", "why": "phone_taken", "holder": 20, "account_balance": "0.0000"},
+    {
+        "id": 33,
+        "phone": "1380013803\u200b3 3",
+        "why": "phone_invalid",
+        "holder": None,
+        "account_balance": "100.5000",
+    },
 )
 
 CAN_LOG_IN = {
@@ -238,12 +253,15 @@ CAN_LOG_IN = {
     2: "13800138002",
     3: "13800138003",
     4: "13800138004",
+    13: "13800138013",
     18: "13800138018",
     20: "13800138020",
     24: "13800138024",
     25: "13800138025",
     26: "13800138026",
     30: "13800138030",
+    31: "13800138031",
+    32: "13800138032",
 }
 """Who logs in with the old password, and the number in its one spelling."""
 
