@@ -38,7 +38,7 @@ def left_row(tutorial: Tutorial, user_id: int, phone: str, **values: Any) -> dic
 
 
 def numbers(tutorial: Tutorial) -> list[tuple[int, str | None]]:
-    return [tuple(found) for found in tutorial.execute("SELECT id, canonical_phone FROM x_user ORDER BY id")]  # type: ignore[misc]
+    return [tuple(found) for found in tutorial.execute("SELECT id, canonical_phone FROM x_user ORDER BY id")]
 
 
 def registered(tutorial: Tutorial, phone: str, user_id: int) -> int:
@@ -147,7 +147,7 @@ def test_an_operator_joins_a_left_row_with_the_account_that_its_owner_has_by_now
     assert [after[1][n] for n in (1, 2, 3, 4, 5, 7, 10)] == [before[1][n] for n in (1, 2, 3, 4, 5, 7, 10)]
     code, out, _ = menshen_told(returned, "audit", "--user", "2", "--json")
     assert code == 0
-    [entry] = [each for each in strict_json(out) if each["action"] == "join"]  # type: ignore[union-attr]
+    [entry] = [each for each in strict_json(out) if each["action"] == "join"]
     assert (entry["subject"], entry["detail"]) == (2, "left row 1, balance 100.2500")
     # What was joined is left for good, and gives nothing a second time.
     assert adopt(returned, "--yes")["left_by_reason"] == {"account_closed": 1}
