@@ -1,7 +1,7 @@
 """Taking over a tutorial's database in place: a report first, then the columns, the rows, and the other tables."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import tzinfo
 from functools import partial
@@ -20,6 +20,7 @@ from .adoption_obstacles import has_unique_phones, obstacles
 from .adoption_opening import open_for_adoption, open_for_reading
 from .adoption_repeating import repeated
 from .adoption_rows import Left, Why, divided, judged
+from .adoption_settling import settle_some, settled, unknown_states
 from .adoption_states import StateDecisions
 from .adoption_table import Shape, closing_statements, first_statements, last_statements, shape_of
 from .adoption_taking import (
@@ -88,6 +89,7 @@ class Adoption:
             is_behind = bool(statements) or version_on(connection) != VERSIONS[-1]
             keeps_apart = has_unique_phones(connection)
             findings = counted(connection, shape, self.hashes, self.states)
+            findings.add_accounts(unknown_states(connection, shape))
         if shape.has_accounts:
             findings.weak = weak_accounts(self._reading, self.hashes)
         has_rivals = self._look_at_all(shape, findings, tell)
@@ -97,7 +99,7 @@ class Adoption:
             hindering,
             statements,
             findings,
-            is_due=is_behind or findings.taken > 0 or findings.weak > 0 or findings.kept > 0,
+            is_due=is_behind or any((findings.taken, findings.weak, findings.kept, findings.settled)),
         )
 
     def _look_at_all(self, shape: Shape, findings: AdoptionFindings, tell: Tell) -> bool:
@@ -131,6 +133,8 @@ class Adoption:
                 shape = repeated(lambda: _bring_into_form(database))
                 with database.reading() as connection:
                     findings = counted(connection, shape, self.hashes, self.states)
+                    unknown = unknown_states(connection, shape)
+                    findings.add_accounts(unknown)
                 after = None
                 while True:
                     check()
@@ -143,10 +147,17 @@ class Adoption:
                 for some in _batches(findings.leavings()):
                     check()
                     findings.kept += repeated(partial(keep_numbers, database, some))
+                self._settle(database, unknown)
                 repeated(lambda: _complete(database))
         finally:
             database.close()
         return findings
+
+    def _settle(self, database: Database, unknown: Iterable[str | None]) -> None:
+        for text in unknown:
+            meant = settled(text, self.states)
+            while meant is not None and repeated(partial(settle_some, database, text, meant)):
+                pass
 
 
 @frozen

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from ...domain.passwords import HashKind
 from ...domain.ports import StoredHashes
 from ...domain.users import Standing, UserState
 from .adoption_rows import Left, Taken, Why, as_text, hash_kind
+from .adoption_settling import settled
 from .adoption_states import StateDecisions, without_blanks
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
@@ -66,6 +67,8 @@ class AdoptionFindings:
     """How many weak hashes those have that are taken, and those that had been accounts before."""
     kept: int = 0
     """How many numbers of rows that are left are kept from being registered from now on."""
+    settled: int = 0
+    """How many accounts of before get another state: one that we know, in place of one that we did not."""
     _kinds: Counter[HashKind] = field(factory=Counter, init=False)
     _file: sqlite3.Connection = field(init=False, factory=_temporary_file)
 
@@ -77,13 +80,21 @@ class AdoptionFindings:
         kinds = {row[0]: hash_kind(row[4], self.hashes) for row in rows}
         self._kinds.update(kinds.values())
         self.weak += sum(kinds[each.id].is_weak for each in taken)
-        self._file.executemany(
-            "INSERT INTO states VALUES (?, ?) ON CONFLICT (text) DO UPDATE SET n = n + excluded.n",
-            [(json.dumps(as_text(state)), count) for state, count in Counter(row[3] for row in rows).items()],
-        )
+        self._count_states(Counter(as_text(row[3]) for row in rows))
         self._file.executemany(
             "INSERT INTO leavings (id, phone, why, holder, balance, digits) VALUES (?, ?, ?, ?, ?, ?)",
             [(each.id, each.phone, each.why, each.holder, each.balance, each.digits) for each in left],
+        )
+
+    def add_accounts(self, states: Counter[str | None]) -> None:
+        """Count accounts whose states we do not know."""
+        self._count_states({as_text(text): count for text, count in states.items()})
+        self.settled = sum(count for text, count in states.items() if settled(text, self.decisions) is not None)
+
+    def _count_states(self, states: Mapping[str | None, int]) -> None:
+        self._file.executemany(
+            "INSERT INTO states VALUES (?, ?) ON CONFLICT (text) DO UPDATE SET n = n + excluded.n",
+            [(json.dumps(text), count) for text, count in states.items()],
         )
 
     def hold(self, taken: Sequence[Taken]) -> None:

@@ -54,7 +54,7 @@ def _adopt(context: Context) -> int:
         with Progress("looking") as progress:
             report = adoption.report(progress.tell)
         findings, is_done = report.findings, False
-        for text in findings.unused_decisions if findings.candidates else ():
+        for text in findings.unused_decisions if findings.rows else ():
             note(f"--state: no row is {visible(text)}")
         shown = Shown(context.settings, zone, report)
         if not (arguments.dry_run or report.obstacles) and report.is_due:

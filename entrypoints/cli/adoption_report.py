@@ -38,11 +38,9 @@ class Shown:
             return
         reasons = {f"  {why}": count for why, count in _reasons(findings).items()}
         print_record({**self._record(findings, is_done=False), **reasons}, as_json=False)
+        states = ((visible(each.text), each.rows, _said_of_state(each)) for each in findings.states)
+        _print_some(("state", "rows", ""), states)
         if findings.candidates:
-            _print_some(
-                ("state", "rows", ""),
-                ((visible(each.text), each.rows, _said_of_state(each)) for each in findings.states),
-            )
             _print_some(
                 ("hash", "rows", ""),
                 ((kind.name, rows, _said_of(kind)) for kind, rows in findings.kinds),
@@ -101,6 +99,7 @@ class Shown:
             "taken" if is_done else "to_be_taken": findings.taken,
             "without_phone": findings.without_phone,
             "wrapped" if is_done else "to_be_wrapped": findings.weak,
+            "settled" if is_done else "to_be_settled": findings.settled,
             "kept" if is_done else "to_be_kept": findings.kept,
             "left": findings.left_in_all,
         }

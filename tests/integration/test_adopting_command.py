@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import pytest
 
-from menshen.adapters.sql import adoption_repeating, adoption_taking
+from menshen.adapters.sql import adoption_repeating, adoption_settling, adoption_taking
 from menshen.entrypoints.cli import progress
 from menshen.entrypoints.cli.main import main
 
@@ -181,6 +181,50 @@ def test_a_table_that_says_nothing_of_states_is_reported_as_it_will_be(tutorial:
     states = [{"state": "正常", "rows": 2, "is_known": True, "becomes": None}]
     assert adopt(tutorial, "--dry-run")["states"] == states
     assert adopt(tutorial, "--yes")["states"] == states
+
+
+def test_what_was_adopted_before_somebody_decided_is_settled_by_the_next_run(
+    tutorial: Tutorial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adoption_settling, "BATCH", 2)
+    states = ["正常", "封禁", "封禁", " 封禁", None, "停用", "封禁"]
+    tutorial.insert([row(number, f"138001380{number:02}", state=each) for number, each in enumerate(states, 1)])
+    adopt(tutorial, "--yes")
+    # As an older menshen left them, and as another program writes them.
+    tutorial.execute(
+        "UPDATE x_user SET state = '正常 ' WHERE id = 1",
+        "UPDATE x_user SET state_until = '2999-01-01 00:00:00' WHERE id = 7",
+    )
+    found = {each["state"]: (each["rows"], each["becomes"]) for each in adopt(tutorial, "--dry-run")["states"]}
+    assert found == {"正常 ": (1, "正常"), "封禁": (2, None), " 封禁": (1, None), None: (1, None), "停用": (1, None)}
+    code, out, _ = menshen_told(tutorial, "adopt", "--dry-run", "--state", "NULL=active")
+    assert code == 0
+    assert ["NULL", "1", "becomes", "正常"] in [line.split() for line in out.splitlines()]
+    decisions = ("--state", "封禁=frozen", "--state", "NULL=active")
+    assert adopt(tutorial, "--dry-run", *decisions)["to_be_settled"] == 5
+    assert adopt(tutorial, "--yes", *decisions)["settled"] == 5
+    assert tutorial.execute("SELECT state, state_reason FROM x_user ORDER BY id") == [
+        ("正常", None),
+        ("冻结", "封禁"),
+        ("冻结", "封禁"),
+        ("冻结", "封禁"),
+        ("正常", None),
+        ("停用", None),
+        # One with an end is ours.
+        ("封禁", None),
+    ]
+    before = tutorial.dump()
+    assert adopt(tutorial, "--yes", *decisions)["to_be_settled"] == 0
+    assert tutorial.dump() == before
+
+
+def test_an_account_is_not_closed_by_what_another_program_writes(tutorial: Tutorial) -> None:
+    tutorial.insert(plain_rows(1))
+    adopt(tutorial, "--yes")
+    tutorial.execute("UPDATE x_user SET state = '已注销 '")
+    before = tutorial.dump()
+    assert adopt(tutorial, "--yes")["to_be_settled"] == 0
+    assert tutorial.dump() == before
 
 
 def weak(password: str) -> str:

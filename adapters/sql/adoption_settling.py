@@ -1,0 +1,52 @@
+"""States of accounts that were adopted before anybody said what they mean, or with blanks around them."""
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+
+from ...domain.users import Standing, UserState
+from .adoption_states import Meant, StateDecisions
+from .adoption_table import Shape
+from .database import Database
+from .tables import users
+
+BATCH = 2000
+
+_IS_WITHOUT_END = users.c.is_account & users.c.state_until.is_(None)
+_ANY_MOMENT = datetime.min.replace(tzinfo=UTC)
+
+
+def unknown_states(connection: Connection, shape: Shape) -> Counter[str | None]:
+    """The states of accounts that we do not know, and how many have each; closings that another program began are among them."""
+    if not {"is_account", "state", "state_until"} <= shape.columns.keys():
+        return Counter()
+    statement = select(users.c.state, func.count()).where(_IS_WITHOUT_END).group_by(users.c.state)
+    return Counter({text: count for text, count in connection.execute(statement) if _is_unknown(text)})
+
+
+def settled(text: str | None, states: StateDecisions) -> Meant | None:
+    """What is written for an unknown state of accounts; None where it stays, and for what would close them."""
+    meant = states.meant(text)
+    return None if meant.text is None or meant.text == UserState.closed().text else meant
+
+
+def settle_some(database: Database, text: str | None, meant: Meant) -> int:
+    """Write it for some of the accounts that have the state *text*; returns for how many, 0 where there are no more."""
+    has_it = users.c.state.is_(None) if text is None else users.c.state == text
+    with database.attempt() as connection:
+        # Locked, and no more at a time than a service that runs meanwhile hardly notices.
+        some = select(users.c.id).where(_IS_WITHOUT_END, has_it).order_by(users.c.id).limit(BATCH).with_for_update()
+        ids = list(connection.scalars(some))
+        values: dict[str, Any] = {"state": meant.text}
+        if meant.reason is not None:
+            values["state_reason"] = meant.reason
+        if ids:
+            connection.execute(update(users).where(users.c.id.in_(ids)).values(**values))
+        return len(ids)
+
+
+def _is_unknown(text: str | None) -> bool:
+    # Without an end, what it says is the same at every moment.
+    return text is None or UserState(text).standing(_ANY_MOMENT) is Standing.UNKNOWN
