@@ -103,6 +103,9 @@ class Argon2PasswordHasher:
 
     def _known(self, stored: str) -> KnownHash | None:
         """Raises ValueError for a broken hash of a known kind, TooCostly."""
+        # Those that a table is full of come first.
+        if found := legacy_hash(stored):
+            return found
         if wrapped := unwrapped(stored):
             makers, argon2_hash = wrapped
             self._check(argon2_hash)
@@ -115,7 +118,7 @@ class Argon2PasswordHasher:
             if self._can_be_wrapped(weak):
                 return KnownHash(HashKind(weak.kind, is_weak=True), weak.matches)
             return of_use(f"{weak.kind}, too long to be wrapped", weak.matches)
-        return legacy_hash(stored) or framework_hash(stored)
+        return framework_hash(stored)
 
     def _wraps(self, digests: Sequence[str], argon2_hash: str) -> bool:
         return any(self._argon2_matches(digest.encode(), argon2_hash) for digest in digests)

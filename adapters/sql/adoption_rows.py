@@ -45,8 +45,8 @@ class Taken:
     """UTC, without saying so, as the column holds it."""
     phone: Any
     """As the column holds it now."""
-    balance: str | None
-    """As people can be shown it."""
+    balance: Any
+    """As the column holds it now."""
     state: Meant = AS_IT_IS
 
 
@@ -60,6 +60,7 @@ class Left:
     holder: int | None = None
     """Who has the number, where it is taken."""
     balance: str | None = None
+    """As people can be shown it."""
     digits: str | None = None
     """The number that is to be kept from being registered by others; None where there is none, or it was given up."""
 
@@ -88,7 +89,7 @@ def judged(row: Sequence[Any], zone: tzinfo | None, states: StateDecisions) -> T
         return left(Why.TIME_UNREADABLE, digits)
     if not _is_readable(row):
         return left(Why.VALUE_UNREADABLE, digits)
-    return Taken(user_id, digits, registered_at, phone, _shown_money(row[9]), meant)
+    return Taken(user_id, digits, registered_at, phone, row[9], meant)
 
 
 def _is_id(user_id: int) -> bool:
@@ -105,7 +106,7 @@ def divided(found: Sequence[Taken | Left], holders: Mapping[str, int]) -> tuple[
         elif each.digits is None or (holder := held.setdefault(each.digits, each.id)) == each.id:
             taken.append(each)
         else:
-            left.append(Left(each.id, as_text(each.phone), Why.PHONE_TAKEN, holder, each.balance))
+            left.append(Left(each.id, as_text(each.phone), Why.PHONE_TAKEN, holder, _shown_money(each.balance)))
     return taken, left
 
 

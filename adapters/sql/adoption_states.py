@@ -51,6 +51,9 @@ def decided(standings: Mapping[str | None, Standing]) -> StateDecisions:
 
 def without_blanks(text: str) -> str:
     """*text* without what nobody sees at its ends: blanks of every width, line feeds, and marks without any width."""
+    # Nearly every text is such a one.
+    if text.isprintable() and text == text.strip():
+        return text
     begin, end = 0, len(text)
     while begin < end and _is_blank(text[begin]):
         begin += 1

@@ -5,7 +5,23 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, tzinfo
 from typing import Any
 
-from sqlalchemy import Boolean, Connection, Select, String, Text, cast, column, func, literal, not_, null, select, table
+from sqlalchemy import (
+    Boolean,
+    Connection,
+    Select,
+    String,
+    Text,
+    bindparam,
+    cast,
+    column,
+    func,
+    literal,
+    not_,
+    null,
+    select,
+    table,
+    update,
+)
 
 from ...domain.errors import StoreUnavailable
 from ...domain.ports import StoredHashes
@@ -15,6 +31,7 @@ from .adoption_rows import ROW_COLUMNS, Left, Taken, divided, hash_kind, judged
 from .adoption_states import StateDecisions
 from .adoption_table import Shape
 from .database import Database
+from .tables import users
 
 BATCH = 2000
 """How many rows one transaction takes: so few that a service which runs meanwhile hardly waits."""
@@ -23,6 +40,14 @@ BATCH = 2000
 _users = table("x_user", *(column(name) for name in ROW_COLUMNS))
 _is_account = column("is_account", Boolean)
 _canonical_phone = column("canonical_phone", String)
+_WRITE_STATE = (
+    update(users)
+    .where(users.c.id == bindparam("row_id"))
+    .values(state=bindparam("text"), state_reason=func.coalesce(bindparam("because"), users.c.state_reason))
+)
+
+_NEVER_WEAK = ("$argon2", "$2", "pbkdf2:", "scrypt:")
+"""How nearly all hashes begin. Which of the others are weak is not for SQL to say."""
 
 
 def counted(connection: Connection, shape: Shape, hashes: StoredHashes, states: StateDecisions) -> AdoptionFindings:
@@ -40,7 +65,8 @@ def weak_accounts(database: Database, hashes: StoredHashes) -> int:
     while True:
         statement = (
             select(_users.c.id, _users.c.password)
-            .where(_is_account, _users.c.id > after, not_(_users.c.password.startswith("$argon2")))
+            .where(_is_account, _users.c.id > after)
+            .where(*(not_(_users.c.password.startswith(begin)) for begin in _NEVER_WEAK))
             .order_by(_users.c.id)
             .limit(BATCH)
         )
@@ -101,7 +127,18 @@ def take_some(
         taken, left = divided(found, holders(connection, numbers_of(found)))
         if taken and _WRITERS[connection.dialect.name](connection, taken) != len(taken):
             raise StoreUnavailable("x_user lost rows while they were locked")
+        _write_states(connection, taken)
     return rows, taken, left
+
+
+def _write_states(connection: Connection, taken: Sequence[Taken]) -> None:
+    changes = [
+        {"row_id": each.id, "text": each.state.text, "because": each.state.reason}
+        for each in taken
+        if each.state.text is not None
+    ]
+    if changes:
+        connection.execute(_WRITE_STATE, changes)
 
 
 def zone_of(shape: Shape, zone: tzinfo | None) -> tzinfo | None:
@@ -111,8 +148,7 @@ def zone_of(shape: Shape, zone: tzinfo | None) -> tzinfo | None:
 
 def _take_on_sqlite(connection: Connection, taken: Sequence[Taken]) -> int:
     statement = (
-        "UPDATE x_user SET is_account = 1, canonical_phone = ?, phone = COALESCE(?, phone), registration_time = ?,"
-        " state = COALESCE(?, state), state_reason = COALESCE(?, state_reason)"
+        "UPDATE x_user SET is_account = 1, canonical_phone = ?, phone = COALESCE(?, phone), registration_time = ?"
         " WHERE id = ? AND NOT is_account"
     )
     rows = [
@@ -120,8 +156,6 @@ def _take_on_sqlite(connection: Connection, taken: Sequence[Taken]) -> int:
             each.digits,
             each.digits,
             None if each.registered_at is None else each.registered_at.isoformat(" ", "microseconds"),
-            each.state.text,
-            each.state.reason,
             each.id,
         )
         for each in taken
@@ -132,39 +166,25 @@ def _take_on_sqlite(connection: Connection, taken: Sequence[Taken]) -> int:
 def _take_on_postgresql(connection: Connection, taken: Sequence[Taken]) -> int:
     statement = (
         "UPDATE x_user SET is_account = true, canonical_phone = new.digits,"
-        " phone = COALESCE(new.digits, x_user.phone), registration_time = new.at,"
-        " state = COALESCE(new.state, x_user.state), state_reason = COALESCE(new.reason, x_user.state_reason)"
-        " FROM unnest(%s::int[], %s::text[], %s::timestamp[], %s::text[], %s::text[])"
-        " AS new (id, digits, at, state, reason)"
+        " phone = COALESCE(new.digits, x_user.phone), registration_time = new.at"
+        " FROM unnest(%s::int[], %s::text[], %s::timestamp[]) AS new (id, digits, at)"
         " WHERE x_user.id = new.id AND NOT x_user.is_account"
     )
-    columns = (
-        *([each.id for each in taken], [each.digits for each in taken], [each.registered_at for each in taken]),
-        *([each.state.text for each in taken], [each.state.reason for each in taken]),
-    )
+    columns = ([each.id for each in taken], [each.digits for each in taken], [each.registered_at for each in taken])
     return connection.exec_driver_sql(statement, columns).rowcount
 
 
 def _take_on_mariadb(connection: Connection, taken: Sequence[Taken]) -> int:
     statement = (
         "UPDATE JSON_TABLE(%s, '$[*]' COLUMNS (id INT PATH '$[0]' ERROR ON ERROR,"
-        " digits VARCHAR(11) PATH '$[1]' ERROR ON ERROR, at DATETIME(6) PATH '$[2]' ERROR ON ERROR,"
-        " state VARCHAR(120) PATH '$[3]' ERROR ON ERROR, reason VARCHAR(200) PATH '$[4]' ERROR ON ERROR)) AS new"
+        " digits VARCHAR(11) PATH '$[1]' ERROR ON ERROR, at DATETIME(6) PATH '$[2]' ERROR ON ERROR)) AS new"
         " STRAIGHT_JOIN x_user ON x_user.id = new.id"
         " SET x_user.is_account = true, x_user.canonical_phone = new.digits,"
-        " x_user.phone = COALESCE(new.digits, x_user.phone), x_user.registration_time = new.at,"
-        " x_user.state = COALESCE(new.state, x_user.state),"
-        " x_user.state_reason = COALESCE(new.reason, x_user.state_reason)"
+        " x_user.phone = COALESCE(new.digits, x_user.phone), x_user.registration_time = new.at"
         " WHERE NOT x_user.is_account"
     )
     rows = [
-        (
-            each.id,
-            each.digits,
-            None if each.registered_at is None else each.registered_at.isoformat(" "),
-            each.state.text,
-            each.state.reason,
-        )
+        (each.id, each.digits, None if each.registered_at is None else each.registered_at.isoformat(" "))
         for each in taken
     ]
     return connection.exec_driver_sql(statement, (json.dumps(rows),)).rowcount
