@@ -1,6 +1,5 @@
-"""Refresh tokens: the id of the session and 256 bits, of which only a hash is ever stored."""
+"""Refresh tokens: the id of the session and 256 bits, of which only a keyed hash is ever stored."""
 
-import hashlib
 import hmac
 import re
 import secrets
@@ -16,13 +15,23 @@ _FORM = re.compile(r"([A-Za-z0-9_-]{1,64})\.([A-Za-z0-9_-]{43})", re.ASCII)
 
 @frozen
 class HmacRefreshTokenCodec:
-    """RefreshTokenCodec by HMAC-SHA-256. *secret* is the service's; a key of its own is derived from it (RFC 5869)."""
+    """RefreshTokenCodec by HMAC-SHA-256. *secret* is the service's; keys of their own are derived from it (RFC 5869).
+
+    With another secret there is another key id, no token has the digest that it had, and none the successor.
+    """
 
     secret: bytes = field(repr=False)
+    key_id: str = field(init=False)
     _key: bytes = field(init=False, repr=False)
+    _digest_key: bytes = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        object.__setattr__(self, "_key", hmac.digest(self.secret, b"menshen refresh token successor", "sha256"))
+        object.__setattr__(self, "_key", self._derived(b"menshen refresh token successor"))
+        object.__setattr__(self, "_digest_key", self._derived(b"menshen refresh token digest"))
+        object.__setattr__(self, "key_id", self._derived(b"menshen refresh token key id").hex()[:16])
+
+    def _derived(self, purpose: bytes) -> bytes:
+        return hmac.digest(self.secret, purpose, "sha256")
 
     def new(self, session_id: SessionId) -> RefreshToken:
         return RefreshToken(session_id, secrets.token_bytes(32))
@@ -33,7 +42,7 @@ class HmacRefreshTokenCodec:
 
     def digest(self, token: RefreshToken) -> bytes:
         # No salt, no slow hash: nobody guesses 256 random bits.
-        return hashlib.sha256(token.session_id.encode() + b"." + token.secret).digest()
+        return hmac.digest(self._digest_key, token.session_id.encode() + b"." + token.secret, "sha256")
 
     def encode(self, token: RefreshToken) -> str:
         return f"{token.session_id}.{urlsafe_b64encode(token.secret).decode().rstrip('=')}"

@@ -26,6 +26,7 @@ class Action(StrEnum):
     ADMIN_LOG_IN = "admin_log_in"
     END_SESSION = "end_session"
     KICK = "kick"
+    KICK_EVERYBODY = "kick_everybody"
     CHANGE_PASSWORD = "change_password"
     CHANGE_PHONE = "change_phone"
     RENAME = "rename"

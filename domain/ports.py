@@ -84,6 +84,13 @@ class SessionRepository(Protocol):
         """
         ...
 
+    def unended(self, *, after: SessionId, started_by: datetime, limit: int) -> Sequence[SessionId]:
+        """The next *limit* sessions, in an order that never changes, that started *started_by* at the latest and have not ended.
+
+        *after*: the last one that was got before, or ``""``. One that has run out may be among them.
+        """
+        ...
+
     def by_id(self, session_id: SessionId) -> Session | None: ...
 
     def presence(self, user_id: UserId, session_id: SessionId) -> Presence | None:
@@ -232,6 +239,11 @@ class TokenCodec(Protocol):
 class RefreshTokenCodec(Protocol):
     """Makes refresh tokens and their successors, and turns them into text and back."""
 
+    @property
+    def key_id(self) -> str:
+        """Names the key under which successors and digests are made, at most 16 characters; another key has another."""
+        ...
+
     def new(self, session_id: SessionId) -> RefreshToken:
         """A token of 256 fresh random bits (ASVS 7.2.3)."""
         ...
@@ -241,7 +253,7 @@ class RefreshTokenCodec(Protocol):
         ...
 
     def digest(self, token: RefreshToken) -> bytes:
-        """What may be stored of a token (RFC 9700): 32 bytes that do not lead back to it."""
+        """What may be stored of a token (RFC 9700): 32 bytes that do not lead back to it, nor to it under another key."""
         ...
 
     def encode(self, token: RefreshToken) -> str: ...

@@ -84,6 +84,8 @@ class Refreshing:
     expires_at: datetime
     recent: tuple[datetime, ...] = ()
     """When the rotations before the last one were, the newest first, as far as their tokens may still come."""
+    key_id: str | None = None
+    """The key that the chain hangs on; None for one from before chains had keys, which nothing continues."""
 
 
 @frozen(kw_only=True)

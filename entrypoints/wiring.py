@@ -24,6 +24,7 @@ from ..domain.use_cases.closing import CloseAccount
 from ..domain.use_cases.explaining import ExplainToken
 from ..domain.use_cases.granting import Grants
 from ..domain.use_cases.housekeeping import Prune, ReadAudit
+from ..domain.use_cases.kicking import KickEverybody
 from ..domain.use_cases.login import Login, Logout
 from ..domain.use_cases.lookup import FindUser
 from ..domain.use_cases.operating import FindUsers, Operate, SessionsOf
@@ -78,6 +79,7 @@ class Service:
     close_account: CloseAccount
     list_sessions: ListSessions
     end_sessions: EndSessions
+    kick_everybody: KickEverybody
     admin_login: Login
     admin_refresh: RefreshSession
     authenticate_admin: Authenticate
@@ -123,6 +125,7 @@ def wire(settings: Settings, adapters: Adapters) -> Service:
         close_account=CloseAccount(store.work, hasher, clock, settings.account_closing_grace),
         list_sessions=ListSessions(store.sessions, clock),
         end_sessions=EndSessions(store.work, hasher, clock, settings.end_sessions_by_password),
+        kick_everybody=KickEverybody(store.users, store.work, hasher, clock),
         admin_login=Login(store.users, store.work, hasher, admin_grants, clock),
         admin_refresh=RefreshSession(store.sessions, store.work, admin_grants, clock),
         authenticate_admin=authenticate_admin,

@@ -48,6 +48,10 @@ class RefreshTokenCodecContract:
         token = codec.new(SESSION)
         assert codec.digest(token) != codec.digest(RefreshToken(ANOTHER, token.secret))
 
+    def test_a_key_has_a_short_name(self, codec: RefreshTokenCodec) -> None:
+        assert 0 < len(codec.key_id) <= 16
+        assert codec.key_id.isprintable()
+
     def test_a_digest_is_always_the_same(self, codec: RefreshTokenCodec) -> None:
         token = codec.new(SESSION)
         assert codec.digest(token) == codec.digest(RefreshToken(token.session_id, token.secret))

@@ -31,7 +31,12 @@ _numbers: Iterator[int] = count(1)
 def refreshing(digest: bytes = b"\x00" * 31 + b"\xff", rotations: int = 0, at: datetime = START) -> Refreshing:
     recent = tuple(at - number * timedelta(microseconds=1) for number in range(1, min(rotations, 32)))
     return Refreshing(
-        digest=digest, rotations=rotations, rotated_at=at, expires_at=at + timedelta(days=30), recent=recent
+        digest=digest,
+        rotations=rotations,
+        rotated_at=at,
+        expires_at=at + timedelta(days=30),
+        recent=recent,
+        key_id=None if rotations == 2 else f"key-{rotations}",
     )
 
 

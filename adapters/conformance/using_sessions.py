@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from ...domain.ports import SessionRepository, Transaction, UnitOfWork
-from ...domain.sessions import SessionKind
+from ...domain.sessions import SessionId, SessionKind
 from ...domain.users import User
 from .sessions import LOGGED_OUT, MOMENT, START, UNKNOWN, OfOneUser, at_once, new_session, refreshing
 
@@ -57,6 +57,23 @@ class UsingSessionsContract(OfOneUser):
         counted = at_once(lambda each: sessions.rotate(session.id, old=old, new=each), new)
         assert counted.count(True) == 1
         assert sessions.by_id(session.id) == evolve(session, refreshing=new[counted.index(True)])
+
+    def test_all_that_have_not_ended_come_one_batch_after_another(
+        self, sessions: SessionRepository, user: User, other: User
+    ) -> None:
+        mine = [new_session(each.id, kind=kind) for each in (user, other) for kind in SessionKind for _ in range(2)]
+        mine.append(new_session(user.id, lasts=MOMENT))
+        later = new_session(user.id, started_at=START + MOMENT)
+        ended = new_session(user.id)
+        for session in (*mine, later, ended):
+            sessions.add(session)
+        sessions.end([ended.id], LOGGED_OUT)
+        found: list[SessionId] = []
+        while some := sessions.unended(after=found[-1] if found else SessionId(""), started_by=START, limit=3):
+            assert len(some) <= 3
+            found += some
+        assert sorted(found) == sorted(session.id for session in mine)
+        assert len(set(found)) == len(found)
 
     def test_the_last_use_goes_on_and_never_back(self, sessions: SessionRepository, user: User) -> None:
         session, other = new_session(user.id), new_session(user.id)

@@ -66,6 +66,8 @@ class FakeTokenCodec:
 class FakeRefreshTokenCodec:
     """Counts: the secret of a token is the number of rotations that led to it."""
 
+    key_id: str = "fake-key"
+
     def new(self, session_id: SessionId) -> RefreshToken:
         return RefreshToken(session_id, b"0")
 

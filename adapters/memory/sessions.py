@@ -38,6 +38,14 @@ class MemorySessionRepository:
                 self.store.put(self.store.sessions, session.id, evolve(session, end=end))
             return len(ending)
 
+    def unended(self, *, after: SessionId, started_by: datetime, limit: int) -> Sequence[SessionId]:
+        with self.store.step():
+            return sorted(
+                session.id
+                for session in self.store.sessions.values()
+                if session.id > after and session.started_at <= started_by and session.end is None
+            )[:limit]
+
     def by_id(self, session_id: SessionId) -> Session | None:
         with self.store.step():
             return self.store.sessions.get(session_id)

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, String, column, inspect, select, table
 from .database import Database
 from .tables import metadata
 
-VERSIONS = ("0001", "0002", "0003")
+VERSIONS = ("0001", "0002", "0003", "0004")
 """Every version that there ever was, the oldest first; ``migrations/versions`` has the steps."""
 
 VERSION_TABLE = "menshen_version"
@@ -57,7 +57,7 @@ def _check_tables(connection: Connection) -> None:
             raise ForeignSchema(f"the database holds a table {name} that menshen did not make{advice}")
 
 
-_ADDED_LATER = {"x_session": {"refresh_recent"}, "x_audit": {"times", "last_at", "shown", "likeness"}}
+_ADDED_LATER = {"x_session": {"refresh_recent", "refresh_key"}, "x_audit": {"times", "last_at", "shown", "likeness"}}
 """What a table of the first version lacks, by its name."""
 
 

@@ -129,6 +129,12 @@ class SqlSessionRepository:
                 for first in range(0, len(ordered), _MANY)
             )
 
+    def unended(self, *, after: SessionId, started_by: datetime, limit: int) -> Sequence[SessionId]:
+        wanted = (sessions.c.id > after, sessions.c.started_at <= started_by, sessions.c.ended_at.is_(None))
+        with self.connections.reading() as connection:
+            found = connection.scalars(select(sessions.c.id).where(*wanted).order_by(sessions.c.id).limit(limit))
+            return [SessionId(each) for each in found]
+
     def by_id(self, session_id: SessionId) -> Session | None:
         if not _can_be(session_id):
             return None
@@ -198,6 +204,7 @@ def _refresh_columns(refreshing: Refreshing) -> dict[str, object]:
         "refresh_rotated_at": refreshing.rotated_at,
         "refresh_expires_at": refreshing.expires_at,
         "refresh_recent": refreshing.recent,
+        "refresh_key": refreshing.key_id,
     }
 
 
@@ -221,6 +228,7 @@ def _session_from(row: RowMapping) -> Session:
             rotated_at=row["session_refresh_rotated_at"],
             expires_at=row["session_refresh_expires_at"],
             recent=row["session_refresh_recent"],
+            key_id=row["session_refresh_key"],
         ),
         address=row["session_address"],
         user_agent=row["session_user_agent"],

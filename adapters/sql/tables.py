@@ -83,6 +83,7 @@ sessions = Table(
     Column("end_device_type", WholeText(16)),
     Column("end_device_name", WholeText(64)),
     Column("refresh_recent", Moments),
+    Column("refresh_key", WholeText(16)),
     Index("ix_x_session_user_id", "user_id", "ended_at"),
     Index("ix_x_session_over_at", "over_at"),
     **_MARIADB,

@@ -103,6 +103,7 @@ class Grants:
             rotations=0,
             rotated_at=now,
             expires_at=now + max(self.refresh_token_ttl, idle_ttl),
+            key_id=self.refresh_codec.key_id,
         )
 
     def rotated(self, token: RefreshToken, session: Session, now: datetime) -> Refreshing:
@@ -116,12 +117,21 @@ class Grants:
         is_user = self.kind is SessionKind.USER
         return policy_of(user if is_user else evolve(user, device_policy=None), self.device_policy)
 
+    def _hangs_on_another_key(self, session: Session) -> bool:
+        """Whether neither its access token nor its refresh token opens anything any more: the secret is another one."""
+        return session.refreshing.key_id not in {None, self.refresh_codec.key_id}
+
     def _make_room(
         self, tx: Transaction, user: User, session: Session, client: Client, replacing: SessionId | None
     ) -> None:
         policy = self.policy_for(user)
         live = tx.sessions.live(user.id, self.kind, session.started_at)
         leaving = {other.id for other in live if other.id == replacing}
+        dead = [other for other in live if self._hangs_on_another_key(other)]
+        end_sessions(
+            tx, dead, SessionEnd(at=session.started_at, reason=EndReason.KICKED), actor=Actor.service(), client=client
+        )
+        live = [other for other in live if other not in dead]
         ends = leaving | decide(policy, [other for other in live if other.id not in leaving], session)
         end_sessions(
             tx,

@@ -99,6 +99,8 @@ class RefreshSession:
     def _generation(self, token: RefreshToken, session: Session) -> int | None:
         """How many rotations before the current token *token* stands; None if it is not one of this session's."""
         codec = self.grants.refresh_codec
+        if session.refreshing.key_id != codec.key_id:
+            return None
         for generation in range(min(session.refreshing.rotations, _MAX_GENERATIONS) + 1):
             if codec.digest(token) == session.refreshing.digest:
                 return generation

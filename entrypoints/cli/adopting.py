@@ -9,7 +9,7 @@ from ..environment import read_settings
 from ..settings import PREFIX, SettingInvalid
 from ..stores import CannotJoin, open_adoption, open_joining, open_wrapping
 from .adoption_report import Shown, meant_by, new_list, visible
-from .output import DONE, REFUSED, USAGE, Commands, Context, note, operator, plain, print_record
+from .output import DONE, REFUSED, USAGE, Commands, Context, note, plain, print_record
 from .progress import Progress
 
 _DECIDED = {Standing.ACTIVE.value, Standing.FROZEN.value}
@@ -121,7 +121,7 @@ def join(context: Context) -> int:
     with open_joining(context.settings) as joining:
         try:
             joined = joining(
-                UserId(arguments.account), arguments.row, actor=operator(), is_other_number=arguments.other_number
+                UserId(arguments.account), arguments.row, actor=context.operator(), is_other_number=arguments.other_number
             )
         except CannotJoin as error:
             note(str(error))

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ...domain.audit import AuditEntry, EntryKind
-from .output import DONE, Commands, Context, number, operator, print_record, print_table
+from .output import DONE, Commands, Context, number, print_record, print_table
 
 _COLUMNS = ("id", "time", "actor", "action", "outcome", "subject", "detail", "times", "address")
 
@@ -33,13 +33,13 @@ def _audit(context: Context) -> int:
     with context.service() as service:
         subject = None
         if arguments.user is not None:
-            subject = service.browse.named(arguments.user, caller=operator())
+            subject = service.browse.named(arguments.user, caller=context.operator())
         entries = service.browse.audit(
             subject=subject,
             before=arguments.before,
             limit=arguments.limit,
             kind=EntryKind(arguments.kind),
-            caller=operator(),
+            caller=context.operator(),
         )
     print_table([_record(context, entry) for entry in entries], _COLUMNS, as_json=arguments.json)
     return DONE

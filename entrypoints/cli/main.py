@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os
     logging.getLogger("menshen").addHandler(logging.NullHandler())
     try:
         settings = read_settings(environ, say=note)
-        code: int = parsed.run(Context(parsed, settings))
+        code: int = parsed.run(Context(parsed, settings, environ.get("SUDO_UID", "")))
     except SettingInvalid as error:
         note(str(error))
         return USAGE

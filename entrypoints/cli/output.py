@@ -1,8 +1,9 @@
 """What the commands share: how they open the service, and how they speak."""
 
 import argparse
-import getpass
 import json
+import os
+import pwd
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from unicodedata import east_asian_width
 from attrs import frozen
 
 from ...domain.actors import Actor
+from ...domain.texts import is_plain
 from ...domain.users import MAX_USER_ID
 from ..settings import Settings
 from ..wiring import Service, open_service
@@ -28,6 +30,8 @@ class Context:
 
     arguments: argparse.Namespace
     settings: Settings
+    sudo_uid: str = ""
+    """What sudo says of who became another by it; worth nothing from anybody but root."""
 
     @contextmanager
     def service(self) -> Iterator[Service]:
@@ -37,6 +41,13 @@ class Context:
             yield service
         finally:
             service.close()
+
+    def operator(self) -> Actor:
+        """Who runs the command, by what the system says, never by a variable that he could set: those of root count alone."""
+        uid, behind = os.getuid(), self.sudo_uid
+        if uid == 0 and behind.isascii() and behind.isdigit() and len(behind) <= _MAX_UID_DIGITS and int(behind) != uid:
+            return Actor.operator(f"{_login_name(int(behind))} as {_login_name(uid)}")
+        return Actor.operator(_login_name(uid))
 
     def local(self, moment: datetime | None) -> str | None:
         """A time as people read it, in the configured zone."""
@@ -64,12 +75,16 @@ def plain(text: str) -> str:
     return text
 
 
-def operator() -> Actor:
-    """Who runs the command, by the login name of the machine."""
+_MAX_UID_DIGITS = 10
+
+
+def _login_name(uid: int) -> str:
+    """As the system's table of users has it, or the number."""
     try:
-        return Actor.operator(getpass.getuser())
-    except (KeyError, OSError):
-        return Actor.operator("unknown")
+        name = pwd.getpwuid(uid).pw_name
+    except (KeyError, OverflowError):
+        return str(uid)
+    return name if is_plain(name, 32) else str(uid)
 
 
 def note(line: str) -> None:

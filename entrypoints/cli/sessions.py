@@ -1,10 +1,12 @@
 """``menshen session ...`` and ``menshen token ...``."""
 
+import getpass
+import sys
 from typing import Any
 
 from ...domain.errors import NoSuchUser
 from ...domain.sessions import Session, SessionId
-from .output import DONE, Commands, Context, operator, print_record, print_table
+from .output import DONE, USAGE, Commands, Context, note, print_record, print_table
 
 _COLUMNS = ("id", "kind", "device_type", "device_name", "first_seen", "last_seen", "address")
 
@@ -15,27 +17,30 @@ def add_session_commands(commands: Commands) -> None:
         required=True, metavar="COMMAND"
     )
     listing = verbs.add_parser("list", help="the live sessions of a user")
-    kick = verbs.add_parser("kick", help="end a live session of a user, or all of them")
+    kick = verbs.add_parser("kick", help="end a live session of a user, or all of them, or all of everybody")
+    listing.add_argument("user", help="a phone number or an id")
+    kick.add_argument("user", nargs="?", help="a phone number or an id")
     for parser in (listing, kick):
-        parser.add_argument("user", help="a phone number or an id")
         parser.add_argument("--json", action="store_true", help="for programs")
     which = kick.add_mutually_exclusive_group(required=True)
     which.add_argument("--session", metavar="ID")
-    which.add_argument("--all", action="store_true")
+    which.add_argument("--all", action="store_true", help="all of the user")
+    which.add_argument("--everybody", action="store_true", help="every session of every user and admin")
     listing.set_defaults(run=_list)
     kick.set_defaults(run=_kick)
 
     verbs = commands.add_parser("token", help="understand tokens").add_subparsers(required=True, metavar="COMMAND")
     explain = verbs.add_parser("explain", help="why a token opens something or not")
-    explain.add_argument("token")
+    # Never as an argument: the list of processes shows those to everybody on the machine.
+    explain.description = "Reads the token from its standard input."
     explain.add_argument("--json", action="store_true", help="for programs")
     explain.set_defaults(run=_explain)
 
 
 def _list(context: Context) -> int:
     with context.service() as service:
-        user_id = service.browse.named(context.arguments.user, caller=operator())
-        sessions = service.browse.sessions(user_id, caller=operator())
+        user_id = service.browse.named(context.arguments.user, caller=context.operator())
+        sessions = service.browse.sessions(user_id, caller=context.operator())
     rows = [_record(context, session) for session in sessions]
     print_table(rows, _COLUMNS, as_json=context.arguments.json)
     return DONE
@@ -43,18 +48,31 @@ def _list(context: Context) -> int:
 
 def _kick(context: Context) -> int:
     named = context.arguments.session
+    if context.arguments.everybody is (context.arguments.user is not None):
+        note("either a user with --session or --all, or --everybody alone")
+        return USAGE
+    if context.arguments.everybody:
+        return _kick_everybody(context)
     with context.service() as service:
         user = service.find_user(context.arguments.user)
         if user is None:
             raise NoSuchUser
-        ended = service.operate.kick(user.id, session_id=None if named is None else SessionId(named), actor=operator())
+        ended = service.operate.kick(user.id, session_id=None if named is None else SessionId(named), actor=context.operator())
+    print_record({"ended": ended}, as_json=context.arguments.json)
+    return DONE
+
+
+def _kick_everybody(context: Context) -> int:
+    with context.service() as service:
+        ended = service.kick_everybody(caller=context.operator())
     print_record({"ended": ended}, as_json=context.arguments.json)
     return DONE
 
 
 def _explain(context: Context) -> int:
+    token = getpass.getpass("Token: ") if sys.stdin.isatty() else sys.stdin.readline()
     with context.service() as service:
-        explanation = service.browse.explain(context.arguments.token, caller=operator())
+        explanation = service.browse.explain(token.strip(), caller=context.operator())
     claims, user, session = explanation.claims, explanation.user, explanation.session
     end = None if session is None else session.end
     record = {

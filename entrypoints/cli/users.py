@@ -14,7 +14,7 @@ from ..device_policies import device_policy_text, parse_device_policy
 from ..settings import parse_duration
 from ..wiring import Service
 from .adopting import join, wrap_hashes
-from .output import DONE, USAGE, Commands, Context, note, number, operator, plain, print_record, print_table, row_number
+from .output import DONE, USAGE, Commands, Context, note, number, plain, print_record, print_table, row_number
 
 _COLUMNS = ("id", "phone", "user_name", "standing", "registered_at", "is_admin")
 
@@ -81,15 +81,15 @@ def _create(context: Context) -> int:
             password=password,
             user_name=arguments.name,
             invited_by=arguments.invited_by,
-            actor=operator(),
+            actor=context.operator(),
         )
     return _print(context, service, user)
 
 
 def _show(context: Context) -> int:
     with context.service() as service:
-        user_id = service.browse.named(context.arguments.user, caller=operator())
-        user = service.browse.user(user_id, caller=operator())
+        user_id = service.browse.named(context.arguments.user, caller=context.operator())
+        user = service.browse.user(user_id, caller=context.operator())
     return _print(context, service, user)
 
 
@@ -103,7 +103,7 @@ def _find(context: Context) -> int:
     standing = None if arguments.state is None else Standing(arguments.state)
     wanted = UserFilter(phone=phone, name_prefix=arguments.name, standing=standing)
     with context.service() as service:
-        users = service.browse.users(wanted, after=arguments.after, limit=arguments.limit, caller=operator())
+        users = service.browse.users(wanted, after=arguments.after, limit=arguments.limit, caller=context.operator())
     now = service.clock.now()
     print_table([_record(context, user, now) for user in users], _COLUMNS, as_json=arguments.json)
     return DONE
@@ -118,14 +118,14 @@ def _freeze(context: Context) -> int:
             note(str(error))
             return USAGE
         user = _named(context, service)
-        frozen = service.operate.freeze(user.id, reason=arguments.reason, until=until, actor=operator())
+        frozen = service.operate.freeze(user.id, reason=arguments.reason, until=until, actor=context.operator())
     return _print(context, service, frozen)
 
 
 def _phone(context: Context) -> int:
     with context.service() as service:
-        user_id = service.browse.named(context.arguments.user, caller=operator())
-        user = service.set_phone(user_id, phone=context.arguments.phone, actor=operator())
+        user_id = service.browse.named(context.arguments.user, caller=context.operator())
+        user = service.set_phone(user_id, phone=context.arguments.phone, actor=context.operator())
     return _print(context, service, user)
 
 
@@ -135,20 +135,20 @@ def _password(context: Context) -> int:
         note("the two passwords are not the same")
         return USAGE
     with context.service() as service:
-        user_id = service.browse.named(context.arguments.user, caller=operator())
-        user = service.set_password(user_id, password=password, actor=operator())
+        user_id = service.browse.named(context.arguments.user, caller=context.operator())
+        user = service.set_password(user_id, password=password, actor=context.operator())
     return _print(context, service, user)
 
 
 def _unfreeze(context: Context) -> int:
     with context.service() as service:
-        user = service.operate.unfreeze(_named(context, service).id, actor=operator())
+        user = service.operate.unfreeze(_named(context, service).id, actor=context.operator())
     return _print(context, service, user)
 
 
 def _close(context: Context) -> int:
     with context.service() as service:
-        closes_at = service.close_account.close(_named(context, service).id, actor=operator())
+        closes_at = service.close_account.close(_named(context, service).id, actor=context.operator())
     print_record({"closes_at": context.local(closes_at)}, as_json=context.arguments.json)
     return DONE
 
@@ -156,7 +156,7 @@ def _close(context: Context) -> int:
 def _fee(context: Context) -> int:
     with context.service() as service:
         named = _named(context, service)
-        user = service.operate.set_fee(named.id, percentage=context.arguments.percentage, actor=operator())
+        user = service.operate.set_fee(named.id, percentage=context.arguments.percentage, actor=context.operator())
     return _print(context, service, user)
 
 
@@ -168,7 +168,7 @@ def _policy(context: Context) -> int:
         note(f"no device policy: {error}")
         return USAGE
     with context.service() as service:
-        user = service.operate.set_policy(_named(context, service).id, policy=policy, actor=operator())
+        user = service.operate.set_policy(_named(context, service).id, policy=policy, actor=context.operator())
     return _print(context, service, user)
 
 
@@ -182,7 +182,7 @@ def _revoke_admin(context: Context) -> int:
 
 def _set_admin(context: Context, *, is_admin: bool) -> int:
     with context.service() as service:
-        user = service.operate.set_admin(_named(context, service).id, is_admin=is_admin, actor=operator())
+        user = service.operate.set_admin(_named(context, service).id, is_admin=is_admin, actor=context.operator())
     return _print(context, service, user)
 
 

@@ -173,6 +173,19 @@ class UserSessionResource:
 
 
 @frozen
+class EverybodysSessionsResource:
+    """POST /api/admin/sessions/kick"""
+
+    desk: Desk
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
+        actor, client = self.desk.admit(req, resp)
+        password = text_member(read_object(req), "password")
+        ended = self.desk.service.kick_everybody(caller=actor, password=password, client=client)
+        self.desk.write(req, resp, {"ended": ended})
+
+
+@frozen
 class AuditResource:
     """GET /api/admin/audit"""
 

@@ -16,6 +16,7 @@ from .account import AccountResource, PasswordResource, ProfileResource, Session
 from .admin import (
     AuditResource,
     Desk,
+    EverybodysSessionsResource,
     ExplainResource,
     FeeResource,
     FreezeResource,
@@ -113,6 +114,7 @@ def _add_admin_routes(app: App, service: Service, guard: Guard, clients: Clients
     app.add_route("/api/admin/users/{user_id:int}/fee", FeeResource(desk))
     app.add_route("/api/admin/users/{user_id:int}/sessions", UserSessionsResource(desk))
     app.add_route("/api/admin/users/{user_id:int}/sessions/{session_id}", UserSessionResource(desk))
+    app.add_route("/api/admin/sessions/kick", EverybodysSessionsResource(desk))
     app.add_route("/api/admin/audit", AuditResource(desk))
     app.add_route("/api/admin/explain", ExplainResource(desk))
 

@@ -1,6 +1,7 @@
 """``menshen audit`` and ``menshen prune``, beside a server that runs at the same time."""
 
-import getpass
+import os
+import pwd
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -48,7 +49,7 @@ class TestAudit:
         client.logout(second.token)
         user = server.told("user", "freeze", phone, "--reason", "欺诈")
         entries = audit(server, "--user", phone)
-        me, operator = f"user:{user['id']}", f"operator:{getpass.getuser()}"
+        me, operator = f"user:{user['id']}", f"operator:{pwd.getpwuid(os.getuid()).pw_name}"
         assert {entry["subject"] for entry in entries} == {user["id"]}
         told = [(entry["action"], entry["outcome"], entry["actor"], entry["detail"]) for entry in reversed(entries)]
         assert told == [

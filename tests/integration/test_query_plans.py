@@ -138,6 +138,12 @@ USES = [
     Use("sessions.end", lambda tx: gives(tx.sessions.end([SESSION], END), 1), SESSIONS_BY_ID),
     Use("sessions.end: a few", lambda tx: gives(tx.sessions.end(SESSIONS[:5], END), 5), SESSIONS_BY_ID, 20),
     Use("sessions.end: many", lambda tx: gives(tx.sessions.end(SESSIONS, END), MANY), SESSIONS_BY_ID, 3 * MANY),
+    Use(
+        "sessions.unended",
+        lambda tx: gives(len(tx.sessions.unended(after=SESSION, started_by=NOW, limit=BATCH)), BATCH),
+        SESSIONS_BY_ID,
+        3 * BATCH,
+    ),
     Use("sessions.by_id", lambda tx: tx.sessions.by_id(SESSION), SESSIONS_BY_ID),
     Use("sessions.presence", lambda tx: tx.sessions.presence(ANNA, SESSION), BY_ID | SESSIONS_BY_ID),
     Use(

@@ -66,6 +66,7 @@ ADMIN_LOGOUT = "/api/admin/logout"
 ADMIN_USERS = "/api/admin/users"
 AUDIT = "/api/admin/audit"
 EXPLAIN = "/api/admin/explain"
+KICK_EVERYBODY = "/api/admin/sessions/kick"
 
 ADMIN_PHONE = "13700137000"
 

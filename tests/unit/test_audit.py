@@ -116,6 +116,7 @@ class Everything:
         operate.set_policy(user.id, policy=DevicePolicy.single(), actor=OPERATOR)
         self.keep(house.login(password=NEW, client=HERE))
         operate.kick(user.id, session_id=None, actor=OPERATOR)
+        service.kick_everybody(caller=OPERATOR)
         service.browse.user(user.id, caller=OPERATOR)
         service.close_account.close(user.id, actor=OPERATOR)
         house.clock.move(timedelta(days=7))
@@ -139,7 +140,11 @@ def test_every_entry_tells_when_who_what_and_the_outcome(everything: Everything)
         assert event.at.tzinfo is not None
         assert event.actor.text in {"user:1", "operator:root", "service", "nobody"}
         assert event.outcome == "done" or event.actor in {Actor.nobody(), Actor.user(UserId(1))}
-        assert event.subject == 1 or (event.outcome != "done" and event.subject is None)
+        assert (
+            event.subject == 1
+            or event.action == Action.KICK_EVERYBODY
+            or (event.outcome != "done" and event.subject is None)
+        )
 
 
 def test_every_end_of_a_session_names_the_session_and_how_it_ended(everything: Everything) -> None:
@@ -203,6 +208,7 @@ ACTS: list[Act] = [
     ),
     lambda h, g, work: evolve(h.service.operate, work=work).set_admin(g.user.id, is_admin=False, actor=OPERATOR),
     lambda h, g, work: evolve(h.service.operate, work=work).kick(g.user.id, session_id=None, actor=OPERATOR),
+    lambda h, g, work: evolve(h.service.kick_everybody, work=work)(caller=OPERATOR),
 ]
 
 

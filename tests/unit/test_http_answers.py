@@ -253,6 +253,7 @@ def test_the_app_has_these_routes_and_no_other(http: HttpService) -> None:
         "POST /api/admin/explain",
         "POST /api/admin/login",
         "POST /api/admin/logout",
+        "POST /api/admin/sessions/kick",
         "POST /api/admin/token/refresh",
         "POST /api/admin/users/{user_id:int}/freeze",
         "POST /api/admin/users/{user_id:int}/unfreeze",

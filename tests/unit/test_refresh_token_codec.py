@@ -63,9 +63,17 @@ class TestADigest:
         chain = chain_of(CODEC, TOKEN)
         assert not {CODEC.digest(token) for token in chain} & {token.secret for token in chain}
 
-    def test_it_does_not_depend_on_the_secret_of_the_service(self) -> None:
-        """So that the bits alone say what is stored, as for any token that is only looked up."""
-        assert HmacRefreshTokenCodec(b"another").digest(TOKEN) == CODEC.digest(TOKEN)
+    @pytest.mark.parametrize("secret", [b"", SECRET[:-1], SECRET + b"0", SECRET.lower(), b"\x01" * 32])
+    def test_by_another_secret_of_the_service_it_is_another_one_under_another_key_id(self, secret: bytes) -> None:
+        """A new secret logs everybody out, and who has the old one opens nothing with it."""
+        other = HmacRefreshTokenCodec(secret)
+        assert other.key_id != CODEC.key_id
+        assert other.digest(TOKEN) != CODEC.digest(TOKEN)
+
+    def test_the_key_id_is_the_same_on_every_node_and_tells_nothing_of_the_secret(self) -> None:
+        assert HmacRefreshTokenCodec(bytes(SECRET)).key_id == CODEC.key_id
+        assert len(CODEC.key_id) == 16
+        assert CODEC.key_id not in {SECRET.hex()[:16], hashlib.sha256(SECRET).hexdigest()[:16]}
 
     @pytest.mark.parametrize("bit", range(0, 256, 17))
     def test_it_changes_with_every_bit(self, bit: int) -> None:

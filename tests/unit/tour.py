@@ -32,6 +32,7 @@ from .http_service import (
     CHANGE_PASSWORD,
     CLOSE,
     EXPLAIN,
+    KICK_EVERYBODY,
     LOGIN,
     LOGOUT,
     NO_BODY,
@@ -312,6 +313,11 @@ def administering(tour: Tour) -> None:
     ask("GET", USER_INFO, token=theirs)
     ask("POST", EXPLAIN, {"token": "x"}, token=token)
     ask("POST", EXPLAIN, {}, token=token)
+    for body in ({}, {"password": 1}, {"password": "a wrong one"}, {"password": PASSWORD}):
+        ask("POST", KICK_EVERYBODY, body, token=token)
+    ask("GET", USER_INFO, token=tour.log_in()[0])
+    ask("GET", ADMIN_USERS, token=token)
+    token = tour.http.admin()
     for query in ("?limit=3", "?user=1&limit=2", "?before=4&limit=2", "?before=x", "?user=x"):
         ask("GET", AUDIT + query, token=token)
     for method, path in (

@@ -1,0 +1,212 @@
+"""All sessions of everybody end, and with another secret nothing of before goes on."""
+
+from datetime import timedelta
+
+import pytest
+from attrs import evolve
+
+from menshen.adapters.refresh_token_codec import HmacRefreshTokenCodec
+from menshen.domain.audit import Action
+from menshen.domain.errors import (
+    NotAnAdmin,
+    ReauthenticationFailed,
+    ReauthenticationNeeded,
+    RefreshTokenInvalid,
+    Refusal,
+    SessionKicked,
+    TooManyDevices,
+)
+from menshen.domain.refresh_tokens import RefreshToken
+from menshen.domain.sessions import EndReason
+from menshen.domain.use_cases import kicking
+from menshen.domain.use_cases.acting import Admin
+from menshen.domain.use_cases.granting import Granted, Grants
+
+from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, House, client_on
+
+HERE = evolve(client_on("pc", None, "the desk"), address="198.51.100.9")
+
+
+@pytest.fixture
+def everybody(house: House, monkeypatch: pytest.MonkeyPatch) -> list[Granted]:
+    """Some sessions of users and an admin; more than go into one batch."""
+    monkeypatch.setattr(kicking, "BATCH", 2)
+    house.register_admin()
+    house.register(OTHER_PHONE)
+    return [house.login(), house.login(), house.login(OTHER_PHONE), house.login(OTHER_PHONE), house.admin_login()]
+
+
+def test_all_sessions_of_everybody_end(house: House, everybody: list[Granted]) -> None:
+    house.service.logout(everybody[0].session)
+    before = house.events
+    assert house.service.kick_everybody(caller=OPERATOR) == 4
+    for granted in everybody[1:]:
+        end = house.stored(granted).end
+        assert end is not None
+        assert (end.at, end.reason, end.actor) == (house.clock.time, EndReason.KICKED, OPERATOR)
+        grants = house.service.admin_refresh if granted is everybody[-1] else house.service.refresh
+        with pytest.raises(SessionKicked):
+            grants(granted.refresh_token)
+    first = house.stored(everybody[0]).end
+    assert first is not None
+    assert first.reason is EndReason.LOGGED_OUT
+    # One entry stands for all.
+    (event,) = house.events[len(before) :]
+    assert (event.action, event.actor, event.subject) == (Action.KICK_EVERYBODY, OPERATOR, None)
+    assert house.service.kick_everybody(caller=OPERATOR) == 0
+    assert house.authenticate(house.login())
+
+
+def test_each_batch_counts_at_once(house: House, everybody: list[Granted], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were it to break off, what has ended stays so, and asking again ends the rest."""
+    real, calls = kicking._end_some, []
+
+    def breaks_off(*arguments: object) -> object:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise OSError("the machine stops")
+        return real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(kicking, "_end_some", breaks_off)
+    with pytest.raises(OSError, match="stops"):
+        house.service.kick_everybody(caller=OPERATOR)
+    assert sum(session.end is not None for session in house.store.sessions.values()) == 2
+    monkeypatch.setattr(kicking, "_end_some", real)
+    assert house.service.kick_everybody(caller=OPERATOR) == 3
+
+
+def test_who_logs_in_meanwhile_stays(house: House, everybody: list[Granted], monkeypatch: pytest.MonkeyPatch) -> None:
+    real, late = kicking._end_some, []
+
+    def end_some(*arguments: object) -> object:
+        done = real(*arguments)  # type: ignore[arg-type]
+        if not late:
+            house.clock.move(timedelta(seconds=1))
+            late.append(house.login())
+        return done
+
+    monkeypatch.setattr(kicking, "_end_some", end_some)
+    assert house.service.kick_everybody(caller=OPERATOR) == 5
+    assert house.authenticate(late[0])
+
+
+def test_an_admin_gives_his_password(house: House, everybody: list[Granted]) -> None:
+    caller = Admin(everybody[-1].session)
+    for password, refusal in ((None, ReauthenticationNeeded), ("a wrong one", ReauthenticationFailed)):
+        with pytest.raises(refusal):
+            house.service.kick_everybody(caller=caller, password=password, client=HERE)
+    assert not [session for session in house.store.sessions.values() if session.end is not None]
+    refused = house.events_of(Action.KICK_EVERYBODY)
+    assert [(event.outcome, event.actor, event.address) for event in refused] == [
+        ("password_wrong", caller.actor, HERE.address)
+    ]
+    assert house.service.kick_everybody(caller=caller, password=PASSWORD, client=HERE) == 5
+    with pytest.raises(SessionKicked):
+        house.service.kick_everybody(caller=caller, password=PASSWORD, client=HERE)
+
+
+@pytest.mark.parametrize("meanwhile", ["demoted", "another password", "kicked", "erased"])
+def test_who_is_no_admin_by_now_kicks_nobody(house: House, everybody: list[Granted], meanwhile: str) -> None:
+    admin = everybody[-1]
+    caller, use_case = Admin(admin.session), house.service.kick_everybody
+    if meanwhile == "demoted":
+        refusal: type[Refusal] = NotAnAdmin
+        house.store.users[admin.user.id] = evolve(house.user(admin.user), is_admin=False)
+    elif meanwhile == "kicked":
+        refusal = SessionKicked
+        house.service.operate.kick(admin.user.id, session_id=admin.session.id, actor=OPERATOR)
+    elif meanwhile == "erased":
+        refusal = Refusal
+        house.forget(admin.user)
+    else:
+        refusal = ReauthenticationFailed
+        judged = house.user(admin.user)
+        use_case = evolve(use_case, users=_Before(judged))
+        house.put_hash(admin.user, house.service.register_user.hasher.hash("another one"))
+    with pytest.raises(refusal):
+        use_case(caller=caller, password=PASSWORD, client=HERE)
+    assert house.authenticate(everybody[0])
+
+
+class _Before:
+    """The users as they stood before the lock."""
+
+    def __init__(self, user: object) -> None:
+        self.user = user
+
+    def by_id(self, user_id: object) -> object:
+        return self.user
+
+
+# Another secret.
+
+OLD, NEW = (
+    HmacRefreshTokenCodec(b"the old secret, which has leaked"),
+    HmacRefreshTokenCodec(b"the new secret of the service!!!"),
+)
+
+
+def under(house: House, codec: HmacRefreshTokenCodec) -> None:
+    """From now on the service has another secret."""
+    service = house.service
+
+    def changed(grants: Grants) -> Grants:
+        return evolve(grants, refresh_codec=codec)
+
+    house.service = evolve(
+        service,
+        login=evolve(service.login, grants=changed(service.login.grants)),
+        refresh=evolve(service.refresh, grants=changed(service.refresh.grants)),
+    )
+
+
+def test_a_new_secret_logs_everybody_out(house: House) -> None:
+    """Also whoever has the old one, and a token that was rotated three times since it was stolen."""
+    under(house, OLD)
+    house.register()
+    stolen = house.login()
+    fresh = stolen
+    for _ in range(3):
+        house.clock.move(timedelta(minutes=1))
+        fresh = house.service.refresh(fresh.refresh_token)
+    under(house, NEW)
+    token = OLD.decode(stolen.refresh_token)
+    assert token is not None
+    forged: list[RefreshToken] = [token]
+    for codec in (OLD, OLD, OLD, OLD, NEW, NEW):
+        forged.append(codec.successor(forged[-1]))
+    for text in (stolen.refresh_token, fresh.refresh_token, *map(OLD.encode, forged)):
+        with pytest.raises(RefreshTokenInvalid):
+            house.service.refresh(text)
+    under(house, OLD)
+    assert house.service.refresh(fresh.refresh_token)
+
+
+def test_a_chain_from_before_keys_had_names_is_not_continued(house: House) -> None:
+    house.register()
+    granted = house.login()
+    session = house.stored(granted)
+    house.store.sessions[session.id] = evolve(session, refreshing=evolve(session.refreshing, key_id=None))
+    with pytest.raises(RefreshTokenInvalid):
+        house.service.refresh(granted.refresh_token)
+    # Its access token opens until it expires, and so it takes a place until then.
+    assert house.authenticate(granted)
+    house.login()
+    assert house.stored(granted).end is None
+
+
+def test_what_hangs_on_another_key_takes_no_place_of_the_device_policy() -> None:
+    house = House.with_policy({"total": 1, "overflow": "reject_new"})
+    under(house, OLD)
+    house.register()
+    dead = house.login()
+    with pytest.raises(TooManyDevices):
+        house.login()
+    under(house, NEW)
+    live = house.login()
+    end = house.stored(dead).end
+    assert end is not None
+    assert end.reason is EndReason.KICKED
+    with pytest.raises(TooManyDevices):
+        house.login()
+    assert house.service.refresh(live.refresh_token)
