@@ -121,7 +121,10 @@ def join(context: Context) -> int:
     with open_joining(context.settings) as joining:
         try:
             joined = joining(
-                UserId(arguments.account), arguments.row, actor=context.operator(), is_other_number=arguments.other_number
+                UserId(arguments.account),
+                arguments.row,
+                actor=context.operator(),
+                is_other_number=arguments.other_number,
             )
         except CannotJoin as error:
             note(str(error))

@@ -57,7 +57,9 @@ def _kick(context: Context) -> int:
         user = service.find_user(context.arguments.user)
         if user is None:
             raise NoSuchUser
-        ended = service.operate.kick(user.id, session_id=None if named is None else SessionId(named), actor=context.operator())
+        ended = service.operate.kick(
+            user.id, session_id=None if named is None else SessionId(named), actor=context.operator()
+        )
     print_record({"ended": ended}, as_json=context.arguments.json)
     return DONE
 

@@ -6,11 +6,13 @@ from attrs import frozen
 
 from menshen.domain.audit import EntryKind
 from menshen.domain.device_policy import DevicePolicy
+from menshen.domain.devices import Client
 from menshen.domain.ports import UserFilter
 from menshen.domain.sessions import SessionId
+from menshen.domain.use_cases.acting import Admin
 from menshen.domain.users import Phone, Standing, UserId
 
-from .journey_steps import AS_IT_IS, OPERATOR, SPELLINGS
+from .journey_steps import ADDRESS, AS_IT_IS, OPERATOR, SPELLINGS
 from .journeys import House
 
 
@@ -97,6 +99,22 @@ class Kick:
         if self.session is not None:
             named = SessionId(SPELLINGS[self.spelling](house.session(self.session).session.id))
         return house.service.operate.kick(house.user(self.user), session_id=named, actor=OPERATOR)
+
+
+@frozen
+class KickEverybody:
+    def take(self, house: House) -> object:
+        return house.service.kick_everybody(caller=OPERATOR)
+
+
+@frozen
+class KickEverybodyAsAdmin:
+    token: int
+    password: str | None
+
+    def take(self, house: House) -> object:
+        admin = Admin(house.service.authenticate_admin(house.tokens(self.token).access_token).session)
+        return house.service.kick_everybody(caller=admin, password=self.password, client=Client(address=ADDRESS))
 
 
 @frozen

@@ -74,9 +74,9 @@ REFUSALS = [
 EXPECTED = {
     *(f"refused: {reason}" for reason in REFUSALS),
     *(f"a session ended: {reason}" for reason in EndReason if reason is not EndReason.UNKNOWN),
-    *(f"{action} in the log" for action in Action),
+    *(f"{action} in the log" for action in Action if action is not Action.JOIN),
 }
-"""What the journeys come to, or they say little."""
+"""What the journeys come to, or they say little. Only databases have rows to join; test_adopting_left.py does."""
 
 Fresh = Callable[[], Store]
 """Makes an empty store, or empties the one that there is."""

@@ -264,7 +264,7 @@ def _killed(urls: Sequence[str]) -> list[Task]:
     return [Task(first, dies_before=1), *(Task(url, dies_after=n) for n, url in enumerate(others, start=1))]
 
 
-_LATER = (1, 5)
+_LATER = (1, 5, 1)
 """How many changes each later version makes; the last of 0003 is an index."""
 
 # The version's table, ours and their indexes, and the version's row; then, for each later version, its changes and the row.

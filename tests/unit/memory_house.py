@@ -20,7 +20,7 @@ from menshen.domain.actors import Actor
 from menshen.domain.audit import Action, AuditEvent
 from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.devices import NO_CLIENT, Client, Device, DeviceType
-from menshen.domain.ports import Verdict
+from menshen.domain.ports import RefreshTokenCodec, Verdict
 from menshen.domain.sessions import Session, SessionId
 from menshen.domain.use_cases.granting import Granted
 from menshen.domain.users import User, UserState
@@ -68,7 +68,8 @@ class House:
     hasher: FakePasswordHasher = field(factory=FakePasswordHasher)
     codec: FakeTokenCodec = field(factory=FakeTokenCodec)
     admin_codec: FakeTokenCodec = field(factory=lambda: FakeTokenCodec("admin"))
-    refresh_codec: FakeRefreshTokenCodec = field(factory=FakeRefreshTokenCodec)
+    refresh_codec: RefreshTokenCodec = field(factory=FakeRefreshTokenCodec)
+    ids: FakeRandomIds = field(factory=FakeRandomIds)
     service: Service = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -80,7 +81,7 @@ class House:
             refresh_codec=self.refresh_codec,
             last_seen=FakeLastSeen(self.sessions),
             clock=self.clock,
-            ids=FakeRandomIds(),
+            ids=self.ids,
         )
         object.__setattr__(self, "service", wire(self.settings, adapters))
 

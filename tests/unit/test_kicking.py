@@ -3,8 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from attrs import evolve
+from attrs import evolve, field, frozen
 
+from menshen.adapters.memory.users import MemoryUserRepository
 from menshen.adapters.refresh_token_codec import HmacRefreshTokenCodec
 from menshen.domain.audit import Action
 from menshen.domain.errors import (
@@ -15,12 +16,14 @@ from menshen.domain.errors import (
     Refusal,
     SessionKicked,
     TooManyDevices,
+    UserNotFound,
 )
 from menshen.domain.refresh_tokens import RefreshToken
 from menshen.domain.sessions import EndReason
 from menshen.domain.use_cases import kicking
 from menshen.domain.use_cases.acting import Admin
-from menshen.domain.use_cases.granting import Granted, Grants
+from menshen.domain.use_cases.granting import Granted
+from menshen.domain.users import User, UserId
 
 from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, House, client_on
 
@@ -76,7 +79,8 @@ def test_each_batch_counts_at_once(house: House, everybody: list[Granted], monke
 
 
 def test_who_logs_in_meanwhile_stays(house: House, everybody: list[Granted], monkeypatch: pytest.MonkeyPatch) -> None:
-    real, late = kicking._end_some, []
+    real = kicking._end_some
+    late: list[Granted] = []
 
     def end_some(*arguments: object) -> object:
         done = real(*arguments)  # type: ignore[arg-type]
@@ -116,26 +120,26 @@ def test_who_is_no_admin_by_now_kicks_nobody(house: House, everybody: list[Grant
         refusal = SessionKicked
         house.service.operate.kick(admin.user.id, session_id=admin.session.id, actor=OPERATOR)
     elif meanwhile == "erased":
-        refusal = Refusal
+        refusal = UserNotFound
         house.forget(admin.user)
     else:
         refusal = ReauthenticationFailed
         judged = house.user(admin.user)
-        use_case = evolve(use_case, users=_Before(judged))
+        use_case = evolve(use_case, users=_Before(house.store, found=judged))
         house.put_hash(admin.user, house.service.register_user.hasher.hash("another one"))
     with pytest.raises(refusal):
         use_case(caller=caller, password=PASSWORD, client=HERE)
-    assert house.authenticate(everybody[0])
+    assert house.authenticate(everybody[2])
 
 
-class _Before:
+@frozen
+class _Before(MemoryUserRepository):
     """The users as they stood before the lock."""
 
-    def __init__(self, user: object) -> None:
-        self.user = user
+    found: User = field(kw_only=True)
 
-    def by_id(self, user_id: object) -> object:
-        return self.user
+    def by_id(self, user_id: UserId) -> User | None:
+        return self.found
 
 
 # Another secret.
@@ -146,30 +150,21 @@ OLD, NEW = (
 )
 
 
-def under(house: House, codec: HmacRefreshTokenCodec) -> None:
-    """From now on the service has another secret."""
-    service = house.service
-
-    def changed(grants: Grants) -> Grants:
-        return evolve(grants, refresh_codec=codec)
-
-    house.service = evolve(
-        service,
-        login=evolve(service.login, grants=changed(service.login.grants)),
-        refresh=evolve(service.refresh, grants=changed(service.refresh.grants)),
-    )
+def under(house: House, codec: HmacRefreshTokenCodec) -> House:
+    """The same house after a restart with another secret."""
+    return evolve(house, refresh_codec=codec)
 
 
 def test_a_new_secret_logs_everybody_out(house: House) -> None:
     """Also whoever has the old one, and a token that was rotated three times since it was stolen."""
-    under(house, OLD)
+    house = under(house, OLD)
     house.register()
     stolen = house.login()
     fresh = stolen
     for _ in range(3):
         house.clock.move(timedelta(minutes=1))
         fresh = house.service.refresh(fresh.refresh_token)
-    under(house, NEW)
+    house = under(house, NEW)
     token = OLD.decode(stolen.refresh_token)
     assert token is not None
     forged: list[RefreshToken] = [token]
@@ -178,7 +173,7 @@ def test_a_new_secret_logs_everybody_out(house: House) -> None:
     for text in (stolen.refresh_token, fresh.refresh_token, *map(OLD.encode, forged)):
         with pytest.raises(RefreshTokenInvalid):
             house.service.refresh(text)
-    under(house, OLD)
+    house = under(house, OLD)
     assert house.service.refresh(fresh.refresh_token)
 
 
@@ -196,13 +191,12 @@ def test_a_chain_from_before_keys_had_names_is_not_continued(house: House) -> No
 
 
 def test_what_hangs_on_another_key_takes_no_place_of_the_device_policy() -> None:
-    house = House.with_policy({"total": 1, "overflow": "reject_new"})
-    under(house, OLD)
+    house = under(House.with_policy({"total": 1, "overflow": "reject_new"}), OLD)
     house.register()
     dead = house.login()
     with pytest.raises(TooManyDevices):
         house.login()
-    under(house, NEW)
+    house = under(house, NEW)
     live = house.login()
     end = house.stored(dead).end
     assert end is not None
