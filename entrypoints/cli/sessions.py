@@ -72,8 +72,8 @@ def _kick_everybody(context: Context) -> int:
 
 
 def _explain(context: Context) -> int:
-    token = getpass.getpass("Token: ") if sys.stdin.isatty() else sys.stdin.readline()
     with context.service() as service:
+        token = getpass.getpass("Token: ") if sys.stdin.isatty() else sys.stdin.readline()
         explanation = service.browse.explain(token.strip(), caller=context.operator())
     claims, user, session = explanation.claims, explanation.user, explanation.session
     end = None if session is None else session.end

@@ -36,7 +36,7 @@ COMMANDS: Sequence[Sequence[str]] = [
     ("user", "find"),
     ("user", "freeze", "1", "--reason", "spam"),
     ("session", "list", "1"),
-    ("token", "explain", "a.b.c"),
+    ("token", "explain"),
     ("audit",),
     ("prune",),
 ]
