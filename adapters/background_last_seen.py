@@ -1,14 +1,15 @@
-"""Last-seen times, written by a thread of their own."""
+"""What the guard has seen of sessions, written by a thread of its own."""
 
 import logging
+from collections.abc import Callable
 from datetime import datetime
 from threading import Event, Lock, Thread
 
 from attrs import define, field
 
 from ..domain.errors import StoreUnavailable
-from ..domain.ports import Clock, UnitOfWork
-from ..domain.sessions import SessionId
+from ..domain.ports import Clock, Transaction, UnitOfWork
+from ..domain.sessions import SessionEnd, SessionId
 from .own_process import PerProcess
 
 _log = logging.getLogger("menshen.last_seen")
@@ -18,9 +19,10 @@ INTERVAL_SECONDS = 1.0
 
 @define(eq=False)
 class BackgroundLastSeen:
-    """LastSeen that gathers what it is told and writes it once a second, all in one transaction.
+    """LastSeen that gathers what it is told and writes it once a second: uses in one transaction, ends in another.
 
-    What was gathered last is lost with the process: a session then seems to have been used a little earlier.
+    What was gathered last is lost with the process: a session then seems to have been used a little earlier, and that it
+    has run out is noted when somebody comes with it again.
     """
 
     work: UnitOfWork
@@ -35,6 +37,9 @@ class BackgroundLastSeen:
     def note(self, session_id: SessionId, at: datetime) -> None:
         self._notes().add(session_id, at)
 
+    def note_end(self, session_id: SessionId, end: SessionEnd) -> None:
+        self._notes().add_end(session_id, end)
+
     def close(self) -> None:
         """Write what is waiting, and stop."""
         self._notes().close()
@@ -48,6 +53,7 @@ class _Notes:
     clock: Clock
     interval_seconds: float
     _waiting: dict[SessionId, datetime] = field(factory=dict, init=False)
+    _ends: dict[SessionId, SessionEnd] = field(factory=dict, init=False)
     _lock: Lock = field(factory=Lock, init=False)
     _thread: Thread | None = field(default=None, init=False)
     _closing: Event = field(factory=Event, init=False)
@@ -55,10 +61,18 @@ class _Notes:
     def add(self, session_id: SessionId, at: datetime) -> None:
         with self._lock:
             self._waiting[session_id] = max(at, self._waiting.get(session_id, at))
-            # Not before it is needed: most commands never do.
-            if self._thread is None:
-                self._thread = Thread(target=self._run, name="menshen-last-seen", daemon=True)
-                self._thread.start()
+            self._begin()
+
+    def add_end(self, session_id: SessionId, end: SessionEnd) -> None:
+        with self._lock:
+            self._ends.setdefault(session_id, end)
+            self._begin()
+
+    def _begin(self) -> None:
+        # Not before it is needed: most commands never do.
+        if self._thread is None:
+            self._thread = Thread(target=self._run, name="menshen-last-seen", daemon=True)
+            self._thread.start()
 
     def close(self) -> None:
         self._closing.set()
@@ -73,11 +87,24 @@ class _Notes:
     def _write(self) -> None:
         with self._lock:
             waiting, self._waiting = self._waiting, {}
-        if not waiting:
-            return
+            ends, self._ends = self._ends, {}
+        if ends:
+            self._try(lambda tx: _end(tx, ends), f"the ends of {len(ends)} sessions")
+        if waiting:
+            seen = list(waiting.items())
+            what = f"the last-seen times of {len(waiting)} sessions"
+            self._try(lambda tx: tx.sessions.see(seen, self.clock.now()), what)
+
+    def _try(self, write: Callable[[Transaction], None], what: str) -> None:
         try:
-            self.work.transact(lambda tx: tx.sessions.see(list(waiting.items()), self.clock.now()))
+            self.work.transact(write)
         except StoreUnavailable:
-            _log.warning("the last-seen times of %d sessions were not written", len(waiting))
+            _log.warning("%s were not written", what)
         except Exception:  # noqa: BLE001 - whatever it is, the next second is another try
-            _log.exception("the last-seen times of %d sessions were not written", len(waiting))
+            _log.exception("%s were not written", what)
+
+
+def _end(tx: Transaction, ends: dict[SessionId, SessionEnd]) -> None:
+    # In the order of the ids, so that two who do so at once do not wait for each other.
+    for session_id, end in sorted(ends.items()):
+        tx.sessions.end([session_id], end)

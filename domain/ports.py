@@ -184,9 +184,15 @@ class Store:
 
 
 class LastSeen(Protocol):
-    """Takes note that a session was used, and lets nobody wait for it."""
+    """Takes note of what the guard sees of sessions, and lets nobody wait for it."""
 
-    def note(self, session_id: SessionId, at: datetime) -> None: ...
+    def note(self, session_id: SessionId, at: datetime) -> None:
+        """It was used."""
+        ...
+
+    def note_end(self, session_id: SessionId, end: SessionEnd) -> None:
+        """It was seen to have run out. From when this is written down it has ended for good; another end stays."""
+        ...
 
 
 class Verdict(Enum):

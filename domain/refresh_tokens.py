@@ -9,6 +9,7 @@ from enum import Enum, auto
 
 from attrs import field, frozen
 
+from .clocks import CLOCK_LEEWAY
 from .sessions import Refreshing, SessionId
 
 REUSE_GRACE = timedelta(seconds=10)
@@ -44,11 +45,18 @@ def judge(generation: int, refreshing: Refreshing, now: datetime, retry: timedel
     if generation == 0:
         return Shown.CURRENT
     replaced_at = _replaced_at(generation, refreshing)
-    patience = max(retry, REUSE_GRACE) if generation == 1 else REUSE_GRACE
-    # abs: a clock that was put back must not make it longer.
-    if replaced_at is not None and abs(now - replaced_at) <= patience:
+    if replaced_at is not None and _is_lately(now - replaced_at, generation, retry):
         return Shown.REPLACED_LATELY
     return Shown.REUSED
+
+
+def _is_lately(ago: timedelta, generation: int, retry: timedelta) -> bool:
+    if generation > 1:
+        # abs: a clock that was put back must not make it longer.
+        return abs(ago) <= REUSE_GRACE
+    patience = max(retry, REUSE_GRACE)
+    # Nobody has used its successor: who asks again after the clock was put back a little is no thief for that.
+    return -max(patience, CLOCK_LEEWAY) <= ago <= patience
 
 
 def recent_after(refreshing: Refreshing, now: datetime) -> tuple[datetime, ...]:

@@ -43,7 +43,7 @@ class SessionKind(StrEnum):
 
 
 class EndReason(StrEnum):
-    """How a session ends before its time. An end is final: the first one stays."""
+    """How a session ends. An end is final: the first one stays, whatever becomes of the clock."""
 
     LOGGED_OUT = "logged_out"
     REPLACED = "replaced"
@@ -52,6 +52,10 @@ class EndReason(StrEnum):
     USER_FROZEN = "user_frozen"
     USER_CLOSED = "user_closed"
     REFRESH_REUSED = "refresh_reused"
+    EXPIRED = "expired"
+    """By itself, at its absolute end. It is written down as soon as somebody who came with it was refused for that."""
+    IDLE = "idle"
+    """By itself, for it was not used for too long; written down like EXPIRED."""
     UNKNOWN = "unknown"
     """The store holds an end of which this version does not know the reason. It is an end all the same."""
 
@@ -64,6 +68,10 @@ class SessionEnd:
     reason: EndReason
     by: Device | None = None
     actor: Actor | None = None
+
+    def refusal(self) -> SessionOver:
+        """What is said to who comes with such a session."""
+        return _REFUSAL_AFTER[self.reason](ended_at=self.at, by=self.by)
 
 
 @frozen(kw_only=True)
@@ -113,14 +121,22 @@ class Session:
     def is_live(self, now: datetime) -> bool:
         return self.end is None and now < self.expires_at and now < self.idle_at
 
+    def run_out(self, now: datetime) -> SessionEnd | None:
+        """The end to which it has come by itself; None while it lives, and where it has ended otherwise.
+
+        It is nothing but a calculation until it is written down: a clock that is put back would undo it.
+        """
+        if self.end is None and now >= self.expires_at:
+            return SessionEnd(self.expires_at, EndReason.EXPIRED)
+        if self.end is None and now >= self.idle_at:
+            return SessionEnd(self.idle_at, EndReason.IDLE)
+        return None
+
     def check_live(self, now: datetime) -> None:
         """Raises the refusal that tells how this session ended, if it has."""
-        if self.end is not None:
-            raise _REFUSAL_AFTER[self.end.reason](ended_at=self.end.at, by=self.end.by)
-        if now >= self.expires_at:
-            raise SessionExpired(ended_at=self.expires_at)
-        if now >= self.idle_at:
-            raise SessionIdle(ended_at=self.idle_at)
+        end = self.end or self.run_out(now)
+        if end is not None:
+            raise end.refusal()
 
     def is_due_to_be_seen(self, now: datetime) -> bool:
         """Whether its last use was long enough ago to be written down anew."""
@@ -168,5 +184,7 @@ _REFUSAL_AFTER: dict[EndReason, type[SessionOver]] = {
     EndReason.USER_FROZEN: UserWasFrozen,
     EndReason.USER_CLOSED: UserWasClosed,
     EndReason.REFRESH_REUSED: RefreshTokenWasReused,
+    EndReason.EXPIRED: SessionExpired,
+    EndReason.IDLE: SessionIdle,
     EndReason.UNKNOWN: SessionEnded,
 }

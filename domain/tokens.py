@@ -1,15 +1,13 @@
 """Access tokens: what one says, and when it holds."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from attrs import frozen
 
+from .clocks import CLOCK_LEEWAY
 from .errors import TokenExpired, TokenInvalid
 from .sessions import SessionId
 from .users import UserId
-
-CLOCK_LEEWAY = timedelta(seconds=60)
-"""How far the clocks of two nodes may differ before a token from the future is refused."""
 
 
 @frozen(kw_only=True)

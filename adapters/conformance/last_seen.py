@@ -7,11 +7,12 @@ import pytest
 from attrs import evolve
 
 from ...domain.ports import LastSeen, SessionRepository, UserRepository
-from ...domain.sessions import Session, SessionId
+from ...domain.sessions import EndReason, Session, SessionEnd, SessionId
 from .sessions import LOGGED_OUT, at_once, new_session
 from .users import new_user
 
 START = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+RAN_OUT = SessionEnd(START + timedelta(hours=1), EndReason.IDLE)
 
 
 def last_seen_of(sessions: SessionRepository, session: Session) -> datetime:
@@ -81,3 +82,23 @@ class LastSeenContract:
         at_once(lambda each: last_seen.note(each.id, START + timedelta(minutes=1)), seen)
         wait()
         assert {last_seen_of(sessions, each) for each in seen} == {START + timedelta(minutes=1)}
+
+    def test_a_session_that_was_seen_to_have_run_out_has_ended(
+        self, last_seen: LastSeen, wait: Callable[[], None], sessions: SessionRepository, session: Session
+    ) -> None:
+        other = new_session(session.user_id, started_at=START)
+        sessions.add(other)
+        for _ in range(2):
+            last_seen.note_end(session.id, RAN_OUT)
+        last_seen.note_end(SessionId("nobody's"), RAN_OUT)
+        wait()
+        assert sessions.by_id(session.id) == evolve(session, end=RAN_OUT)
+        assert sessions.by_id(other.id) == other
+
+    def test_an_end_from_before_stays(
+        self, last_seen: LastSeen, wait: Callable[[], None], sessions: SessionRepository, session: Session
+    ) -> None:
+        sessions.end([session.id], LOGGED_OUT)
+        last_seen.note_end(session.id, RAN_OUT)
+        wait()
+        assert sessions.by_id(session.id) == evolve(session, end=LOGGED_OUT)

@@ -8,7 +8,7 @@ from attrs import define, field
 from ...domain.errors import TokenInvalid
 from ...domain.ports import SessionRepository, Verdict
 from ...domain.refresh_tokens import RefreshToken
-from ...domain.sessions import SessionId
+from ...domain.sessions import SessionEnd, SessionId
 from ...domain.tokens import AccessTokenClaims
 
 
@@ -93,6 +93,9 @@ class FakeLastSeen:
 
     def note(self, session_id: SessionId, at: datetime) -> None:
         self.sessions.see([(session_id, at)], at)
+
+    def note_end(self, session_id: SessionId, end: SessionEnd) -> None:
+        self.sessions.end([session_id], end)
 
 
 @define

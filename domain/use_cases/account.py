@@ -13,7 +13,7 @@ from ..passwords import PasswordPolicy
 from ..ports import Clock, PasswordHasher, SessionRepository, Transaction, UnitOfWork, Verdict
 from ..sessions import EndReason, Session, SessionEnd, SessionId, SessionKind
 from ..users import User, check_user_name
-from .granting import all_live, end_sessions, still_in
+from .granting import all_settled, end_sessions, settled, still_in
 from .recording import COUNTED_WITHIN, record_refusal, transact_or_record
 
 
@@ -45,7 +45,7 @@ class ChangePassword:
             locked = still_in(tx, session, now)
             _check_unchanged(locked, user)
             tx.users.save(evolve(locked, password_hash=new_hash))
-            others = [other for other in all_live(tx.sessions, locked.id, now) if other.id != session.id]
+            others = [other for other in all_settled(tx, locked.id, now) if other.id != session.id]
             end = SessionEnd(at=now, reason=EndReason.PASSWORD_CHANGED, by=session.device)
             end_sessions(tx, others, end, actor=event.actor, client=client)
             tx.audit.append(evolve(event, at=now))
@@ -134,7 +134,7 @@ class EndSessions:
         def end(tx: Transaction) -> int:
             now = self.clock.now()
             _check_unchanged(still_in(tx, current, now), user, is_proven=is_proven)
-            live = tx.sessions.live(current.user_id, current.kind, now)
+            live = settled(tx, current.user_id, current.kind, now)
             found = [session for session in live if session.id != current.id]
             self._end(tx, found, current, EndReason.KICKED, now, client)
             return len(found)
@@ -146,7 +146,8 @@ class EndSessions:
     ) -> bool:
         """Whether the password was asked for, and is right."""
         now = self.clock.now()
-        if not self.needs_password or now - current.started_at < RECENT_LOGIN:
+        # abs: a clock that was put back must not make it longer.
+        if not self.needs_password or abs(now - current.started_at) < RECENT_LOGIN:
             return False
         if password is None:
             raise ReauthenticationNeeded

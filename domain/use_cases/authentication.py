@@ -1,10 +1,14 @@
 """Whose request it is."""
 
+from contextlib import suppress
+from datetime import datetime
+
 from attrs import frozen
 
-from ..errors import UserNotFound
+from ..errors import Refusal, SessionOver, TokenExpired, UserNotFound
 from ..ports import Clock, LastSeen, SessionRepository, TokenCodec
-from ..sessions import Session, SessionKind
+from ..sessions import Presence, Session, SessionKind
+from ..tokens import AccessTokenClaims
 from ..users import User
 
 
@@ -22,6 +26,9 @@ class Authenticate:
 
     User and session are read anew each time: whatever ended the session counts from the very next request on. The
     tokens of one kind of session open nothing of another: they are for another audience (RFC 8725, 3.9 and 3.12).
+
+    A session that was seen to have run out stays so, whatever becomes of the clock (RL-11): that it has ended is noted for
+    the store, which is told in the background. Once it knows, nothing is noted any more.
     """
 
     sessions: SessionRepository
@@ -31,19 +38,45 @@ class Authenticate:
     kind: SessionKind = SessionKind.USER
 
     def __call__(self, token: str) -> Authenticated:
-        authenticated = self.judge(token)
-        now = self.clock.now()
+        claims, now = self.codec.decode(token), self.clock.now()
+        try:
+            claims.check_time(now)
+        except TokenExpired:
+            # Its session may have run out with it. Where the store cannot say so, the token has expired all the same.
+            with suppress(Refusal):
+                self._note_end(self._presence(claims), now)
+            raise
+        presence = self._presence(claims)
+        try:
+            authenticated = self._judged(claims, presence, now)
+        except SessionOver:
+            self._note_end(presence, now)
+            raise
         if authenticated.session.is_due_to_be_seen(now):
             self.last_seen.note(authenticated.session.id, now)
         return authenticated
 
     def judge(self, token: str) -> Authenticated:
-        """The same, for one who only looks at the token: it does not count as a use of the session."""
-        claims = self.codec.decode(token)
-        now = self.clock.now()
+        """The same, for one who only looks at the token: it is no use of the session, and ends none."""
+        claims, now = self.codec.decode(token), self.clock.now()
         claims.check_time(now)
+        return self._judged(claims, self._presence(claims), now)
+
+    def _presence(self, claims: AccessTokenClaims) -> Presence:
         presence = self.sessions.presence(claims.subject, claims.session_id)
         if presence is None:
             raise UserNotFound
         presence.check_is_of(claims.subject, claims.session_id)
-        return Authenticated(user=presence.user, session=presence.admit(self.kind, now))
+        return presence
+
+    def _judged(self, claims: AccessTokenClaims, presence: Presence, now: datetime) -> Authenticated:
+        session = presence.admit(self.kind, now)
+        # A token that was over when its session was last used stays so, though the clock was put back since.
+        claims.check_time(max(now, session.last_seen_at))
+        return Authenticated(user=presence.user, session=session)
+
+    def _note_end(self, presence: Presence, now: datetime) -> None:
+        session = presence.session
+        end = None if session is None else session.run_out(now)
+        if session is not None and end is not None:
+            self.last_seen.note_end(session.id, end)

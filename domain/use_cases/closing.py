@@ -12,7 +12,7 @@ from ..ports import Clock, PasswordHasher, Transaction, UnitOfWork, Verdict
 from ..sessions import EndReason, Session, SessionEnd
 from ..users import User, UserId, UserState
 from .acting import Acts, Caller, actor_of
-from .granting import all_live, end_sessions, still_in
+from .granting import all_settled, end_sessions, still_in
 from .recording import record_refusal, transact_or_record
 
 
@@ -61,7 +61,7 @@ class CloseAccount:
         closes_at = end.at + self.grace
         tx.users.save(evolve(user, state=UserState.closing(closes_at)))
         actor = end.actor or Actor.user(user.id)
-        end_sessions(tx, all_live(tx.sessions, user.id, end.at), end, actor=actor, client=client)
+        end_sessions(tx, all_settled(tx, user.id, end.at), end, actor=actor, client=client)
         return closes_at
 
 

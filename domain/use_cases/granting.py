@@ -7,6 +7,7 @@ from attrs import evolve, field, frozen
 from ..actors import Actor
 from ..admission import decide, policy_of
 from ..audit import Action, event_of
+from ..clocks import CLOCK_LEEWAY
 from ..device_policy import DevicePolicy
 from ..devices import NO_CLIENT, Client
 from ..errors import LoginNotAllowed, UserNotFound
@@ -125,7 +126,7 @@ class Grants:
         self, tx: Transaction, user: User, session: Session, client: Client, replacing: SessionId | None
     ) -> None:
         policy = self.policy_for(user)
-        live = tx.sessions.live(user.id, self.kind, session.started_at)
+        live = settled(tx, user.id, self.kind, session.started_at)
         leaving = {other.id for other in live if other.id == replacing}
         dead = [other for other in live if self._hangs_on_another_key(other)]
         end_sessions(
@@ -175,6 +176,26 @@ def judge_again(tx: Transaction, user: User | None, session: Session, kind: Sess
         raise UserNotFound
     Presence(user, tx.sessions.by_id(session.id)).admit(kind, now)
     return user
+
+
+def settled(tx: Transaction, user_id: UserId, kind: SessionKind, now: datetime) -> list[Session]:
+    """The live sessions of one kind of a user, who is locked in *tx*, for one who is about to end some of them.
+
+    Those that have run out lately do not count, and end for good: else a clock that is put back would give them back to a
+    user who has changed the password meanwhile, or bring two on where one is allowed. Which these are tells the very same
+    statement, asked about an earlier moment.
+    """
+    found = tx.sessions.live(user_id, kind, now - CLOCK_LEEWAY)
+    for session in found:
+        end = session.run_out(now)
+        if end is not None:
+            tx.sessions.end([session.id], end)
+    return [session for session in found if session.is_live(now)]
+
+
+def all_settled(tx: Transaction, user_id: UserId, now: datetime) -> list[Session]:
+    """The same for sessions of every kind."""
+    return [session for kind in SessionKind for session in settled(tx, user_id, kind, now)]
 
 
 def all_live(sessions: SessionRepository, user_id: UserId, now: datetime) -> list[Session]:

@@ -13,7 +13,7 @@ from ..ports import Clock, SessionRepository, Transaction, UnitOfWork, UserFilte
 from ..sessions import EndReason, Session, SessionEnd, SessionId, SessionKind
 from ..users import Standing, User, UserId, UserState, check_fee_percentage
 from .acting import Acts, Caller, actor_of
-from .granting import all_live, end_sessions
+from .granting import all_live, all_settled, end_sessions, settled
 
 MAX_PAGE = 100
 
@@ -46,7 +46,7 @@ class Operate:
             if until is not None and not now < until <= now + LONGEST_FREEZE:
                 raise FreezeInvalid
             end = SessionEnd(at=now, reason=EndReason.USER_FROZEN)
-            end_sessions(tx, all_live(tx.sessions, user.id, now), end, actor=actor_of(actor), client=client)
+            end_sessions(tx, all_settled(tx, user.id, now), end, actor=actor_of(actor), client=client)
             return evolve(user, state=state)
 
         detail = reason if until is None else f"until {until.isoformat()}: {reason}"
@@ -87,7 +87,7 @@ class Operate:
 
         def change(tx: Transaction, user: User, now: datetime) -> User:
             if not is_admin:
-                live = list(tx.sessions.live(user.id, SessionKind.ADMIN, now))
+                live = settled(tx, user.id, SessionKind.ADMIN, now)
                 end_sessions(tx, live, SessionEnd(at=now, reason=EndReason.KICKED), actor=actor_of(actor))
             return evolve(user, is_admin=is_admin)
 
@@ -98,7 +98,7 @@ class Operate:
         """End one live session of the user, or all. Returns how many ended. Raises NoSuchSession where one was named."""
 
         def kick(tx: Transaction, user: User, now: datetime) -> int:
-            found = [s for s in all_live(tx.sessions, user.id, now) if session_id is None or s.id == session_id]
+            found = [s for s in all_settled(tx, user.id, now) if session_id is None or s.id == session_id]
             if session_id is not None and not found:
                 raise NoSuchSession
             end = SessionEnd(at=now, reason=EndReason.KICKED)

@@ -4,6 +4,7 @@ from attrs import evolve, frozen
 
 from ..actors import Actor
 from ..admission import surplus
+from ..clocks import CLOCK_LEEWAY
 from ..devices import NO_CLIENT, Client
 from ..errors import (
     NotAnAdmin,
@@ -65,14 +66,22 @@ class RefreshSession:
         shown = judge(generation, session.refreshing, now, self.grants.refresh_retry)
         if not user.is_active(now):
             raise UserNotActive(None if session.end is None else session.end.at)
+        end = session.run_out(now)
+        if end is not None:
+            tx.sessions.end([session.id], end)
+            return end.refusal()
         session.check_live(now)
+        # Issued before the clock was put back further than that: what it says of time cannot be judged.
+        if session.refreshing.rotated_at > now + CLOCK_LEEWAY:
+            raise RefreshTokenInvalid
         if self.grants.kind is SessionKind.ADMIN and not user.is_admin:
             raise NotAnAdmin
         if shown is Shown.REUSED:
             self._end(tx, session, EndReason.REFRESH_REUSED, client)
             return RefreshTokenWasReused(ended_at=now)
         if now >= session.refreshing.expires_at:
-            raise RefreshTokenExpired
+            self._expire(tx, session)
+            return RefreshTokenExpired()
         if self._is_surplus(tx, user, session):
             self._end(tx, session, EndReason.REPLACED, client)
             return SessionReplaced(ended_at=now)
@@ -115,6 +124,13 @@ class RefreshSession:
     def _is_surplus(self, tx: Transaction, user: User, session: Session) -> bool:
         policy = self.grants.policy_for(user)
         return session.id in surplus(policy, tx.sessions.live(user.id, session.kind, self.clock.now()))
+
+    def _expire(self, tx: Transaction, session: Session) -> None:
+        """Let a chain that was seen as expired stay so: a clock that is put back would bring it on again."""
+        refreshing = session.refreshing
+        if refreshing.expires_at > refreshing.rotated_at:
+            over = evolve(refreshing, expires_at=refreshing.rotated_at)
+            tx.sessions.rotate(session.id, old=refreshing.digest, new=over)
 
     def _end(self, tx: Transaction, session: Session, reason: EndReason, client: Client) -> None:
         end = SessionEnd(at=self.clock.now(), reason=reason)

@@ -13,7 +13,7 @@ from ..sessions import EndReason, SessionEnd
 from ..users import Phone, User, UserId
 from .acting import Acts
 from .browsing import masked
-from .granting import all_live, end_sessions
+from .granting import all_settled, end_sessions
 
 
 @frozen
@@ -75,7 +75,7 @@ class SetPassword:
             changed = evolve(user, password_hash=password_hash)
             tx.users.save(changed)
             end = SessionEnd(at=now, reason=EndReason.PASSWORD_CHANGED)
-            end_sessions(tx, all_live(tx.sessions, user.id, now), end, actor=actor)
+            end_sessions(tx, all_settled(tx, user.id, now), end, actor=actor)
             return changed
 
         return Acts(self.work, self.clock)(user_id, change, action=Action.CHANGE_PASSWORD, caller=actor)

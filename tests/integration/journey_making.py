@@ -57,7 +57,7 @@ T = TypeVar("T")
 
 MOST_STEPS = 80
 
-MOMENT, SECOND, DAY = timedelta(microseconds=1), timedelta(seconds=1), timedelta(days=1)
+MOMENT, SECOND, HOUR, DAY = timedelta(microseconds=1), timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
 
 
 def mostly(usual: Sequence[T], rare: Sequence[T]) -> st.SearchStrategy[T]:
@@ -145,7 +145,8 @@ _BORDERS = [
 TIMES = st.one_of(
     st.sampled_from([MOMENT, SECOND, timedelta(seconds=11), timedelta(seconds=70), DAY, 5 * DAY, 13 * DAY]),
     st.sampled_from([border + by * MOMENT for border in _BORDERS for by in (-1, 0, 1)]),
-    st.sampled_from([-MOMENT, -SECOND, timedelta(hours=-1)]),
+    # An hour back is allowed for; further is not.
+    st.sampled_from([-MOMENT, -SECOND, -HOUR, -HOUR - MOMENT, -DAY]),
     st.timedeltas(timedelta(0), 100 * DAY),
 )
 FREEZES = mostly([None, timedelta(hours=1), DAY, 3 * DAY + MOMENT, 3650 * DAY], [-SECOND, timedelta(0), 3651 * DAY])

@@ -1,4 +1,4 @@
-"""Last-seen times reach a real SQLite file in the background, and nobody waits for them."""
+"""What the guard sees of sessions reaches a real SQLite file in the background, and nobody waits for it."""
 
 import logging
 import sqlite3
@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 import pytest
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from sqlalchemy import Connection
 
 from menshen.adapters.background_last_seen import INTERVAL_SECONDS, BackgroundLastSeen
-from menshen.adapters.conformance.last_seen import START, LastSeenContract, last_seen_of
+from menshen.adapters.conformance.last_seen import RAN_OUT, START, LastSeenContract, last_seen_of
 from menshen.adapters.conformance.sessions import new_session
 from menshen.adapters.conformance.users import new_user
 from menshen.adapters.memory.fakes import FakeClock
 from menshen.adapters.sql.database import Database, Repeatable
 from menshen.domain.errors import StoreUnavailable
 from menshen.domain.ports import LastSeen, SessionRepository, Store, Transaction, UserRepository
-from menshen.domain.sessions import Session, SessionId
+from menshen.domain.sessions import Session, SessionEnd, SessionId
 from menshen.entrypoints.settings import Settings
 from menshen.entrypoints.stores import open_store
 
@@ -35,10 +35,11 @@ MINUTE = timedelta(minutes=1)
 
 @define
 class Watched:
-    """The work of a store: how often there was some, what was to be seen, and whether it can be reached."""
+    """The work of a store: how often there was some, what was to be seen or ended, and whether it can be reached."""
 
     store: Store
     told: list[list[tuple[SessionId, datetime]]] = field(factory=list)
+    ended: list[list[SessionId]] = field(factory=list)
     calls: int = 0
     failure: Exception | None = None
 
@@ -67,6 +68,12 @@ class _WatchedTransaction:
         if self.watched.failure is not None:
             raise self.watched.failure
         self.inner.sessions.see(seen, now)
+
+    def end(self, session_ids: Collection[SessionId], end: SessionEnd) -> int:
+        self.watched.ended.append(list(session_ids))
+        if self.watched.failure is not None:
+            raise self.watched.failure
+        return self.inner.sessions.end(session_ids, end)
 
 
 @pytest.fixture
@@ -248,6 +255,37 @@ class TestTheThread:
         last_seen.close()
         assert [record.levelno for record in caplog.records] == [logging.WARNING]
         assert watched.sessions.by_id(session.id) == session
+
+    def test_an_end_is_written_once_however_often_it_was_noted(
+        self, make: Callable[[float], BackgroundLastSeen], watched: Watched, session: Session
+    ) -> None:
+        other = new_session(session.user_id, started_at=START, name="a")
+        watched.sessions.add(other)
+        last_seen = make(NEVER)
+        for each in (session, other, session):
+            last_seen.note_end(each.id, RAN_OUT)
+        assert watched.sessions.by_id(session.id) == session
+        last_seen.close()
+        last_seen.close()
+        # In the order of the ids, so that two processes do not wait for each other.
+        assert watched.ended == [["a"], [session.id]]
+
+    def test_an_end_is_written_within_the_interval_and_what_could_not_be_is_told(
+        self,
+        make: Callable[[float], BackgroundLastSeen],
+        watched: Watched,
+        session: Session,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        last_seen = make(QUICK)
+        watched.failure = StoreUnavailable("down")
+        last_seen.note_end(session.id, RAN_OUT)
+        until(lambda: bool(caplog.records))
+        assert caplog.records[0].getMessage() == "the ends of 1 sessions were not written"
+        assert watched.sessions.by_id(session.id) == session
+        watched.failure = None
+        last_seen.note_end(session.id, RAN_OUT)
+        until(lambda: watched.sessions.by_id(session.id) == evolve(session, end=RAN_OUT))
 
     def test_what_the_store_undoes_is_done_again(
         self,

@@ -335,6 +335,29 @@ class TestLastSeen:
         assert _seen(server, granted.session_id) == before
 
 
+class TestRunningOut:
+    def test_a_session_that_was_seen_to_be_idle_stays_so_though_the_clock_is_put_back(
+        self, server: Server, client: Client, phone: str
+    ) -> None:
+        granted, not_asked = client.register(phone), client.login(phone)
+        # To a session it is the same whether the clock moves or its own last use.
+        for each in (granted, not_asked):
+            _put_back(server, each.session_id, "-15 days")
+        refused = client.user_info(granted.token)
+        assert refused.reason == "session_idle"
+        ended = "SELECT end_reason FROM x_session WHERE id = ?"
+        end_of_patience = time.monotonic() + 20
+        while server.rows(ended, granted.session_id) == [(None,)] and time.monotonic() < end_of_patience:
+            time.sleep(0.05)
+        assert server.rows(ended, granted.session_id) == [("idle",)]
+        for each in (granted, not_asked):
+            _put_back(server, each.session_id, "+1 hour")
+        again = client.user_info(granted.token)
+        assert (again.reason, again.json["data"]) == ("session_idle", refused.json["data"])
+        assert client.refresh(granted.refresh_token).reason == "session_idle"
+        assert outcomes(client, not_asked) == [None]
+
+
 def _put_back(server: Server, session_id: str, by: str) -> None:
     server.rows("UPDATE x_session SET last_seen_at = datetime('now', ?) || '.000000' WHERE id = ?", by, session_id)
 

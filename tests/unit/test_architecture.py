@@ -110,7 +110,7 @@ LAYERS = [
     {"users"},
     {"device_policy"},
     {"devices"},
-    {"errors", "texts"},
+    {"clocks", "errors", "texts"},
 ]
 LAYER_OF = {module: number for number, layer in enumerate(LAYERS) for module in layer}
 

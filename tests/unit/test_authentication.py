@@ -7,6 +7,7 @@ from typing import cast
 import pytest
 from attrs import evolve, frozen
 
+from menshen.domain.clocks import CLOCK_LEEWAY
 from menshen.domain.errors import (
     LoginNotAllowed,
     NotAnAdmin,
@@ -60,7 +61,7 @@ class Caller:
         self._put(evolve(self._stored, kind=SessionKind.ADMIN))
 
     def come_from_the_future(self) -> None:
-        self.house.clock.time = self.session.started_at - timedelta(minutes=2)
+        self.house.clock.time = self.session.started_at - CLOCK_LEEWAY - timedelta(seconds=1)
 
     def be_forgotten(self) -> None:
         self.house.forget(self.user)
@@ -224,6 +225,9 @@ def test_the_last_use_is_written_at_most_once_a_minute_a_session(house: House, k
             assert session_id == granted.session.id
             written.append(at)
             house.sessions.see([(granted.session.id, at)], at)
+
+        def note_end(self, session_id: str, end: SessionEnd) -> None:
+            raise AssertionError("it has not run out")
 
     guard = evolve(guard, last_seen=CountingLastSeen())
     begun = house.clock.time

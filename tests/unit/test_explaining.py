@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from attrs import evolve
 
+from menshen.domain.clocks import CLOCK_LEEWAY
 from menshen.domain.errors import Unauthenticated
 from menshen.domain.sessions import EndReason, SessionEnd, SessionKind
 from menshen.domain.use_cases.authentication import Authenticate, Authenticated
@@ -61,7 +62,7 @@ def outlive_token(house: House, granted: Granted) -> None:
 
 
 def come_from_the_future(house: House, granted: Granted) -> None:
-    house.clock.move(-timedelta(minutes=2))
+    house.clock.move(-CLOCK_LEEWAY - timedelta(seconds=1))
 
 
 def outlive_session(house: House, granted: Granted) -> None:

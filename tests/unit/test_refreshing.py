@@ -15,6 +15,7 @@ from menshen.adapters.memory.sessions import MemorySessionRepository
 from menshen.adapters.memory.store import MemoryUnitOfWork
 from menshen.domain.actors import Actor
 from menshen.domain.audit import Action
+from menshen.domain.clocks import CLOCK_LEEWAY
 from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.errors import (
     NotAnAdmin,
@@ -59,10 +60,10 @@ RETRY = timedelta(minutes=10)
         (1, timedelta(0), Shown.REPLACED_LATELY),
         (1, RETRY, Shown.REPLACED_LATELY),
         (1, RETRY + MOMENT, Shown.REUSED),
-        # A clock that was put back makes the grace no longer.
+        # A clock that was put back by up to an hour makes nobody a thief whose answer was lost.
         (1, -SECOND, Shown.REPLACED_LATELY),
-        (1, -RETRY, Shown.REPLACED_LATELY),
-        (1, -RETRY - MOMENT, Shown.REUSED),
+        (1, -CLOCK_LEEWAY, Shown.REPLACED_LATELY),
+        (1, -CLOCK_LEEWAY - MOMENT, Shown.REUSED),
         (1, -timedelta(days=1), Shown.REUSED),
         # Its successor has been used.
         (2, timedelta(0), Shown.REPLACED_LATELY),

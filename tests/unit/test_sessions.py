@@ -53,6 +53,8 @@ REFUSAL_AFTER: dict[EndReason, type[SessionOver]] = {
     EndReason.USER_FROZEN: UserWasFrozen,
     EndReason.USER_CLOSED: UserWasClosed,
     EndReason.REFRESH_REUSED: RefreshTokenWasReused,
+    EndReason.EXPIRED: SessionExpired,
+    EndReason.IDLE: SessionIdle,
     EndReason.UNKNOWN: SessionEnded,
 }
 
@@ -123,7 +125,7 @@ def test_a_session_that_was_ended_tells_how_for_ever(reason: EndReason, now: dat
 
 def test_every_way_to_end_a_session_has_a_refusal_of_its_own() -> None:
     assert set(REFUSAL_AFTER) == set(EndReason)
-    over: set[type[SessionOver]] = {SessionExpired, SessionIdle, *REFUSAL_AFTER.values()}
+    over = set(REFUSAL_AFTER.values())
     assert set(SessionOver.__subclasses__()) == over
     assert {kind.reason for kind in over} == {
         *("session_expired", "session_idle", "session_logged_out", "session_replaced", "session_kicked"),
@@ -259,7 +261,10 @@ def test_each_end_of_a_session_is_kept_and_told(
 
 
 def test_every_reason_comes_about() -> None:
-    assert {reason for _, reason, _, _ in ENDS} == set(EndReason) - {EndReason.UNKNOWN}
+    # What ends by itself is in test_running_out.py.
+    assert {reason for _, reason, _, _ in ENDS} == set(EndReason) - {
+        *(EndReason.EXPIRED, EndReason.IDLE, EndReason.UNKNOWN),
+    }
 
 
 @pytest.mark.parametrize(
