@@ -179,6 +179,9 @@ class Store:
     weaknesses: Callable[[], Sequence[str]] = lambda: ()
     """A line for each way in which something acknowledged can be lost. May raise StoreUnavailable."""
 
+    exposures: Sequence[str] = ()
+    """A line for each way in which others can read or change, on the network, what is said to the store and what it answers."""
+
     is_embedded: bool = False
     """Whether it answers a read in this very process, so that an event loop may wait for it."""
 

@@ -198,6 +198,13 @@ class Settings:
         default=False,
         default_text="false",
     )
+    require_tls: bool = _setting(
+        _switch,
+        "`true`: no command connects to a database over a network without TLS that verifies its certificate and name. `false`: "
+        "`serve` warns.",
+        default=False,
+        default_text="false",
+    )
     secret_key: str | None = _setting(
         _text,
         "The secret that signs the tokens, at least 32 bytes; the same on every machine.",

@@ -1,7 +1,7 @@
 """Which store the settings name, and how it is opened; with ``wiring.py``, what knows the adapters."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import tzinfo
 from importlib.metadata import entry_points
@@ -64,7 +64,10 @@ def open_store(settings: Settings, *, is_checked: bool = True) -> Store:
         return memory_store(MemoryStore())
     scheme = _scheme(settings)
     if scheme not in PRODUCTS:
-        return _offered(scheme, settings)
+        store = _offered(scheme, settings)
+        with closed_on_failure(store.close):
+            _check_is_private(settings, store.exposures)
+        return store
     database = _open_sql(settings)
     if is_checked:
         with closed_on_failure(database.close):
@@ -149,6 +152,7 @@ def open_adoption(
     except (ValueError, DriverMissing) as error:
         raise _invalid(error) from None
     try:
+        _check_is_private(settings, opened.exposures)
         yield opened
     except sqlite3.Error as error:
         raise OSError(f"the temporary file of the report: {error}") from None
@@ -220,9 +224,19 @@ def _open_sql(settings: Settings, *, is_patient: bool = False) -> Database:
     # housekeeper need one each.
     connections = SERVING_THREADS + 3 if _scheme(settings) == "sqlite" else settings.database_connections
     try:
-        return open_database(database_url(settings), connections=connections, is_patient=is_patient)
+        database = open_database(database_url(settings), connections=connections, is_patient=is_patient)
     except (ValueError, DriverMissing) as error:
         raise _invalid(error) from None
+    # Nobody has connected yet, so that no password has been told.
+    _check_is_private(settings, database.exposures)
+    return database
+
+
+def _check_is_private(settings: Settings, exposures: Iterable[str]) -> None:
+    """Raises SettingInvalid where others can read what goes to a store and may not."""
+    if settings.require_tls:
+        for line in exposures:
+            raise SettingInvalid(f"{PREFIX}REQUIRE_TLS: {line}")
 
 
 def _bring_up_to_date(migrations: Migrations) -> None:

@@ -155,7 +155,8 @@ def open_service(
 ) -> Service:
     """The service on the store and with the secret that the settings name; what is not there yet is made, and *said*.
 
-    With *warn* the store is asked how it may lose what was acknowledged, which is a warning or, by the settings, a refusal.
+    With *warn* the store is asked how it may lose what was acknowledged, and who can read what is said to it, which are
+    warnings or, by the settings, refusals.
     Without *is_checked* the store is taken as it is, and may even be down. Raises SettingInvalid, StoreUnavailable, or
     OSError where the data folder cannot be made.
     """
@@ -164,6 +165,8 @@ def open_service(
     store = open_store(settings, is_checked=is_checked)
     with closed_on_failure(store.close):
         if warn is not None:
+            for line in store.exposures:
+                warn(line)
             _check_durability(store, settings, warn)
         if secret is None:
             make_data_dir(settings)

@@ -53,6 +53,6 @@ class StoreContract(
         store.ping()
 
     def test_a_weakness_is_a_line_for_people(self, store: Store) -> None:
-        for line in store.weaknesses():
+        for line in (*store.weaknesses(), *store.exposures):
             assert line == line.strip() != ""
             assert line.isprintable()

@@ -75,6 +75,11 @@ class Adoption:
         """Open it for reading. Raises ValueError for a URL that cannot be meant, DriverMissing, FileNotFoundError."""
         return cls(url, zone, hashes, states, open_for_reading(url))
 
+    @property
+    def exposures(self) -> Sequence[str]:
+        """A line for each way in which others can read or change what goes over the network."""
+        return self._reading.exposures
+
     def close(self) -> None:
         self._reading.close()
 

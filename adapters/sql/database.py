@@ -2,12 +2,12 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from attrs import frozen
+from attrs import evolve, frozen
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError, StatementError
 
@@ -77,6 +77,8 @@ class Database:
 
     _own: PerProcess[OwnEngine]
     product: Product
+    exposures: Sequence[str] = ()
+    """A line for each way in which others can read or change what goes over the network."""
 
     @classmethod
     def of(cls, make: Callable[[], Engine], product: Product) -> "Database":
@@ -204,7 +206,7 @@ def open_database(url: str, *, connections: int, is_patient: bool = False) -> Da
     database = Database.of(lambda: product.engine(parsed, connections, is_patient=is_patient), product)
     # What is wrong with the URL is said now, and not at the first use.
     _ = database.engine
-    return database
+    return evolve(database, exposures=product.exposures(parsed))
 
 
 # Nothing of such a URL is quoted: it may be a part of the password.

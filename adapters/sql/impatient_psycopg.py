@@ -1,11 +1,14 @@
 """A connection to PostgreSQL that does not wait for ever, and gets on with a pooler in between."""
 
+import re
 import time
 from typing import Any, Self, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
+from psycopg.pq import Conninfo
 
+from .postgresql_tls import HINT
 from .product import CONNECT_SECONDS
 
 T = TypeVar("T")
@@ -36,7 +39,7 @@ class ImpatientConnection(psycopg.Connection[Any]):
             found = cls.connect(*arguments, **more)
         except psycopg.OperationalError as error:
             if "startup parameter" not in str(error):
-                raise
+                raise _with_hint(error) from None
         else:
             # What it takes until we know counts as making the connection.
             found.seconds = max(end - time.monotonic(), 0.1)
@@ -65,3 +68,19 @@ class ImpatientConnection(psycopg.Connection[Any]):
                 raise
             self.close()
             raise psycopg.OperationalError(f"the server did not answer within {limit} seconds") from None
+
+
+def surroundings() -> dict[str, str | None]:
+    """Each option of libpq, with what the environment (and a service file that it names) has for it, if it has."""
+    # What is there without anybody having said so is the compiled value.
+    return {
+        option.keyword.decode(): None if option.val is None or option.val == option.compiled else option.val.decode()
+        for option in Conninfo.get_defaults()
+    }
+
+
+def _with_hint(error: psycopg.OperationalError) -> psycopg.OperationalError:
+    """*error*, with what to do about it where TLS has failed, of which only the words tell."""
+    if error.sqlstate is not None or not re.search("ssl|certificate", str(error), re.IGNORECASE):
+        return error
+    return type(error)(f"{error}; {HINT}")

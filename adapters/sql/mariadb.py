@@ -7,6 +7,7 @@ from attrs import frozen
 from sqlalchemy import URL, Connection, Engine, Index, event
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from . import mariadb_tls
 from .product import (
     ANSWER_SECONDS,
     CONNECT_SECONDS,
@@ -28,8 +29,8 @@ _READ_ONLY = frozenset({1290, 1792, 1836})
 
 _DAY = 86400
 
-_OF_SQLALCHEMY = {"ssl_capath", "ssl_check_hostname", "ssl_cipher"}
-"""Options of a URL that SQLAlchemy turns into others."""
+_NOT_TEXT = {"ssl", "auth_plugin_map", "conv", "cursorclass"}
+"""Options of PyMySQL that no URL can have."""
 
 
 @frozen
@@ -44,15 +45,20 @@ class MariaDb:
         if url.drivername not in {"mysql", "mysql+pymysql", "mariadb", "mariadb+pymysql"}:
             raise ValueError("it must begin with mysql+pymysql://")
         try:
-            from .quick_pymysql import QuickConnection
+            from .quick_pymysql import QuickConnection, context_of
         except ImportError:
             raise DriverMissing("MariaDB needs a driver: pip install 'menshen[mariadb]'") from None
         if not url.database:
             raise ValueError("it must name a database: mysql+pymysql://USER@HOST/DATABASE")
-        if unknown := url.query.keys() - signature(QuickConnection).parameters.keys() - _OF_SQLALCHEMY:
-            raise ValueError(f"PyMySQL has no option {min(unknown)}")
+        options = signature(QuickConnection).parameters.keys() - _NOT_TEXT | mariadb_tls.WORDS
+        if unknown := url.query.keys() - options:
+            raise ValueError(f"PyMySQL has no option {min(unknown)} that a URL could have")
+        link = _link_of(url)
+        if link.tls is not None:
+            # What is wrong with its files is said now.
+            link.tls.context()
         engine = pooled_engine(
-            url.set(drivername="mariadb+pymysql"),
+            url.set(drivername="mariadb+pymysql").difference_update_query(mariadb_tls.WORDS),
             connections,
             # Under REPEATABLE READ, what is read after a lock was waited for is older than the lock.
             isolation_level="READ COMMITTED",
@@ -61,6 +67,7 @@ class MariaDb:
                 "connect_timeout": CONNECT_SECONDS,
                 "read_timeout": CONNECT_SECONDS,
                 "write_timeout": CONNECT_SECONDS,
+                **({"ssl_disabled": True} if link.is_clear else {}),
             },
         )
         limits = (0, _DAY, 0) if is_patient else (STATEMENT_SECONDS, int(WAIT_SECONDS), int(IDLE_SECONDS))
@@ -79,13 +86,18 @@ class MariaDb:
         def connect(_dialect: object, _record: object, arguments: Any, more: Any) -> QuickConnection:
             # PyMySQL would write a password in Latin-1, the server has it in UTF-8.
             encoded = {name: more[name].encode() for name in ("password", "passwd") if name in more}
-            found = QuickConnection(*arguments, **{**more, **encoded})
+            tls = {} if link.tls is None else {"ssl": context_of(link.tls)}
+            found = QuickConnection(*arguments, **{**more, **encoded, **tls})
             found.seconds = _DAY if is_patient else ANSWER_SECONDS
             return found
 
         event.listen(engine, "do_connect", connect)
         event.listen(engine, "connect", set_up)
         return engine
+
+    def exposures(self, url: URL) -> list[str]:
+        found = _link_of(url).exposure
+        return [] if found is None else [found]
 
     def is_there(self, url: URL) -> bool:
         return True
@@ -133,6 +145,10 @@ class MariaDb:
         if connection.exec_driver_sql("SELECT @@character_set_database").scalar() != "utf8mb4":
             lines.append("the database's character set is not utf8mb4: other programs' tables may lose characters")
         return lines
+
+
+def _link_of(url: URL) -> mariadb_tls.Link:
+    return mariadb_tls.link_of({**url.translate_connect_args(), **url.query})
 
 
 def _number(error: DBAPIError) -> int | None:

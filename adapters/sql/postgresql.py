@@ -7,6 +7,7 @@ from attrs import frozen
 from sqlalchemy import URL, Connection, Engine, Index, event
 from sqlalchemy.exc import DBAPIError
 
+from .postgresql_tls import Link, link_of, machine_roots
 from .product import (
     ANSWER_SECONDS,
     CONNECT_SECONDS,
@@ -63,6 +64,7 @@ class PostgreSql:
                 "options": " ".join([*_texts(url.query.get("options")), *(f"-c {k}={v}" for k, v in lasting.items())]),
                 "application_name": "menshen",
                 "client_encoding": "utf8",
+                **_link_of(url).arguments,
             },
         )
 
@@ -79,6 +81,10 @@ class PostgreSql:
         event.listen(engine, "do_connect", connect)
         event.listen(engine, "begin", begin)
         return engine
+
+    def exposures(self, url: URL) -> list[str]:
+        found = _link_of(url).exposure
+        return [] if found is None else [found]
 
     def is_there(self, url: URL) -> bool:
         return True
@@ -119,6 +125,13 @@ class PostgreSql:
         if encoding != "UTF8":
             lines.append(f"the database's encoding is {encoding}: names that it cannot write are refused")
         return lines
+
+
+def _link_of(url: URL) -> Link:
+    from .impatient_psycopg import surroundings
+
+    _, told = url.set(drivername="postgresql+psycopg").get_dialect()().create_connect_args(url)
+    return link_of(told, surroundings(), machine_roots())
 
 
 def _begin_pooled(limits: Mapping[str, str]) -> str:

@@ -52,6 +52,13 @@ class Product(Protocol):
         """
         ...
 
+    def exposures(self, url: URL) -> list[str]:
+        """A line for each way in which others can read or change what goes over the network; asks nobody.
+
+        Raises ValueError for a URL that cannot be meant.
+        """
+        ...
+
     def is_there(self, url: URL) -> bool:
         """Whether there can be a database; looking at one must not make it."""
         ...

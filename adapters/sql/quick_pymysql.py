@@ -6,19 +6,29 @@ from functools import cache
 from typing import Any
 
 from pymysql.connections import Connection
+from pymysql.constants import CLIENT, CR
 from pymysql.err import OperationalError
 
+from .mariadb_tls import HINT, Tls
 from .product import CONNECT_SECONDS
+
+_CLEAR = frozenset({b"mysql_clear_password", b"dialog"})
+"""Ways of authentication that send the password as it is. The second is that of PAM."""
 
 
 class QuickConnection(Connection):
     """Does not load the machine's certificates where no certificate is going to be verified.
 
     PyMySQL does so for each attempt to connect, 50 ms of work that keeps the whole process waiting; while a server is
-    gone there are many attempts. Also, the time for a connection is for all that it takes until the server lets us in.
+    gone there are many attempts. Also, the time for a connection is for all that it takes until the server lets us in, and
+    a password is never told in clear where somebody could read it.
     """
 
     _end: float | None = None
+    _has_to_have_tls: bool = False
+    # Its stubs do not know of these.
+    _sock: Any
+    server_capabilities: int
 
     @property
     def seconds(self) -> float:
@@ -37,6 +47,10 @@ class QuickConnection(Connection):
         except RuntimeError as error:
             # A way of authentication for which a package is missing.
             raise OperationalError(str(error)) from None
+        except OperationalError as error:
+            if isinstance(error.__context__, ssl.SSLError):
+                raise OperationalError(CR.CR_SSL_CONNECTION_ERROR, f"{error.args[-1]}; {HINT}") from None
+            raise
         finally:
             self._end = None
 
@@ -47,10 +61,34 @@ class QuickConnection(Connection):
         # Its stubs have no types for it.
         return super()._read_packet(*arguments)  # type: ignore[no-untyped-call]
 
+    def _request_authentication(self) -> None:
+        # PyMySQL did without, up to its release 1.1.
+        if self._has_to_have_tls and not self.server_capabilities & CLIENT.SSL:
+            raise OperationalError(CR.CR_SSL_CONNECTION_ERROR, f"the server does not offer TLS; {HINT}")
+        super()._request_authentication()  # type: ignore[misc]
+
+    def _process_auth(self, plugin_name: bytes, *more: Any) -> Any:
+        if plugin_name in _CLEAR and not (self.unix_socket or isinstance(self._sock, ssl.SSLSocket)):
+            raise OperationalError(
+                CR.CR_AUTH_PLUGIN_ERR,
+                f"the server asks for the password in clear ({plugin_name.decode()}), and there is no TLS: with ssl_ca or"
+                " unix_socket in the URL it can be told (docs/stores.md)",
+            )
+        return super()._process_auth(plugin_name, *more)  # type: ignore[misc]
+
     def _create_ssl_ctx(self, sslp: Any) -> ssl.SSLContext:
+        self._has_to_have_tls = bool(sslp)
         # Its stubs do not know of it.
         found: ssl.SSLContext = super()._create_ssl_ctx(sslp) if sslp else _unverified()  # type: ignore[misc]
         return found
+
+
+def context_of(tls: Tls) -> ssl.SSLContext:
+    """What makes connections by *tls*. Raises OperationalError where a file of it is not what it was at our start."""
+    try:
+        return tls.context()
+    except ValueError as error:
+        raise OperationalError(CR.CR_SSL_CONNECTION_ERROR, str(error)) from None
 
 
 @cache

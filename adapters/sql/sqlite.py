@@ -54,6 +54,9 @@ class Sqlite:
         event.listen(engine, "begin", _begin)
         return engine
 
+    def exposures(self, url: URL) -> list[str]:
+        return []
+
     def is_there(self, url: URL) -> bool:
         return os.path.exists(_file_of(url))
 

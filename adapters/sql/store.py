@@ -18,5 +18,6 @@ def sql_store(database: Database) -> Store:
         ping=database.ping,
         close=database.close,
         weaknesses=database.weaknesses,
+        exposures=database.exposures,
         is_embedded=database.product.is_embedded,
     )

@@ -73,6 +73,10 @@ class _Reached:
         self.inner.resume()
 
 
+# On this cable is nobody else.
+_CLEAR = {POSTGRESQL: {"sslmode": "disable"}, MARIADB: {"ssl_disabled": "true"}}
+
+
 @frozen
 class _CableWire:
     """A server in a network of its own, as if on another machine."""
@@ -96,7 +100,9 @@ class _CableWire:
             with self.cable.over_there():
                 return inner.new_database()
 
-        return _Reached(inner, start, new_database, lambda url: url.set(host=self.cable.far))
+        return _Reached(
+            inner, start, new_database, lambda url: url.set(host=self.cable.far).update_query_dict(_CLEAR[store])
+        )
 
     def _let_us_in(self, store: str, folder: Path, inner: DatabaseServer) -> None:
         if store == POSTGRESQL:

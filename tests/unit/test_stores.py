@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from attrs import define, field
+from attrs import define, evolve, field
 from sqlalchemy import Connection, make_url
 
 from menshen.adapters.memory.store import MemoryStore
@@ -43,7 +43,7 @@ class TestTheUrl:
             "mysql+pymysql://me@host/accounts",
             "mariadb+pymysql://me@host/accounts",
             "mysql://me@host/accounts",
-            "mysql+pymysql://me@host/accounts?ssl_ca=/ca.pem&ssl_check_hostname=true",
+            "mysql+pymysql://me@host/accounts?ssl_verify_identity=false&ssl_cipher=DEFAULT",
         ],
     )
     def test_a_pool_on_a_server_has_the_size_that_was_set(self, url: str) -> None:
@@ -90,7 +90,8 @@ def an_opener(url: str, connections: int) -> Store:
     if "away" in url:
         raise StoreUnavailable("it is away")
     opened.append((url, connections))
-    return memory_store(MemoryStore())
+    exposures = ("everybody can read it",) if "outside" in url else ()
+    return evolve(memory_store(MemoryStore()), exposures=exposures, close=lambda: opened.append((url, 0)))
 
 
 opened: list[tuple[str, int]] = []
@@ -141,6 +142,12 @@ class TestWhatOthersOffer:
             open_store(Settings(database_url="drawer://a"))
         for scheme in ("memory", "sqlite", "postgresql", "mysql", "shelf"):
             assert scheme in str(refused.value)
+
+    def test_one_that_others_can_read_is_closed_again_where_tls_is_required(self) -> None:
+        open_store(Settings(database_url="shelf://inside", require_tls=True))
+        with pytest.raises(SettingInvalid, match=r"^MENSHEN_REQUIRE_TLS: everybody can read it$"):
+            open_store(Settings(database_url="shelf://outside", require_tls=True))
+        assert opened == [("shelf://inside", 10), ("shelf://outside", 10), ("shelf://outside", 0)]
 
     def test_it_has_no_tables_of_ours(self) -> None:
         with pytest.raises(SettingInvalid, match="no tables to migrate"):
