@@ -1,5 +1,6 @@
 """The audit log: who did what to whom, when, from where, and how it came out. Never a password or a token."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
@@ -43,6 +44,20 @@ class Action(StrEnum):
     """A row that an adoption had left was joined with the account."""
     READ = "read"
     """An operator or admin looked at what the service knows of people."""
+
+
+TAKES_AWAY: Collection[Action] = frozenset(
+    {
+        Action.END_SESSION,
+        Action.KICK,
+        Action.KICK_EVERYBODY,
+        Action.CLOSE,
+        Action.ERASE,
+        Action.FREEZE,
+        Action.REVOKE_ADMIN,
+    }
+)
+"""Acts that take rights away, each once or by an operator: they are vital, and go on when the store is full."""
 
 
 class EntryKind(StrEnum):

@@ -158,8 +158,11 @@ class Transaction(Protocol):
 class UnitOfWork(Protocol):
     """Several steps as one."""
 
-    def transact(self, work: Callable[[Transaction], T]) -> T:
-        """Carry out *work* whole, durably, or not at all where it raises. It may be called more than once."""
+    def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
+        """Carry out *work* whole, durably, or not at all where it raises. It may be called more than once.
+
+        *is_vital*: it takes rights away, or makes room. A store that keeps a reserve for when it is full gives it to these.
+        """
         ...
 
 
@@ -173,6 +176,9 @@ class Store:
     work: UnitOfWork
     ping: Callable[[], None] = lambda: None
     """Raises StoreUnavailable when nothing can be written; it may write for that, but keeps nothing new."""
+
+    give_back: Callable[[], None] = lambda: None
+    """Gives the room of what was removed back to the disk, in steps that hold nobody up. May raise StoreUnavailable."""
 
     close: Callable[[], None] = lambda: None
 

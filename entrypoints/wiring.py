@@ -138,7 +138,7 @@ def wire(settings: Settings, adapters: Adapters) -> Service:
         explain_token=explain_token,
         read_audit=read_audit,
         browse=Browse(find_users, find_user, sessions_of, read_audit, explain_token, store.work, clock),
-        prune=Prune(store.users, store.work, clock, settings.audit_retention),
+        prune=Prune(store.users, store.work, clock, settings.audit_retention, store.give_back),
         clock=clock,
         ping=Readiness(store.ping),
         close=adapters.close,

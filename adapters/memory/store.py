@@ -104,6 +104,6 @@ class MemoryUnitOfWork:
     sessions: SessionRepository
     audit: AuditLog
 
-    def transact(self, work: Callable[[Transaction], T]) -> T:
+    def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
         with self.store.step():
             return work(self)

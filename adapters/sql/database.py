@@ -17,6 +17,7 @@ from .mariadb import MariaDb
 from .own_engine import OwnEngine, own_engine
 from .postgresql import PostgreSql
 from .product import WAIT_SECONDS, WRITES, Product
+from .reserve import NoReserve, Reserve
 from .sqlite import Sqlite
 
 _log = logging.getLogger("menshen.store")
@@ -24,6 +25,8 @@ _log = logging.getLogger("menshen.store")
 _MIGRATION_SECONDS = 60.0
 """How long to wait for another who migrates the same database."""
 
+
+_NONE = NoReserve()
 
 _DAMAGED = "the database is damaged, or none; was it copied while menshen ran? docs/stores.md says how to back it up"
 
@@ -77,11 +80,12 @@ class Database:
 
     _own: PerProcess[OwnEngine]
     product: Product
+    reserve: Reserve = _NONE
     exposures: Sequence[str] = ()
     """A line for each way in which others can read or change what goes over the network."""
 
     @classmethod
-    def of(cls, make: Callable[[], Engine], product: Product) -> "Database":
+    def of(cls, make: Callable[[], Engine], product: Product, reserve: Reserve = _NONE) -> "Database":
         """The database of *product* to which what *make* makes leads."""
 
         def lose_if_read_only(context: ExceptionContext) -> None:
@@ -96,7 +100,7 @@ class Database:
             event.listen(engine, "handle_error", lose_if_read_only)
             return engine
 
-        return cls(own_engine(watched, closes_at_fork=product.is_embedded), product)
+        return cls(own_engine(watched, closes_at_fork=product.is_embedded), product, reserve)
 
     @property
     def engine(self) -> Engine:
@@ -115,9 +119,14 @@ class Database:
             yield connection
 
     @contextmanager
-    def attempt(self) -> Iterator[Connection]:
-        """One transaction, as ``writing``, but raises Repeatable where it was undone and may be tried again."""
+    def attempt(self, *, is_vital: bool = False) -> Iterator[Connection]:
+        """One transaction, as ``writing``, but raises Repeatable where it was undone and may be tried again.
+
+        *is_vital*: it may use up the reserve. Raises Full.
+        """
         own = self._own()
+        if not is_vital:
+            self.reserve.check()
         engine = own.engine.execution_options(**{WRITES: True})
         with self._turn(own), _translated(self.product), own.connect(engine) as connection:
             with _undone_by_a_lost_connection():
@@ -158,6 +167,14 @@ class Database:
             finally:
                 # The lock goes with the connection.
                 connection.invalidate()
+
+    def give_back(self) -> None:
+        """Give the disk the room that removed rows have left, as far as the product can."""
+        own = self._own()
+        is_more = True
+        while is_more:
+            with self._turn(own), final(), _translated(self.product), own.connect(own.engine) as connection:
+                is_more = self.product.give_back(connection)
 
     def weaknesses(self) -> list[str]:
         """A line for each setting of the database under which something acknowledged can be lost.
@@ -203,7 +220,9 @@ def open_database(url: str, *, connections: int, is_patient: bool = False) -> Da
     # What begins as a password may be read as a host, which errors name, up to a path or a query that has another @.
     if not product.is_embedded and url.count("@") > 1:
         raise ValueError(_UNREADABLE)
-    database = Database.of(lambda: product.engine(parsed, connections, is_patient=is_patient), product)
+    database = Database.of(
+        lambda: product.engine(parsed, connections, is_patient=is_patient), product, product.reserve(parsed)
+    )
     # What is wrong with the URL is said now, and not at the first use.
     _ = database.engine
     return evolve(database, exposures=product.exposures(parsed))
@@ -225,6 +244,10 @@ class Repeatable(Exception):
     """The transaction was undone for a reason that may be gone at the next try. Never leaves this package."""
 
 
+class Full(Exception):
+    """There was no room on the disk. Never leaves this package."""
+
+
 class NotTaken(Exception):
     """A rule of the database was violated: somebody else's, as the repositories tell of ours. Never leaves this package."""
 
@@ -234,7 +257,7 @@ def final() -> Iterator[None]:
     """Nothing but StoreUnavailable leaves the adapter."""
     try:
         yield
-    except Repeatable as error:
+    except (Repeatable, Full) as error:
         raise StoreUnavailable(str(error)) from error.__cause__
     except NotTaken as error:
         _log_failure(error.__cause__)
@@ -268,6 +291,8 @@ def _translated(product: Product) -> Iterator[None]:
         if isinstance(error, DBAPIError) and product.may_be_repeated(error):
             raise Repeatable("the store was busy") from cause
         _log_failure(cause)
+        if isinstance(error, DBAPIError) and product.is_full(error):
+            raise Full("the disk is full") from cause
         raise StoreUnavailable("the store did not answer") from cause
 
 

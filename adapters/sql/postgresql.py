@@ -18,6 +18,7 @@ from .product import (
     DriverMissing,
     in_other_words,
 )
+from .reserve import NoReserve, Reserve
 from .server_pool import pooled_engine
 
 _MIGRATION_LOCK = 0x6D656E7368656E
@@ -85,6 +86,16 @@ class PostgreSql:
     def exposures(self, url: URL) -> list[str]:
         found = _link_of(url).exposure
         return [] if found is None else [found]
+
+    def reserve(self, url: URL) -> Reserve:
+        return NoReserve()
+
+    def is_full(self, error: DBAPIError) -> bool:
+        return False
+
+    def give_back(self, connection: Connection) -> bool:
+        # The server does so by itself.
+        return False
 
     def is_there(self, url: URL) -> bool:
         return True

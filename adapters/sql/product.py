@@ -5,6 +5,8 @@ from typing import Protocol
 from sqlalchemy import URL, Connection, Engine, Index
 from sqlalchemy.exc import DBAPIError
 
+from .reserve import Reserve
+
 POOL_SECONDS = 1.0
 """How long a step waits for a connection that another has."""
 
@@ -56,6 +58,21 @@ class Product(Protocol):
         """A line for each way in which others can read or change what goes over the network; asks nobody.
 
         Raises ValueError for a URL that cannot be meant.
+        """
+        ...
+
+    def reserve(self, url: URL) -> Reserve:
+        """What is kept for a full disk."""
+        ...
+
+    def is_full(self, error: DBAPIError) -> bool:
+        """Whether it failed for want of room that a reserve could give."""
+        ...
+
+    def give_back(self, connection: Connection) -> bool:
+        """Give the disk some of the room that removed rows have left. Returns whether there is more to give.
+
+        Outside a transaction, and without holding anybody up for long.
         """
         ...
 

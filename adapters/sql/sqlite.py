@@ -11,13 +11,21 @@ from sqlalchemy import URL, Connection, Engine, Index, create_engine, event
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from .product import WAIT_SECONDS, WRITES, in_other_words
+from .reserve import FileReserve, Reserve
 
 _BUSY = frozenset({"SQLITE_BUSY", "SQLITE_BUSY_RECOVERY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_BUSY_TIMEOUT"})
+
+_FULL = frozenset({"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"})
+"""The second is said of the index of the log, which a first connection makes, and many changes make grow."""
 
 CHECK_SECONDS = 2.0
 """How long a file is looked at when it is opened. A larger one than can be read in that time is looked at in part."""
 
 _STEPS_BETWEEN_LOOKS = 10_000
+
+_PAGES_AT_ONCE = 256
+_INCREMENTAL = 2
+"""``PRAGMA auto_vacuum``."""
 
 _DURABLE = 2
 """``PRAGMA synchronous = FULL``."""
@@ -50,12 +58,40 @@ class Sqlite:
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
         event.listen(engine, "do_connect", make)
-        event.listen(engine, "connect", _set_up)
+
+        def set_up(connection: Any, _record: object) -> None:
+            try:
+                _set_up(connection)
+            except sqlite3.OperationalError as error:
+                # The first connection makes the files of the log, for which there may be no room.
+                if not (_is_full(error) and FileReserve(path).give()):
+                    raise
+                _set_up(connection)
+
+        event.listen(engine, "connect", set_up)
         event.listen(engine, "begin", _begin)
         return engine
 
     def exposures(self, url: URL) -> list[str]:
         return []
+
+    def reserve(self, url: URL) -> Reserve:
+        return FileReserve(_file_of(url))
+
+    def is_full(self, error: DBAPIError) -> bool:
+        return isinstance(error.orig, sqlite3.OperationalError) and _is_full(error.orig)
+
+    def give_back(self, connection: Connection) -> bool:
+        raw: Any = connection.connection.dbapi_connection
+        # It frees one page at each step, though it tells of none.
+        raw.executescript(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})")
+        is_more = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one() > 0
+        can_more = connection.exec_driver_sql("PRAGMA auto_vacuum").scalar_one() == _INCREMENTAL
+        if is_more and can_more:
+            return True
+        # The file itself becomes shorter when the log has been carried over, which waits for whoever reads; then another time.
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        return False
 
     def is_there(self, url: URL) -> bool:
         return os.path.exists(_file_of(url))
@@ -129,7 +165,13 @@ def _file_of(url: URL) -> str:
     return path
 
 
-def _set_up(connection: Any, _record: object) -> None:
+def _is_full(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorname in _FULL
+
+
+def _set_up(connection: Any) -> None:
+    # For a database that is yet to be made; what was made otherwise keeps its free pages for itself.
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     # The driver's own transactions begin too late; ours begin in _begin.
     connection.isolation_level = None
     _use_wal(connection)

@@ -16,6 +16,7 @@ def sql_store(database: Database) -> Store:
         audit=SqlAuditLog(database),
         work=SqlUnitOfWork(database),
         ping=database.ping,
+        give_back=database.give_back,
         close=database.close,
         weaknesses=database.weaknesses,
         exposures=database.exposures,

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from ...domain.ports import Transaction
 from .audit import SqlAuditLog
-from .database import Database, OneTransaction, Repeatable, final
+from .database import Database, Full, OneTransaction, Repeatable, final
 from .sessions import SqlSessionRepository
 from .users import SqlUserRepository
 
@@ -35,13 +35,16 @@ class SqlUnitOfWork:
 
     database: Database
 
-    def transact(self, work: Callable[[Transaction], T]) -> T:
+    def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
         begin = time.monotonic()
         attempt = 1
         with final():
             while True:
                 try:
-                    return self._once(work)
+                    return self._once(work, is_vital=is_vital)
+                except Full:
+                    if not (is_vital and self.database.reserve.give()):
+                        raise
                 except Repeatable:
                     if attempt > MAX_REPEATS or time.monotonic() - begin > MAX_SECONDS:
                         raise
@@ -49,7 +52,7 @@ class SqlUnitOfWork:
                 time.sleep(secrets.randbelow(1000) / 1000 * 0.02 * 2**attempt)
                 attempt += 1
 
-    def _once(self, work: Callable[[Transaction], T]) -> T:
-        with self.database.attempt() as connection:
+    def _once(self, work: Callable[[Transaction], T], *, is_vital: bool) -> T:
+        with self.database.attempt(is_vital=is_vital) as connection:
             same = OneTransaction(connection, self.database.product)
             return work(SqlTransaction(SqlUserRepository(same), SqlSessionRepository(same), SqlAuditLog(same)))

@@ -125,7 +125,7 @@ class EndSessions:
             reason = EndReason.LOGGED_OUT if session_id == current.id else EndReason.KICKED
             self._end(tx, [found], current, reason, now, client)
 
-        self.work.transact(end)
+        self.work.transact(end, is_vital=True)
 
     def others(self, user: User, current: Session, *, password: str | None, client: Client) -> int:
         """End all but the current one. Returns how many there were."""
@@ -139,7 +139,7 @@ class EndSessions:
             self._end(tx, found, current, EndReason.KICKED, now, client)
             return len(found)
 
-        return self.work.transact(end)
+        return self.work.transact(end, is_vital=True)
 
     def _prove(
         self, user: User, current: Session, password: str | None, client: Client, session_id: SessionId | None = None

@@ -30,12 +30,13 @@ class Pruned:
 
 @frozen
 class Prune:
-    """Forget old sessions and audit entries, and erase accounts whose closing is due, in small batches."""
+    """Forget old sessions and audit entries, and erase accounts whose closing is due, in small batches; then the disk gets the room."""
 
     users: UserRepository
     work: UnitOfWork
     clock: Clock
     audit_retention: timedelta
+    give_back: Callable[[], None] = lambda: None
 
     def __call__(self, should_stop: Callable[[], bool] = lambda: False) -> Pruned:
         """Go on until nothing is left to do, or *should_stop* says so."""
@@ -48,18 +49,20 @@ class Prune:
             return total
 
         before = now - KEEP_ENDED_SESSIONS
-        return Pruned(
-            sessions=drained(lambda: self.work.transact(lambda tx: tx.sessions.prune(before, BATCH))),
+        pruned = Pruned(
+            sessions=drained(lambda: self.work.transact(lambda tx: tx.sessions.prune(before, BATCH), is_vital=True)),
             audit_entries=drained(
-                lambda: self.work.transact(lambda tx: tx.audit.prune(now - self.audit_retention, BATCH))
+                lambda: self.work.transact(lambda tx: tx.audit.prune(now - self.audit_retention, BATCH), is_vital=True)
             ),
             accounts=drained(lambda: self._erase_due(now)),
         )
+        self.give_back()
+        return pruned
 
     def _erase_due(self, now: datetime) -> int:
         # A transaction for each: two processes that prune at once must not wait for each other's users.
         due = self.users.due_to_close(now, BATCH)
-        return sum(self.work.transact(partial(erase, user_id=user_id, now=now)) for user_id in due)
+        return sum(self.work.transact(partial(erase, user_id=user_id, now=now), is_vital=True) for user_id in due)
 
 
 @frozen

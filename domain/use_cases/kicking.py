@@ -48,7 +48,7 @@ class KickEverybody:
         last, ended = transact_or_record(self.work, event, first)
         while last is not None:
             after = last
-            last, more = self.work.transact(lambda tx: _end_some(tx, after, event))  # noqa: B023 - called at once
+            last, more = self.work.transact(lambda tx: _end_some(tx, after, event), is_vital=True)  # noqa: B023 - called at once
             ended += more
         return ended
 

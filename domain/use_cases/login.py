@@ -77,7 +77,8 @@ class Login:
                 tx.users.save(locked)
             return self.grants.open_session(tx, locked, client, self.clock.now(), replacing=replacing)
 
-        return self.work.transact(open_session)
+        # Who is to freeze somebody when the store is full must get in first.
+        return self.work.transact(open_session, is_vital=self.grants.kind is SessionKind.ADMIN)
 
     def _record(self, refusal: Refusal, user: User | None, client: Client) -> None:
         action = Action.LOG_IN if self.grants.kind is SessionKind.USER else Action.ADMIN_LOG_IN
@@ -102,4 +103,4 @@ class Logout:
             live = [found] if found is not None and found.is_live(now) else []
             end_sessions(tx, live, end, actor=Actor.user(session.user_id), client=client)
 
-        self.work.transact(log_out)
+        self.work.transact(log_out, is_vital=True)

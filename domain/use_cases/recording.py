@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from attrs import evolve
 
-from ..audit import AuditEvent
+from ..audit import TAKES_AWAY, AuditEvent
 from ..errors import Refusal, Unavailable
 from ..ports import Transaction, UnitOfWork
 
@@ -25,7 +25,7 @@ def record_refusal(work: UnitOfWork, event: AuditEvent, refusal: Refusal) -> Non
 def transact_or_record(work: UnitOfWork, event: AuditEvent, job: Callable[[Transaction], T]) -> T:
     """Do *job* in one transaction. Where that is refused, record it as *event*, and raise the refusal."""
     try:
-        return work.transact(job)
+        return work.transact(job, is_vital=event.action in TAKES_AWAY)
     except Unavailable:
         raise
     except Refusal as refusal:

@@ -1,7 +1,8 @@
 """F-16: the disk that the database is on is full, and then has space again; nothing is restarted.
 
-SQLite on a disk of 3 MB, a PostgreSQL server on one of 128 MB; both are in memory (tmpfs), which needs no device: that
-a disk finds itself full only when it is synced is not tried. 15 writes are tried. Default and long: the same.
+SQLite on a disk of 16 MB, half of which is its reserve, a PostgreSQL server on one of 128 MB; both are in memory (tmpfs),
+which needs no device: that a disk finds itself full only when it is synced is not tried. 15 writes are tried. With SQLite
+people are logged out, kicked and frozen meanwhile, and what is old is pruned. Default and long: the same.
 """
 
 from ..integration.servers import Client
@@ -11,7 +12,7 @@ from .machine import fill, small_disk
 from .program import Duration, Program, Report
 from .scenes import POSTGRESQL, SQLITE, Scene, scene
 
-_MEBIBYTES = {SQLITE: 3, POSTGRESQL: 128}
+_MEBIBYTES = {SQLITE: 16, POSTGRESQL: 128}
 _WRITES = 15
 _FITTING = 500
 """How many registrations may still fit into what the database has got already."""
@@ -26,6 +27,9 @@ def trial(store: str, duration: Duration) -> Report:
         report.require(on.service.returncode is None, "the service died")
         if store == SQLITE:
             report.require(on.is_sound(), "integrity_check is not ok")
+    if store == SQLITE:
+        with scene(store, disk=lambda folder: small_disk(folder, _MEBIBYTES[store])) as on:
+            _take_away(report, on)
     return report
 
 
@@ -44,6 +48,8 @@ def _try(report: Report, on: Scene, caller: Caller) -> None:
         assert fitting < _FITTING, "the disk is not full"
     writes = [last, *(caller.register(f"136{number:08}") for number in range(_WRITES - 1))]
     logout = caller.log_out("13800000002", leaver)
+    if on.store == SQLITE:
+        report.require(logout.status == 200, f"a logout is answered {logout.status}")
     reads = [caller.authenticate("13800000001", token) for _ in range(_WRITES)]
     ballast.unlink()
     again = caller.register("13900000001")
@@ -57,6 +63,44 @@ def _try(report: Report, on: Scene, caller: Caller) -> None:
     # Those that failed left nothing behind: a phone is free, or its registration was acknowledged.
     attempted = {each.phone for each in writes}
     report.require(not attempted & set(on.phones()), "what was not acknowledged is there")
+
+
+def _take_away(report: Report, on: Scene) -> None:
+    """What takes rights away goes on, by HTTP and at the command line, also where no process has the database open."""
+    ballast = on.disk / "ballast"
+    kicked, frozen, frozen_alone, signed_out = (f"1380000000{number}" for number in range(4))
+    with on.service.client() as client:
+
+        def asked(method: str, path: str, token: str) -> int:
+            return client.request(method, path, headers={"token": token}).status
+
+        tokens = {phone: client.register(phone).token for phone in (kicked, frozen, frozen_alone, signed_out)}
+        fill(ballast)
+        ended = asked("POST", "/api/user/sessions/end", tokens[signed_out])
+        report.require(ended == 200, f"signing out others is answered {ended}")
+        _command(report, on, "session", "kick", "--all", kicked)
+        _command(report, on, "user", "freeze", frozen, "--reason", "spam")
+        _command(report, on, "prune")
+        ready = asked("GET", "/readyz", "")
+        report.require(ready == 503, f"/readyz of a service that takes nobody is {ready}")
+    on.service.stop()
+    ballast.unlink()
+    # With room again the reserve is made, and with none the files of the log cannot be.
+    on.service.start()
+    on.service.stop()
+    fill(ballast)
+    _command(report, on, "user", "freeze", frozen_alone, "--reason", "spam")
+    _command(report, on, "prune")
+    ballast.unlink()
+    on.service.start()
+    with on.service.client() as client:
+        answers = [client.user_info(token).status for token in tokens.values()]
+    report.require(answers == [401, 401, 401, 200], f"those kicked, frozen, frozen and neither are answered {answers}")
+
+
+def _command(report: Report, on: Scene, *arguments: str) -> None:
+    done = on.service.process(*arguments)
+    report.require(done.returncode == 0, f"{arguments} on a full disk: {done.stderr}")
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ class TestReusesIds(FaultContract):
 
 
 class _UndoesNothing(MemoryUnitOfWork):
-    def transact(self, work: Callable[[Transaction], T]) -> T:
+    def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
         raised: list[BaseException] = []
 
         def all_of_it(tx: Transaction) -> T | None:
@@ -163,7 +163,7 @@ class _UndoesNothing(MemoryUnitOfWork):
                 raised.append(error)
                 return None
 
-        found: Any = super().transact(all_of_it)
+        found: Any = super().transact(all_of_it, is_vital=is_vital)
         if raised:
             raise raised[0]
         # Of the type that the work has: it is None only where that was raised.
@@ -175,7 +175,7 @@ class TestUndoesNothing(FaultContract):
 
 
 class _LocksNothing(MemoryUnitOfWork):
-    def transact(self, work: Callable[[Transaction], T]) -> T:
+    def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
         return work(self)
 
 
@@ -195,7 +195,7 @@ class _IsPoisoned(MemoryUserRepository):
 
 
 class _CommitsNoPoison(MemoryUnitOfWork):
-    def transact(self, work: Callable[[Transaction], T]) -> T:
+    def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
         def unpoisoned(tx: Transaction) -> T:
             _IsPoisoned.poisoned.clear()
             found = work(tx)
@@ -203,7 +203,7 @@ class _CommitsNoPoison(MemoryUnitOfWork):
                 raise StoreUnavailable("current transaction is aborted")
             return found
 
-        return super().transact(unpoisoned)
+        return super().transact(unpoisoned, is_vital=is_vital)
 
 
 class TestARefusalAbortsTheTransaction(FaultContract):

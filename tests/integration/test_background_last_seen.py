@@ -47,7 +47,7 @@ class Watched:
     def sessions(self) -> SessionRepository:
         return self.store.sessions
 
-    def transact(self, work: Callable[[Transaction], T]) -> T:
+    def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
         self.calls += 1
         return self.store.work.transact(lambda tx: work(cast(Transaction, _WatchedTransaction(self, tx))))
 

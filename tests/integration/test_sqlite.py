@@ -62,7 +62,7 @@ class TestTheSchema:
         assert list(path.parent.iterdir()) == []
         migrate(database)
         SqlUserRepository(database).add(new_user())
-        assert len(list(path.parent.iterdir())) == 3
+        assert len(list(path.parent.iterdir())) == 4
         assert {stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()} == {0o600}
         database.close()
 

@@ -60,10 +60,10 @@ def before_the_next_transaction(monkeypatch: pytest.MonkeyPatch, befalls: Callab
     """Let *befalls* happen when the next transaction waits for its lock, after everything was judged that is before it."""
     transact: Any = MemoryUnitOfWork.transact
 
-    def wait(work: MemoryUnitOfWork, job: Any) -> Any:
+    def wait(work: MemoryUnitOfWork, job: Any, *, is_vital: bool = False) -> Any:
         monkeypatch.setattr(MemoryUnitOfWork, "transact", transact)
         befalls()
-        return transact(work, job)
+        return transact(work, job, is_vital=is_vital)
 
     monkeypatch.setattr(MemoryUnitOfWork, "transact", wait)
 

@@ -33,9 +33,9 @@ class CountingWork:
     work: UnitOfWork
     transactions: int = field(default=0)
 
-    def transact(self, work: Callable[[Transaction], T]) -> T:
+    def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
         self.transactions += 1
-        return self.work.transact(work)
+        return self.work.transact(work, is_vital=is_vital)
 
 
 def note(house: House, subject: int = 1, at_detail: str = "") -> None:
@@ -158,10 +158,10 @@ def test_what_was_erased_stays_erased_where_a_later_erasure_fails(house: House) 
     first, second = due_to_close(house, 2)
 
     class FailingWork(CountingWork):
-        def transact(self, work: Callable[[Transaction], T]) -> T:
+        def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
             if self.transactions == 3:
                 raise StoreUnavailable("gone")
-            return super().transact(work)
+            return super().transact(work, is_vital=is_vital)
 
     work = FailingWork(house.service.prune.work)
     with pytest.raises(StoreUnavailable):
@@ -228,7 +228,7 @@ def test_a_round_of_pruning_ends_where_its_work_fails(house: House) -> None:
     house.clock.move(RETENTION + MOMENT)
 
     class Failing:
-        def transact(self, work: Callable[[Transaction], T]) -> T:
+        def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
             raise OSError("the store is gone")
 
     with pytest.raises(OSError, match="the store is gone"):

@@ -302,7 +302,7 @@ def test_a_token_that_was_never_given_out_ends_nothing(house: House, first: Gran
 class NoWork:
     """A unit of work that is not to be asked for: what can be refused before keeps nobody waiting."""
 
-    def transact(self, work: Callable[[Transaction], T]) -> T:
+    def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
         raise AssertionError(work)
 
 
@@ -528,9 +528,9 @@ class Overtaken:
     work: UnitOfWork
     before: Callable[[], object]
 
-    def transact(self, work: Callable[[Transaction], T]) -> T:
+    def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
         self.before()
-        return self.work.transact(work)
+        return self.work.transact(work, is_vital=is_vital)
 
 
 def refresh_after(house: House, first: Granted, before: Callable[[], object]) -> Granted:

@@ -72,7 +72,7 @@ def test_an_id_that_nobody_has_invites_nobody(house: House, invited_by: int) -> 
 @pytest.mark.parametrize("invited_by", [0, -1, MAX_USER_ID + 1, 2**63, -(2**63), 10**40])
 def test_an_id_that_no_table_can_hold_reaches_no_store(house: House, invited_by: int) -> None:
     class NoStore:
-        def transact(self, work: Callable[[Transaction], T]) -> T:
+        def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
             raise AssertionError(work)
 
     register = evolve(house.service.register_user, work=NoStore())

@@ -166,7 +166,7 @@ class BusyDatabase:
     product: None = None
 
     @contextmanager
-    def attempt(self) -> Iterator[Connection]:
+    def attempt(self, *, is_vital: bool) -> Iterator[Connection]:
         self.attempts += 1
         self.now += self.seconds
         yield cast(Connection, None)

@@ -90,9 +90,9 @@ class Meddling:
     work: UnitOfWork
     meddle: Callable[[], None]
 
-    def transact(self, work: Callable[[Transaction], T]) -> T:
+    def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
         self.meddle()
-        return self.work.transact(work)
+        return self.work.transact(work, is_vital=is_vital)
 
 
 def test_who_got_another_password_meanwhile_keeps_it() -> None:
