@@ -9,12 +9,14 @@ import argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 from attrs import field, frozen
 
-from ..domain.passwords import HashKind
+from ..domain.passwords import HashKind, HashLikeness
 from ..domain.ports import Verdict
 from .framework_hashes import argon2_within, framework_hash
-from .known_hashes import KnownHash, TooCostly, of_no_use, of_use
+from .hash_likenesses import likeness_of
+from .hash_work import Argon2, Work, work
+from .known_hashes import Check, KnownHash, TooCostly, of_no_use, of_use
 from .legacy_hashes import legacy_hash
-from .weak_hashes import WeakHash, unwrapped, weak_hash, wrapped_with
+from .weak_hashes import Making, WeakHash, unwrapped, weak_hash, wrapped_with
 
 # A stored hash may come from anywhere; one that asks for more than this is not computed (OWASP's strongest advice is
 # 46 MiB, argon2-cffi's 64 MiB).
@@ -38,14 +40,17 @@ _CUT = re.compile(r"scrypt:[0-9:]*(?:\$.*)?")
 
 @frozen
 class Argon2PasswordHasher:
-    """PasswordHasher and StoredHashes by Argon2id (RFC 9106). The defaults are OWASP's: 19 MiB, two passes, one lane."""
+    """StoredHashes, and what EvenPasswordHasher needs, by Argon2id (RFC 9106). The defaults are OWASP's: 19 MiB, two passes,
+    one lane.
+
+    By itself it takes as long to say no as the hash that stands there takes.
+    """
 
     memory_kib: int = 19 * 1024
     time_cost: int = 2
     parallelism: int = 1
     _argon2: argon2.PasswordHasher = field(init=False, repr=False)
     _wrapping: argon2.PasswordHasher = field(init=False, repr=False)
-    _nobody: str = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         hasher = argon2.PasswordHasher(self.time_cost, self.memory_kib, self.parallelism)
@@ -54,23 +59,31 @@ class Argon2PasswordHasher:
         )
         object.__setattr__(self, "_argon2", hasher)
         object.__setattr__(self, "_wrapping", wrapping)
-        object.__setattr__(self, "_nobody", hasher.hash("nobody's password"))
 
     def hash(self, password: str) -> str:
         return self._argon2.hash(password)
 
     def verify(self, password: str, password_hash: str | None) -> Verdict:
-        # surrogatepass: a lone surrogate was never hashed, so it cannot match, but it must not raise either.
-        secret = password.encode("utf-8", "surrogatepass")
-        if not self._read(self._nobody if password_hash is None else password_hash).matches(secret):
-            return Verdict.NO_MATCH
-        if password_hash is None:
+        if password_hash is None or not self._read(password_hash).check.matches(bytes_of(password)):
             return Verdict.NO_MATCH
         is_current = password_hash.startswith("$argon2") and not self._is_weaker(password_hash)
         return Verdict.MATCH if is_current else Verdict.MATCH_OUTDATED
 
     def kind_of(self, stored: str | None) -> HashKind:
         return self._read(stored or "").kind
+
+    @property
+    def own_work(self) -> Work:
+        """What one of the hashes that it makes takes."""
+        return work(Argon2(argon2.Type.ID, self.memory_kib, self.time_cost, self.parallelism))
+
+    def work_of(self, stored: str | None) -> Work:
+        """What it takes to say that a password does not match."""
+        return self._read(stored or "").check.work
+
+    def likeness_of(self, stored: str) -> HashLikeness | None:
+        """Which other hashes take no more work than this; None where only a look at each of them tells."""
+        return likeness_of(stored) if self._read(stored).kind.can_log_in else None
 
     def wrap(self, stored: Sequence[str]) -> Sequence[str | None]:
         # Argon2 lets go of the interpreter while it works.
@@ -107,21 +120,24 @@ class Argon2PasswordHasher:
         if found := legacy_hash(stored):
             return found
         if wrapped := unwrapped(stored):
-            makers, argon2_hash = wrapped
-            self._check(argon2_hash)
-            return of_use("wrapped", lambda secret: self._wraps([make(secret) for make in makers], argon2_hash))
+            return of_use("wrapped", self._check_of_wrapped(*wrapped))
         ours = argon2_within(stored)
         if ours.startswith("$argon2"):
-            self._check(ours)
-            return of_use("argon2", lambda secret: self._argon2_matches(secret, ours))
+            once = self._checked(ours)
+            return of_use("argon2", Check(lambda secret: self._argon2_matches(secret, ours), once))
         if weak := weak_hash(stored):
             if self._can_be_wrapped(weak):
-                return KnownHash(HashKind(weak.kind, is_weak=True), weak.matches)
-            return of_use(f"{weak.kind}, too long to be wrapped", weak.matches)
+                return KnownHash(HashKind(weak.kind, is_weak=True), weak.check)
+            return of_use(f"{weak.kind}, too long to be wrapped", weak.check)
         return framework_hash(stored)
 
-    def _wraps(self, digests: Sequence[str], argon2_hash: str) -> bool:
-        return any(self._argon2_matches(digest.encode(), argon2_hash) for digest in digests)
+    def _check_of_wrapped(self, making: Making, argon2_hash: str) -> Check:
+        once = self._checked(argon2_hash)
+
+        def matches(secret: bytes) -> bool:
+            return any(self._argon2_matches(make(secret).encode(), argon2_hash) for make in making.makers)
+
+        return Check(matches, sum((once for _ in making.makers), making.work))
 
     def _is_weaker(self, password_hash: str) -> bool:
         """Whether a hash falls short of ours; one that is stronger is left alone."""
@@ -134,8 +150,8 @@ class Argon2PasswordHasher:
             or made_with.salt_len < self._argon2.salt_len
         )
 
-    def _check(self, password_hash: str) -> None:
-        """Raises ValueError where no password can match, as the library would find out; TooCostly."""
+    def _checked(self, password_hash: str) -> Work:
+        """What an Argon2 hash takes. Raises ValueError where no password can match, as the library would find out; TooCostly."""
         try:
             asked = argon2.extract_parameters(password_hash)
         except InvalidHashError:
@@ -152,12 +168,18 @@ class Argon2PasswordHasher:
             or asked.hash_len > 64
         ):
             raise TooCostly
+        return work(Argon2(asked.type, asked.memory_cost, asked.time_cost, asked.parallelism))
 
     def _argon2_matches(self, secret: bytes, password_hash: str) -> bool:
         try:
             return self._argon2.verify(password_hash, secret)
         except (InvalidHashError, VerificationError, ValueError):
             return False
+
+
+def bytes_of(password: str) -> bytes:
+    # surrogatepass: a lone surrogate was never hashed, so it cannot match, but it must not raise either.
+    return password.encode("utf-8", "surrogatepass")
 
 
 _ARGON2 = re.compile(

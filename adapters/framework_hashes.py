@@ -44,9 +44,9 @@ def argon2_within(stored: str) -> str:
 def framework_hash(stored: str) -> KnownHash | None:
     """The hash that *stored* is, if it is one of these. Raises ValueError for a broken one, TooCostly."""
     for name, read in (("django", _django), ("spring", _spring), ("passlib", _passlib)):
-        matches = read(stored)
-        if matches is not None:
-            return of_use(name, matches)
+        check = read(stored)
+        if check is not None:
+            return of_use(name, check)
     return None
 
 
@@ -57,10 +57,10 @@ def _django(stored: str) -> Check | None:
         n, r, p = int(match[1]), int(match[3]), int(match[4])
         return scrypt(n, r, p, match[2].encode(), b64decode(match[5], validate=True))
     if match := _DJANGO_BCRYPT.fullmatch(stored):
-        matches = bcrypted(match[2])
+        check = bcrypted(match[2])
         if match[1] is None:
-            return matches
-        return lambda secret: matches(hashlib.sha256(secret).hexdigest().encode())
+            return check
+        return Check(lambda secret: check.matches(hashlib.sha256(secret).hexdigest().encode()), check.work)
     return None
 
 
@@ -97,14 +97,14 @@ def _passlib(stored: str) -> Check | None:
         return scrypt(n, r, p, _unpadded(match[4]), _unpadded(match[5]), _PASSLIB_SCRYPT_BYTES)
     if match := _PASSLIB_BCRYPT.fullmatch(stored):
         is_keyed, ident, cost, salt, digest = match.groups()
-        matches = bcrypted(f"${ident}${int(cost):02}${salt}{digest}")
+        check = bcrypted(f"${ident}${int(cost):02}${salt}{digest}")
 
         def matches_digest(secret: bytes) -> bool:
             # The second version keys its first digest with the salt.
             first = hmac.digest(salt.encode(), secret, "sha256") if is_keyed else hashlib.sha256(secret).digest()
-            return matches(b64encode(first))
+            return check.matches(b64encode(first))
 
-        return matches_digest
+        return Check(matches_digest, check.work)
     return None
 
 

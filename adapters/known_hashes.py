@@ -2,16 +2,14 @@
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hmac import compare_digest
 
 import bcrypt
 from attrs import frozen
 
 from ..domain.passwords import HashKind
-
-Check = Callable[[bytes], bool]
-"""Whether a secret is the one that was hashed."""
+from .hash_work import Bcrypt, Pbkdf2, Scrypt, Work, for_bcrypt, no_work, scrypt_limit, work
 
 # Werkzeug itself went up to 1,000,000 rounds.
 _MAX_PBKDF2_ROUNDS = 2_000_000
@@ -31,25 +29,37 @@ class TooCostly(Exception):
 
 
 @frozen
+class Check:
+    """How to judge a secret."""
+
+    matches: Callable[[bytes], bool]
+    """Whether a secret is the one that was hashed. To say no takes all of *work*, whatever the secret is."""
+    work: Work
+
+
+def any_of(checks: Sequence[Check]) -> Check:
+    """Of a hash of which nobody can tell from its text alone how it was made."""
+    return Check(
+        lambda secret: any(check.matches(secret) for check in checks), sum((check.work for check in checks), no_work())
+    )
+
+
+@frozen
 class KnownHash:
     """A stored hash, read. What one can log in with and what a report says of it both stand here, so they never differ."""
 
     kind: HashKind
-    matches: Check
+    check: Check
 
 
-def never(_secret: bytes) -> bool:
-    return False
-
-
-def of_use(name: str, matches: Check) -> KnownHash:
+def of_use(name: str, check: Check) -> KnownHash:
     """A hash of a good kind."""
-    return KnownHash(HashKind(name), matches)
+    return KnownHash(HashKind(name), check)
 
 
 def of_no_use(name: str) -> KnownHash:
-    """One that nothing matches."""
-    return KnownHash(HashKind(name, can_log_in=False), never)
+    """One that nothing matches, which takes no work to say."""
+    return KnownHash(HashKind(name, can_log_in=False), Check(lambda secret: False, no_work()))
 
 
 def pbkdf2(algorithm: str, rounds: int, salt: bytes, digest: bytes, length: int | None = None) -> Check:
@@ -57,11 +67,16 @@ def pbkdf2(algorithm: str, rounds: int, salt: bytes, digest: bytes, length: int 
 
     Raises ValueError for what was never made so, TooCostly.
     """
-    if rounds < 1 or len(digest) != (length or hashlib.new(algorithm, usedforsecurity=False).digest_size):
+    block = hashlib.new(algorithm, usedforsecurity=False).digest_size
+    if rounds < 1 or len(digest) != (length or block):
         raise ValueError
     if rounds > _MAX_PBKDF2_ROUNDS:
         raise TooCostly
-    return lambda secret: compare_digest(hashlib.pbkdf2_hmac(algorithm, secret, salt, rounds, len(digest)), digest)
+    return Check(
+        lambda secret: compare_digest(hashlib.pbkdf2_hmac(algorithm, secret, salt, rounds, len(digest)), digest),
+        # The rounds are done anew for each block of the digest.
+        work(Pbkdf2(algorithm), rounds * -(-len(digest) // block)),
+    )
 
 
 def scrypt(n: int, r: int, p: int, salt: bytes, digest: bytes, length: int = 64) -> Check:
@@ -74,10 +89,10 @@ def scrypt(n: int, r: int, p: int, salt: bytes, digest: bytes, length: int = 64)
         raise TooCostly
 
     def matches(secret: bytes) -> bool:
-        computed = hashlib.scrypt(secret, salt=salt, n=n, r=r, p=p, maxmem=needed + 1024 * 1024, dklen=length)
+        computed = hashlib.scrypt(secret, salt=salt, n=n, r=r, p=p, maxmem=scrypt_limit(n, r, p), dklen=length)
         return compare_digest(computed, digest)
 
-    return matches
+    return Check(matches, work(Scrypt(n, r), p))
 
 
 def bcrypted(stored: str) -> Check:
@@ -90,13 +105,11 @@ def bcrypted(stored: str) -> Check:
     wanted = stored.encode()
 
     def matches(secret: bytes) -> bool:
-        # bcrypt reads NUL as an end and begins anew behind it.
-        if b"\0" in secret:
-            return False
-        # bcrypt itself looks at 72 bytes and the library refuses more; those who made these hashes cut them there.
+        # bcrypt itself looks at 72 bytes; those who made these hashes cut them there. It reads NUL as an end, and begins
+        # anew behind it.
         try:
-            return bcrypt.checkpw(secret[:72], wanted)
+            return bcrypt.checkpw(for_bcrypt(secret), wanted) and b"\0" not in secret
         except ValueError:
             return False
 
-    return matches
+    return Check(matches, work(Bcrypt(), 1 << cost))

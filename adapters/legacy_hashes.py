@@ -6,7 +6,7 @@ amount of work, matches nothing.
 
 import re
 
-from .known_hashes import KnownHash, bcrypted, of_use, pbkdf2, scrypt
+from .known_hashes import KnownHash, any_of, bcrypted, of_use, pbkdf2, scrypt
 
 _DIGESTS = "md5|sha1|sha224|sha256|sha384|sha512"
 _SALT_AND_DIGEST = r"\$([^$\ud800-\udfff]{1,64})\$([0-9a-f]+)"
@@ -26,7 +26,7 @@ def legacy_hash(stored: str) -> KnownHash | None:
         # A zero counted as nothing said.
         named = int(match[2] or 0)
         checks = [pbkdf2(algorithm, rounds, salt, digest) for rounds in ([named] if named else _DEFAULT_ROUNDS)]
-        return of_use("pbkdf2", lambda secret: any(matches(secret) for matches in checks))
+        return of_use("pbkdf2", any_of(checks))
     if match := _SCRYPT.fullmatch(stored):
         n, r, p = _DEFAULT_SCRYPT if match[1] is None else (int(number) for number in match.groups()[:3])
         return of_use("scrypt", scrypt(n, r, p, match[4].encode(), bytes.fromhex(match[5])))

@@ -12,6 +12,9 @@ from collections.abc import Callable
 
 from attrs import frozen
 
+from .hash_work import PHPASS_BYTES, Phpass, Work, no_work, phpass_rounds, work
+from .known_hashes import Check
+
 Maker = Callable[[bytes], str]
 """Makes the text of a digest, as it was stored, of a secret."""
 
@@ -47,18 +50,31 @@ class WeakHash:
     kind: str
     recipe: str
     digest: str
+    making: "Making"
+
+    @property
+    def check(self) -> Check:
+        def matches(secret: bytes) -> bool:
+            return any(hmac.compare_digest(make(secret), self.digest) for make in self.making.makers)
+
+        return Check(matches, self.making.work)
+
+
+@frozen
+class Making:
+    """How the digests of a recipe are made."""
+
     makers: tuple[Maker, ...]
     """Several where nobody can tell from the text alone how it was made."""
-
-    def matches(self, secret: bytes) -> bool:
-        return any(hmac.compare_digest(make(secret), self.digest) for make in self.makers)
+    work: Work
+    """What all of them take together. A digest or two count as nothing."""
 
 
 def weak_hash(stored: str) -> WeakHash | None:
     """The hash that *stored* is, if it is one of these."""
     kind, recipe, digest = _taken_apart(stored)
-    makers = makers_of(recipe)
-    return WeakHash(kind, recipe, digest, makers) if makers else None
+    making = making_of(recipe)
+    return None if making is None else WeakHash(kind, recipe, digest, making)
 
 
 def wrapped_with(recipe: str, argon2: str) -> str:
@@ -66,25 +82,26 @@ def wrapped_with(recipe: str, argon2: str) -> str:
     return f"wrapped:{recipe}{argon2}"
 
 
-def unwrapped(stored: str) -> tuple[tuple[Maker, ...], str] | None:
-    """Of a wrapped hash: what makes the digests that may have been wrapped, and the Argon2id hash. None for another."""
+def unwrapped(stored: str) -> tuple[Making, str] | None:
+    """Of a wrapped hash: how the digests are made that may have been wrapped, and the Argon2id hash. None for another."""
     match = _WRAPPED.fullmatch(stored)
-    makers = () if match is None else makers_of(match[1])
-    return None if match is None or not makers else (makers, match[2])
+    making = None if match is None else making_of(match[1])
+    return None if match is None or making is None else (making, match[2])
 
 
-def makers_of(recipe: str) -> tuple[Maker, ...]:
-    """What makes digests by *recipe*; nothing where it is none."""
+def making_of(recipe: str) -> Making | None:
+    """How digests are made by *recipe*; None where it is none."""
     match = _RECIPE.fullmatch(recipe)
     if match is None:
-        return ()
+        return None
     if match["keyed"]:
-        return _keyed_makers(match["keyed"], match["key"].encode())
+        return Making(_keyed_makers(match["keyed"], match["key"].encode()), no_work())
     if match["half"]:
-        return (lambda secret: _hex("md5", secret)[8:24],)
+        return Making((lambda secret: _hex("md5", secret)[8:24],), no_work())
     if match["phpass"]:
-        return _phpass_makers(match["phpass"])
-    return _bare_makers(match["bare"], None if match["salt"] is None else match["salt"].encode())
+        return _phpass_making(match["phpass"])
+    salt = None if match["salt"] is None else match["salt"].encode()
+    return Making(_bare_makers(match["bare"], salt), no_work())
 
 
 def _taken_apart(stored: str) -> tuple[str, str, str]:
@@ -130,18 +147,19 @@ def _bare_makers(algorithm: str, salt: bytes | None) -> tuple[Maker, ...]:
     )
 
 
-def _phpass_makers(setting: str) -> tuple[Maker, ...]:
+def _phpass_making(setting: str) -> Making | None:
     exponent, salt = _PHPASS_SIGNS.index(setting[3]), setting[4:].encode()
     if not _PHPASS_LEAST <= exponent <= _PHPASS_MOST:
-        return ()
+        return None
+    # The first is over the salt.
+    rounds = (1 << exponent) + 1
 
     def make(secret: bytes) -> str:
-        digest = _md5(salt + secret)
-        for _ in range(1 << exponent):
-            digest = _md5(digest + secret)
-        return _phpass_text(digest)
+        digest = _phpass_text(phpass_rounds(salt, secret, rounds))
+        # phpass makes none of such a password, so that nothing may match the part that was looked at.
+        return digest if len(secret) <= PHPASS_BYTES else ""
 
-    return (make,)
+    return Making((make,), work(Phpass(), rounds))
 
 
 def _phpass_text(digest: bytes) -> str:
@@ -156,7 +174,3 @@ def _phpass_text(digest: bytes) -> str:
 
 def _hex(algorithm: str, content: bytes) -> str:
     return hashlib.new(algorithm, content, usedforsecurity=False).hexdigest()
-
-
-def _md5(content: bytes) -> bytes:
-    return hashlib.md5(content, usedforsecurity=False).digest()

@@ -23,6 +23,17 @@ class HashKind:
     """Whether a stolen one is as good as the password. It is to be wrapped: hashed once more by a good kind."""
 
 
+@frozen
+class HashLikeness:
+    """Stored hashes that begin with one text and hold another: those that a program has made in one way, as a rule."""
+
+    start: str
+    within: str = ""
+
+    def fits(self, stored: str) -> bool:
+        return stored.startswith(self.start) and self.within in stored
+
+
 @frozen(kw_only=True)
 class PasswordPolicy:
     """The rule a new password must meet. Lengths are in characters (Unicode code points), both ends allowed."""

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Protocol, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from .audit import AuditEntry, AuditEvent, AuditId, EntryKind
-from .passwords import HashKind
+from .passwords import HashKind, HashLikeness
 from .refresh_tokens import RefreshToken
 from .sessions import Presence, Refreshing, Session, SessionEnd, SessionId, SessionKind
 from .tokens import AccessTokenClaims
@@ -30,6 +30,15 @@ class UserFilter:
     phone: Phone | None = None
     name_prefix: str | None = None
     standing: Standing | None = None
+
+
+@frozen
+class HashPage:
+    """Stored hashes of some users."""
+
+    hashes: Sequence[str] = field(repr=False)
+    last: UserId | None
+    """Whose was the last that was looked at; None where there is nobody more."""
 
 
 class UserRepository(Protocol):
@@ -61,6 +70,14 @@ class UserRepository(Protocol):
 
     def find(self, wanted: UserFilter, *, after: UserId, limit: int, now: datetime) -> Sequence[User]:
         """The first *limit* users with an id greater than *after*, by id, as they stand *now*."""
+        ...
+
+    def password_hashes(self, *, after: UserId, limit: int, unlike: Collection[HashLikeness]) -> HashPage:
+        """The different hashes of the first *limit* users with an id greater than *after*, by id, in any order.
+
+        Those that fit one of *unlike* are left out, also where capital and small letters make the only difference, and so is
+        the empty text of an account that has been erased.
+        """
         ...
 
     def due_to_close(self, now: datetime, limit: int) -> Sequence[UserId]:
@@ -216,12 +233,16 @@ class Verdict(Enum):
 class PasswordHasher(Protocol):
     """Turns passwords into hashes that are safe to keep. Both methods may raise HasherBusy."""
 
-    def hash(self, password: str) -> str: ...
+    def hash(self, password: str) -> str:
+        """A fresh hash. Not within a transaction: it takes long."""
+        ...
 
     def verify(self, password: str, password_hash: str | None) -> Verdict:
-        """Judge *password*. None, for nobody's hash, matches nothing and takes as long to say so (ASVS 6.3.8).
+        """Judge *password*.
 
-        A hash of a form that is not known, or absurdly costly, matches nothing, at no such cost.
+        None, for nobody's hash, matches nothing, and neither does one of a form that is not known, or absurdly costly.
+        To say NO_MATCH takes the same work whatever stands there (ASVS 6.3.8): as much as any hash in the store takes, and
+        one that is new. Not within a transaction: it takes long.
         """
         ...
 

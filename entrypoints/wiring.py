@@ -9,9 +9,11 @@ from attrs import frozen
 from ..adapters.background_last_seen import BackgroundLastSeen
 from ..adapters.bounded_hasher import BoundedPasswordHasher
 from ..adapters.common_passwords import common_passwords
+from ..adapters.even_hasher import EvenPasswordHasher
 from ..adapters.jwt_codec import JwtTokenCodec
 from ..adapters.random_ids import SystemRandomIds
 from ..adapters.refresh_token_codec import HmacRefreshTokenCodec
+from ..adapters.stored_work import StoredWork
 from ..adapters.system_clock import SystemClock
 from ..domain.device_policy import DevicePolicy
 from ..domain.passwords import PasswordPolicy, contract_policy, strict_policy
@@ -177,7 +179,8 @@ def open_service(
 
 def open_adapters(settings: Settings, secret: bytes, store: Store) -> Adapters:
     """The adapters for production."""
-    hasher = argon2_hasher(settings)
+    argon2 = argon2_hasher(settings)
+    hasher = EvenPasswordHasher(argon2, StoredWork(store.users, argon2))
     clock = SystemClock()
     last_seen = BackgroundLastSeen(store.work, clock)
 

@@ -5,9 +5,15 @@ from datetime import timedelta
 import pytest
 from attrs import evolve
 
-from ...domain.ports import UserFilter, UserRepository
-from ...domain.users import Phone, Standing, User, UserState
+from ...domain.passwords import HashLikeness
+from ...domain.ports import HashPage, UserFilter, UserRepository
+from ...domain.users import Phone, Standing, User, UserId, UserState
 from .users import FIRST, LATER, NOBODY, another_user, new_user
+
+HASHES = (
+    *("pbkdf2_sha256$1000$salt$a", "pbkdf2_sha256$1000$salt$b", "pbkdf2xsha256$100$salt$a", "pbkdf2:sha1$1000$salt$a"),
+    *("$2b$12$salt", "/100% \\'"),
+)
 
 
 class FindingUsersContract:
@@ -130,3 +136,45 @@ class FindingUsersContract:
         second = users.find(wanted, after=first[-1].id, limit=3, now=LATER)
         assert [len(first), len(second)] == [3, 1]
         assert [*first, *second] == users.find(wanted, after=FIRST, limit=10, now=LATER)
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 5, 6, 100])
+    def test_the_hashes_are_found_by_id_a_page_at_a_time(self, users: UserRepository, limit: int) -> None:
+        added = [users.add(evolve(another_user(), password_hash=f"{number % 2} hash")) for number in range(5)]
+        added.sort(key=lambda user: user.id)
+        after: UserId | None = FIRST
+        for begin in range(0, 5, limit):
+            assert after is not None
+            page = users.password_hashes(after=after, limit=limit, unlike=[])
+            expected = added[begin : begin + limit]
+            assert sorted(page.hashes) == sorted({user.password_hash for user in expected})
+            assert page.last == (expected[-1].id if begin + limit < 5 else None)
+            after = page.last
+        assert after is None
+
+    def test_where_there_is_nobody_more_there_are_no_hashes(self, users: UserRepository) -> None:
+        users.add(another_user())
+        assert users.password_hashes(after=NOBODY, limit=2, unlike=[]) == HashPage([], None)
+        assert "a hash" not in repr(users.password_hashes(after=FIRST, limit=2, unlike=[]))
+
+    @pytest.mark.parametrize(
+        ("unlike", "left"),
+        [
+            ([], set(HASHES)),
+            ([HashLikeness("pbkdf2_sha256$1000$")], set(HASHES) - {HASHES[0], HASHES[1]}),
+            ([HashLikeness("pbkdf2", "$1000$")], set(HASHES) - {HASHES[0], HASHES[1], HASHES[3]}),
+            ([HashLikeness("pbkdf2_sha256$1000$"), HashLikeness("pbkdf2:")], {HASHES[2], HASHES[4], HASHES[5]}),
+            ([HashLikeness("%"), HashLikeness("_"), HashLikeness("", "100%")], set(HASHES) - {HASHES[5]}),
+            (
+                [HashLikeness("$2b$"), HashLikeness("salt"), HashLikeness("'"), HashLikeness("\\")],
+                set(HASHES) - {HASHES[4]},
+            ),
+            ([HashLikeness(stored) for stored in HASHES], set()),
+        ],
+    )
+    def test_hashes_like_those_that_are_known_are_left_out(
+        self, users: UserRepository, unlike: list[HashLikeness], left: set[str]
+    ) -> None:
+        for stored in (*HASHES, ""):
+            users.add(evolve(another_user(), password_hash=stored))
+        page = users.password_hashes(after=FIRST, limit=100, unlike=unlike)
+        assert (set(page.hashes), len(page.hashes)) == (left, len(left))

@@ -1,12 +1,13 @@
 """The users in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from attrs import evolve, frozen
 
 from ...domain.errors import PhoneTaken, ReferrerUnknown
-from ...domain.ports import UserFilter
+from ...domain.passwords import HashLikeness
+from ...domain.ports import HashPage, UserFilter
 from ...domain.users import NewUser, Phone, User, UserId
 from .store import MemoryStore
 
@@ -58,6 +59,16 @@ class MemoryUserRepository:
         with self.store.step():
             found = [u for _, u in sorted(self.store.users.items()) if u.id > after and _fits(u, wanted, now)]
         return found[:limit]
+
+    def password_hashes(self, *, after: UserId, limit: int, unlike: Collection[HashLikeness]) -> HashPage:
+        with self.store.step():
+            found = [user for _, user in sorted(self.store.users.items()) if user.id > after][: limit + 1]
+        page = found[:limit]
+        different = {user.password_hash for user in page} - {""}
+        return HashPage(
+            [stored for stored in different if not any(likeness.fits(stored) for likeness in unlike)],
+            page[-1].id if len(found) > limit else None,
+        )
 
     def due_to_close(self, now: datetime, limit: int) -> Sequence[UserId]:
         with self.store.step():

@@ -1,7 +1,7 @@
 """The users in the database."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
@@ -30,7 +30,8 @@ from sqlalchemy.exc import IntegrityError
 
 from ...domain.device_policy import DevicePolicy
 from ...domain.errors import PhoneTaken, ReferrerUnknown
-from ...domain.ports import UserFilter
+from ...domain.passwords import HashLikeness
+from ...domain.ports import HashPage, UserFilter
 from ...domain.texts import is_plain
 from ...domain.users import DEFAULT_FEE_PERCENTAGE, NO_MONEY, NewUser, Phone, Standing, User, UserId, UserState
 from .database import Connections, check_answers
@@ -71,7 +72,8 @@ def user_from(row: RowMapping) -> User:
     return User(
         id=UserId(row["id"]),
         phone=None if phone is None else Phone(phone),
-        password_hash=row["password"] or "",
+        # SQLite keeps whatever another program puts into a column; what is no text is no hash.
+        password_hash=row["password"] if isinstance(row["password"], str) else "",
         registered_at=row["registration_time"],
         user_name=row["user_name"],
         referrer_id=None if row["mid"] is None else UserId(row["mid"]),
@@ -176,6 +178,24 @@ class SqlUserRepository:
             statement = statement.where(_has_standing(wanted.standing, now))
         with self.connections.reading() as connection:
             return [user_from(row._mapping) for row in connection.execute(statement)]
+
+    def password_hashes(self, *, after: UserId, limit: int, unlike: Collection[HashLikeness]) -> HashPage:
+        theirs = (users.c.id > after, users.c.is_account)
+        with self.connections.reading() as connection:
+            # The last of this page, and the first of the next one.
+            ends = select(users.c.id).where(*theirs).order_by(users.c.id).offset(limit - 1).limit(2)
+            found = list(connection.scalars(ends))
+        last = UserId(found[0]) if len(found) == 2 else None
+        statement = select(users.c.password).where(*theirs, users.c.password != "")
+        if last is not None:
+            statement = statement.where(users.c.id <= last)
+        for likeness in unlike:
+            fits = users.c.password.startswith(likeness.start, autoescape=True)
+            if likeness.within:
+                fits = and_(fits, users.c.password.contains(likeness.within, autoescape=True))
+            statement = statement.where(not_(fits))
+        with self.connections.reading() as connection:
+            return HashPage(list({each for each in connection.scalars(statement) if isinstance(each, str)}), last)
 
     def due_to_close(self, now: datetime, limit: int) -> Sequence[UserId]:
         closing = UserState.text_of(Standing.CLOSING)

@@ -20,6 +20,7 @@ from menshen.adapters.sql.database import Database, open_database
 from menshen.adapters.sql.sessions import SqlSessionRepository
 from menshen.adapters.sql.users import SqlUserRepository
 from menshen.domain.audit import AuditId, EntryKind
+from menshen.domain.passwords import HashLikeness
 from menshen.domain.ports import Transaction, UserFilter
 from menshen.domain.sessions import EndReason, Refreshing, SessionEnd, SessionId, SessionKind
 from menshen.domain.use_cases.housekeeping import BATCH
@@ -85,6 +86,10 @@ def found(wanted: UserFilter, after: int = 0) -> Callable[[Transaction], object]
     return lambda tx: tx.users.find(wanted, after=UserId(after), limit=PAGE, now=NOW)
 
 
+def hashes(tx: Transaction) -> object:
+    return tx.users.password_hashes(after=ANNA, limit=PAGE, unlike=[HashLikeness("$argon2id$", "m=19456")])
+
+
 def gives(result: object, expected: object) -> None:
     """What is looked at is worth it only where the call did what it is for."""
     assert result == expected
@@ -122,6 +127,8 @@ USES = [
     ),
     # There are such only where another program writes states of its own.
     Use("users.find: unknown", found(UserFilter(standing=Standing.UNKNOWN)), BY_ID, 2 * USERS, others=BY_STATE),
+    # One walk finds where the page ends, and another reads it.
+    Use("users.password_hashes", hashes, BY_ID, 4 * PAGE),
     # It may look at those who can still take it back, but not at those who have been erased.
     Use(
         "users.due_to_close",

@@ -28,9 +28,9 @@ from menshen.adapters.sql.sessions import SqlSessionRepository
 from menshen.adapters.sql.unit_of_work import SqlUnitOfWork
 from menshen.adapters.sql.users import SqlUserRepository
 from menshen.domain.errors import PhoneTaken, StoreUnavailable
-from menshen.domain.ports import Transaction
+from menshen.domain.ports import HashPage, Transaction
 from menshen.domain.sessions import EndReason, SessionEnd, SessionId
-from menshen.domain.users import Phone
+from menshen.domain.users import Phone, UserId
 
 from .servers import clean_environment
 
@@ -181,6 +181,21 @@ class TestMoney:
         _run(path, "UPDATE x_user SET account_balance = '12.00'")
         assert _balance_of_first(database) == "12.0000"
         database.close()
+
+
+class TestPasswords:
+    @pytest.mark.parametrize("value", [b"$argon2id$", b"", 12.5, None])
+    def test_what_is_no_text_is_no_hash(self, database: Database, path: Path, value: object) -> None:
+        users = SqlUserRepository(database)
+        added = users.add(new_user())
+        with sqlite3.connect(path) as connection:
+            # A column of text would make a text of a number.
+            connection.execute("ALTER TABLE x_user DROP COLUMN password")
+            connection.execute("ALTER TABLE x_user ADD COLUMN password BLOB")
+            connection.execute("UPDATE x_user SET password = ?", (value,))
+        connection.close()
+        assert users.by_id(added.id) == evolve(added, password_hash="")
+        assert users.password_hashes(after=UserId(0), limit=10, unlike=[]) == HashPage([], None)
 
 
 class TestALockedDatabase:

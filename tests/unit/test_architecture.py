@@ -31,7 +31,13 @@ DOMAIN_MAY_IMPORT = (sys.stdlib_module_names | {"attrs"}) - {
 }
 
 # A module that belongs to one adapter and is none itself.
-PART_OF = dict.fromkeys(("known_hashes", "legacy_hashes", "framework_hashes", "weak_hashes"), "argon2_hasher")
+PART_OF = dict.fromkeys(
+    (
+        *("known_hashes", "legacy_hashes", "framework_hashes", "weak_hashes", "hash_likenesses", "hash_work"),
+        *("stored_work", "even_hasher"),
+    ),
+    "argon2_hasher",
+)
 
 
 @frozen

@@ -1,0 +1,118 @@
+"""No password is hashed or judged within a transaction, where it would hold up the user's other requests, or everybody's."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import attrs
+import pytest
+from attrs import define, evolve, field
+
+from menshen.adapters.memory.audit import MemoryAuditLog
+from menshen.adapters.memory.fakes import FakePasswordHasher
+from menshen.adapters.memory.store import MemoryUnitOfWork
+from menshen.domain.devices import NO_CLIENT
+from menshen.domain.errors import InvalidCredentials, ReauthenticationFailed
+from menshen.domain.ports import Transaction, Verdict
+from menshen.domain.use_cases.granting import Granted
+from menshen.domain.use_cases.registration import RegisterUser
+
+from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, PHONE, WRONG_PASSWORD, House
+
+T = TypeVar("T")
+
+
+@define
+class Watch:
+    """A unit of work and a hasher, which write down what was hashed within a transaction and what was not."""
+
+    work: MemoryUnitOfWork
+    hasher: FakePasswordHasher
+    is_within: bool = False
+    transactions: int = 0
+    called: list[tuple[str, bool]] = field(factory=list)
+
+    def transact(self, work: Callable[[Transaction], T]) -> T:
+        self.transactions += 1
+        self.is_within = True
+        try:
+            return self.work.transact(work)
+        finally:
+            self.is_within = False
+
+    def hash(self, password: str) -> str:
+        self.called.append(("hash", self.is_within))
+        return self.hasher.hash(password)
+
+    def verify(self, password: str, password_hash: str | None) -> Verdict:
+        self.called.append(("verify", self.is_within))
+        return self.hasher.verify(password, password_hash)
+
+    def over(self, use_case: Any) -> Any:
+        """*use_case*, watched."""
+        names = {each.alias for each in attrs.fields(type(use_case))}
+        parts: dict[str, Any] = dict.fromkeys(names & {"work", "hasher"}, self)
+        if "register" in names:
+            parts["register"] = self.over(use_case.register)
+        return evolve(use_case, **parts)
+
+
+def by_password(use_case: Any) -> bool:
+    names = {each.name for each in attrs.fields(type(use_case))}
+    return "hasher" in names or any(isinstance(getattr(use_case, name), RegisterUser) for name in names)
+
+
+def outdate(house: House, granted: Granted) -> None:
+    house.put_hash(granted.user, f"old:{PASSWORD}")
+
+
+def old(house: House, granted: Granted) -> None:
+    """Let the login be too long ago to prove anything by itself."""
+    house.clock.move(timedelta(minutes=11))
+
+
+# What is called, with each password, by a user who is logged in, and is an admin.
+JOURNEYS: dict[str, Callable[[Any, Granted, str], object]] = {
+    "register_user": lambda use, _, password: use(phone=OTHER_PHONE, password=password),
+    "register_and_login": lambda use, _, password: use(phone=OTHER_PHONE, password=password),
+    "login": lambda use, _, password: use(phone=PHONE, password=password),
+    "admin_login": lambda use, _, password: use(phone=PHONE, password=password),
+    "change_password": lambda use, granted, password: use(
+        granted.user, granted.session, old=password, new="a new password", client=NO_CLIENT
+    ),
+    "close_account": lambda use, granted, password: use(
+        granted.user, granted.session, password=password, client=NO_CLIENT
+    ),
+    "end_sessions": lambda use, granted, password: use.others(
+        granted.user, granted.session, password=password, client=NO_CLIENT
+    ),
+    "set_password": lambda use, granted, password: use(granted.user.id, password=password, actor=OPERATOR),
+}
+
+
+@pytest.mark.parametrize("password", [PASSWORD, WRONG_PASSWORD])
+@pytest.mark.parametrize("before", [lambda house, granted: None, outdate, old], ids=["as it is", "outdated", "old"])
+@pytest.mark.parametrize("journey", JOURNEYS)
+def test_nothing_is_hashed_within_a_transaction(
+    house: House, journey: str, before: Callable[[House, Granted], None], password: str
+) -> None:
+    house.register_admin()
+    granted = house.login()
+    before(house, granted)
+    granted = evolve(granted, user=house.user(granted.user))
+    work = MemoryUnitOfWork(house.store, house.users, house.sessions, MemoryAuditLog(house.store))
+    watch = Watch(work, house.hasher)
+    try:
+        JOURNEYS[journey](watch.over(getattr(house.service, journey)), granted, password)
+    except (InvalidCredentials, ReauthenticationFailed):
+        assert password == WRONG_PASSWORD
+    assert watch.transactions >= 1
+    assert watch.called or journey == "end_sessions", "a login a moment ago needs no password"
+    assert [name for name, is_within in watch.called if is_within] == []
+
+
+def test_every_use_case_that_takes_a_password_is_looked_at(house: House) -> None:
+    service = house.service
+    names = {each.name for each in attrs.fields(type(service))}
+    found = {name for name in names if attrs.has(type(getattr(service, name))) and by_password(getattr(service, name))}
+    assert found == JOURNEYS.keys()
