@@ -147,7 +147,12 @@ def test_what_is_like_what_was_found_is_passed_over(
     monkeypatch.setattr(stored_work, "PAGE", 2)
     read: list[str] = []
     work_of = Argon2PasswordHasher.work_of
-    monkeypatch.setattr(Argon2PasswordHasher, "work_of", lambda self, text: read.append(text) or work_of(self, text))
+
+    def recorded(self: Argon2PasswordHasher, text: str) -> Work:
+        read.append(text)
+        return work_of(self, text)
+
+    monkeypatch.setattr(Argon2PasswordHasher, "work_of", recorded)
     users.put(SLOW, "of no use", *[SLOW.replace("salt", "other"), OURS] * 5)
     assert known(stored) == {SLOW_WORK: 1}
     assert users.asked == [(UserId(0), 0), (UserId(2), 1), *[(UserId(number), 2) for number in (4, 6, 8, 10)]]
