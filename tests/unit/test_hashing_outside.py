@@ -14,6 +14,7 @@ from menshen.adapters.memory.store import MemoryUnitOfWork
 from menshen.domain.devices import NO_CLIENT
 from menshen.domain.errors import InvalidCredentials, ReauthenticationFailed
 from menshen.domain.ports import Transaction, Verdict
+from menshen.domain.use_cases.acting import Admin
 from menshen.domain.use_cases.granting import Granted
 from menshen.domain.use_cases.registration import RegisterUser
 
@@ -32,11 +33,11 @@ class Watch:
     transactions: int = 0
     called: list[tuple[str, bool]] = field(factory=list)
 
-    def transact(self, work: Callable[[Transaction], T]) -> T:
+    def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
         self.transactions += 1
         self.is_within = True
         try:
-            return self.work.transact(work)
+            return self.work.transact(work, is_vital=is_vital)
         finally:
             self.is_within = False
 
@@ -86,6 +87,7 @@ JOURNEYS: dict[str, Callable[[Any, Granted, str], object]] = {
     "end_sessions": lambda use, granted, password: use.others(
         granted.user, granted.session, password=password, client=NO_CLIENT
     ),
+    "kick_everybody": lambda use, granted, password: use(caller=Admin(granted.session), password=password),
     "set_password": lambda use, granted, password: use(granted.user.id, password=password, actor=OPERATOR),
 }
 
@@ -97,7 +99,7 @@ def test_nothing_is_hashed_within_a_transaction(
     house: House, journey: str, before: Callable[[House, Granted], None], password: str
 ) -> None:
     house.register_admin()
-    granted = house.login()
+    granted = house.admin_login() if journey == "kick_everybody" else house.login()
     before(house, granted)
     granted = evolve(granted, user=house.user(granted.user))
     work = MemoryUnitOfWork(house.store, house.users, house.sessions, MemoryAuditLog(house.store))
