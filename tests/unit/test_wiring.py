@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from menshen.adapters.argon2_hasher import Argon2PasswordHasher
 from menshen.adapters.background_last_seen import BackgroundLastSeen
 from menshen.adapters.bounded_hasher import BoundedPasswordHasher
+from menshen.adapters.even_hasher import EvenPasswordHasher
 from menshen.adapters.jwt_codec import JwtTokenCodec
 from menshen.adapters.memory.audit import MemoryAuditLog
 from menshen.adapters.memory.sessions import MemorySessionRepository
@@ -108,12 +108,14 @@ def test_closing_the_service_closes_its_store() -> None:
     assert closed == ["the store"]
 
 
-def test_the_hasher_is_bounded_and_has_the_parameters_that_were_set() -> None:
+def test_the_hasher_is_bounded_and_even_and_has_the_parameters_that_were_set() -> None:
     settings = evolve(IN_MEMORY, argon2_memory_kib=9 * 1024, argon2_time_cost=3, argon2_parallelism=2)
-    hasher = open_adapters(settings, SECRET, open_store(settings)).hasher
+    store = open_store(settings)
+    hasher = open_adapters(settings, SECRET, store).hasher
     assert isinstance(hasher, BoundedPasswordHasher)
     assert hasher.at_once == (os.cpu_count() or 1)
-    assert isinstance(hasher.inner, Argon2PasswordHasher)
+    assert isinstance(hasher.inner, EvenPasswordHasher)
+    assert hasher.inner.stored.users is store.users
     assert "$m=9216,t=3,p=2$" in hasher.hash("a good password")
 
 
