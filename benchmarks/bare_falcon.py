@@ -14,9 +14,9 @@ import falcon
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 
+from menshen.entrypoints.databases import SERVING_THREADS
 from menshen.entrypoints.front import Front, WsgiApp
 from menshen.entrypoints.server import most_connections, run, take_stop_signals
-from menshen.entrypoints.stores import SERVING_THREADS
 
 
 class _Nothing:

@@ -33,7 +33,7 @@ class Accounts:
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:  # noqa: TID251 - the one place, for embedders
         """Open the accounts that the ``MENSHEN_`` variables name; what is not there yet is made.
 
-        Raises SettingInvalid, StoreUnavailable, or OSError where the data folder cannot be made.
+        Raises SettingInvalid, StoreUnavailable.
         """
         settings = read_settings(environ, say=print)
         return cls(open_service(settings, say=print, warn=lambda line: print(f"warning: {line}")), settings)

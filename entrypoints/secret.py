@@ -6,6 +6,7 @@ import secrets
 from itertools import pairwise
 from pathlib import Path
 
+from .places import Place
 from .secret_text import one_secret_text, read_secret_text
 from .settings import PREFIX, SettingInvalid, Settings
 
@@ -34,6 +35,11 @@ _KEY_OF_ANOTHER_KIND = re.compile(
 )
 
 
+def secret_place(settings: Settings) -> Place:
+    """Where a secret is kept that nobody has named."""
+    return Place(settings.data_dir / FILE_NAME, f"{PREFIX}DATA_DIR")
+
+
 def find_secret(settings: Settings) -> bytes | None:
     """The secret that the settings name, or the one made earlier; None where there is none yet. Raises SettingInvalid."""
     if settings.secret_key is not None:
@@ -42,9 +48,9 @@ def find_secret(settings: Settings) -> bytes | None:
     if settings.secret_key_file is not None:
         name = f"{PREFIX}SECRET_KEY_FILE"
         return _checked(read_secret_text(settings.secret_key_file, name), name)
-    made = settings.data_dir / FILE_NAME
+    made = secret_place(settings)
     # A link that leads nowhere is no reason to make another secret.
-    return _checked(_read(made), str(made)) if made.exists() or made.is_symlink() else None
+    return _checked(_read(made.file), str(made.file)) if made.is_there else None
 
 
 def make_secret(settings: Settings) -> tuple[bytes, Path]:

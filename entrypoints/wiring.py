@@ -3,6 +3,8 @@
 import os
 from collections.abc import Callable, Container
 from datetime import timedelta
+from enum import Enum, auto
+from secrets import token_bytes
 
 from attrs import frozen
 
@@ -33,10 +35,12 @@ from ..domain.use_cases.operating import FindUsers, Operate, SessionsOf
 from ..domain.use_cases.refreshing import RefreshSession
 from ..domain.use_cases.registration import RegisterAndLogin, RegisterUser
 from ..domain.use_cases.resetting import SetPassword, SetPhone
+from .databases import SERVING_THREADS, place_of
+from .places import exposures
 from .readiness import Readiness
-from .secret import find_secret, make_secret
+from .secret import find_secret, make_secret, secret_place
 from .settings import PREFIX, SettingInvalid, Settings
-from .stores import SERVING_THREADS, argon2_hasher, closed_on_failure, make_data_dir, open_store
+from .stores import argon2_hasher, closed_on_failure, open_store
 
 SERVICE_NAME = "menshen"
 
@@ -48,6 +52,15 @@ _SESSION_IDLE_TTL = timedelta(days=14)
 
 _ADMIN_LIFETIMES = Lifetimes(absolute=timedelta(hours=12), idle=timedelta(hours=1))
 _ADMIN_REFRESH_TOKEN_TTL = timedelta(hours=1)
+
+
+class WithoutSecret(Enum):
+    """What is done where there is no secret yet."""
+
+    MAKE = auto()
+    GO_ON = auto()
+    """It is not needed: neither is a token judged, nor one signed that anybody would get."""
+    REFUSE = auto()
 
 
 @frozen(kw_only=True)
@@ -154,26 +167,28 @@ def open_service(
     *,
     warn: Callable[[str], None] | None = None,
     is_checked: bool = True,
+    is_made: bool = True,
+    without_secret: WithoutSecret = WithoutSecret.MAKE,
 ) -> Service:
-    """The service on the store and with the secret that the settings name; what is not there yet is made, and *said*.
+    """The service on the store and with the secret that the settings name; what is not there yet is made, and *said*,
+    unless *is_made* and *without_secret* have it otherwise.
 
     With *warn* the store is asked how it may lose what was acknowledged, and who can read what is said to it, which are
     warnings or, by the settings, refusals.
-    Without *is_checked* the store is taken as it is, and may even be down. Raises SettingInvalid, StoreUnavailable, or
-    OSError where the data folder cannot be made.
+    Without *is_checked* the store is taken as it is, and may even be down. Raises SettingInvalid, StoreUnavailable.
     """
     secret = find_secret(settings)
     # The store first: where it cannot be opened, nothing shall have been made.
-    store = open_store(settings, is_checked=is_checked)
+    store = open_store(settings, is_checked=is_checked, is_made=is_made, say=say)
     with closed_on_failure(store.close):
         if warn is not None:
             for line in store.exposures:
                 warn(line)
             _check_durability(store, settings, warn)
         if secret is None:
-            make_data_dir(settings)
-            secret, path = make_secret(settings)
-            say(f"made a secret for the tokens: {path}")
+            secret = _another_secret(settings, without_secret, say)
+        if warn is not None:
+            _warn_of_modes(settings, warn)
     return wire(settings, open_adapters(settings, secret, store))
 
 
@@ -200,6 +215,30 @@ def open_adapters(settings: Settings, secret: bytes, store: Store) -> Adapters:
         common_passwords=common_passwords() if settings.password_policy == "strict" else frozenset(),
         close=close,
     )
+
+
+def _another_secret(settings: Settings, without_secret: WithoutSecret, say: Callable[[str], None]) -> bytes:
+    """Where there is none yet. Raises SettingInvalid."""
+    place = secret_place(settings)
+    if without_secret is WithoutSecret.REFUSE:
+        raise SettingInvalid(f"{PREFIX}SECRET_KEY: there is no secret by which to judge a token, nor {place.file}")
+    if without_secret is WithoutSecret.GO_ON:
+        return token_bytes()
+    place.make_folder(say)
+    place.check()
+    secret, path = make_secret(settings)
+    say(f"made a secret for the tokens: {path}")
+    return secret
+
+
+def _warn_of_modes(settings: Settings, warn: Callable[[str], None]) -> None:
+    """Of files that hold everything, and that every user of the machine can read or write."""
+    place = place_of(settings)
+    lines = [] if place is None else place.exposures()
+    if settings.secret_key is None:
+        lines += exposures(settings.secret_key_file or secret_place(settings).file)
+    for line in lines:
+        warn(line)
 
 
 def _check_durability(store: Store, settings: Settings, warn: Callable[[str], None]) -> None:

@@ -18,7 +18,7 @@ from .own_engine import OwnEngine, own_engine
 from .postgresql import PostgreSql
 from .product import WAIT_SECONDS, WRITES, Product
 from .reserve import NoReserve, Reserve
-from .sqlite import Sqlite
+from .sqlite import Sqlite, file_of
 
 _log = logging.getLogger("menshen.store")
 
@@ -202,6 +202,14 @@ class Database:
 def sqlite_url(path: Path) -> str:
     """The URL of the SQLite file at *path*, whatever signs the path has."""
     return URL.create("sqlite", database=str(path)).render_as_string()
+
+
+def sqlite_file(url: str) -> str:
+    """The path of the SQLite file at *url*. Raises ValueError for one that cannot be meant."""
+    try:
+        return file_of(make_url(url))
+    except ArgumentError:
+        raise ValueError("it must be sqlite:///PATH") from None
 
 
 def open_database(url: str, *, connections: int, is_patient: bool = False) -> Database:

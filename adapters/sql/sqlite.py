@@ -40,7 +40,7 @@ class Sqlite:
     failure_ends_transaction: bool = False
 
     def engine(self, url: URL, connections: int, *, is_patient: bool) -> Engine:
-        path = _file_of(url)
+        path = file_of(url)
         engine = create_engine(
             URL.create("sqlite", database=path),
             # Parameters are phone numbers and hashes: they do not belong into the text of an error.
@@ -76,7 +76,7 @@ class Sqlite:
         return []
 
     def reserve(self, url: URL) -> Reserve:
-        return FileReserve(_file_of(url))
+        return FileReserve(file_of(url))
 
     def is_full(self, error: DBAPIError) -> bool:
         return isinstance(error.orig, sqlite3.OperationalError) and _is_full(error.orig)
@@ -94,7 +94,7 @@ class Sqlite:
         return False
 
     def is_there(self, url: URL) -> bool:
-        return os.path.exists(_file_of(url))
+        return os.path.exists(file_of(url))
 
     def may_be_repeated(self, error: DBAPIError) -> bool:
         return _name(error) in _BUSY
@@ -156,7 +156,8 @@ def _name(error: DBAPIError) -> str | None:
     return name
 
 
-def _file_of(url: URL) -> str:
+def file_of(url: URL) -> str:
+    """The path in such a URL. Raises ValueError where it names no file."""
     path = url.database
     if url.drivername not in {"sqlite", "sqlite+pysqlite"} or url.host or url.query:
         raise ValueError("it must be sqlite:///PATH")

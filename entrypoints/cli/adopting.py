@@ -5,9 +5,9 @@ from contextlib import ExitStack
 from datetime import tzinfo
 
 from ...domain.users import Standing, UserId
+from ..adoptions import CannotJoin, open_adoption, open_joining, open_wrapping
 from ..environment import read_settings
 from ..settings import PREFIX, SettingInvalid
-from ..stores import CannotJoin, open_adoption, open_joining, open_wrapping
 from .adoption_report import Shown, meant_by, new_list, visible
 from .output import DONE, REFUSED, USAGE, Commands, Context, note, plain, print_record
 from .progress import Progress

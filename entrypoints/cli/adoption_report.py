@@ -12,8 +12,9 @@ from typing import Any, TextIO
 from attrs import define
 
 from ...domain.passwords import HashKind
+from ..adoptions import AdoptionFindings, AdoptionReport, FoundState, Left
+from ..databases import database_url
 from ..settings import Settings, without_password
-from ..stores import AdoptionFindings, AdoptionReport, FoundState, Left, database_url
 from .output import print_record, print_table
 
 _SHOWN = 20

@@ -1,6 +1,6 @@
 """``menshen migrate``."""
 
-from ..stores import open_migrations
+from ..databases import open_migrations
 from .output import DONE, REFUSED, Commands, Context, note
 
 
@@ -14,7 +14,7 @@ def add_migrate_command(commands: Commands) -> None:
 
 
 def _migrate(context: Context) -> int:
-    with open_migrations(context.settings) as migrations:
+    with open_migrations(context.settings, say=note) as migrations:
         if context.arguments.sql:
             print(migrations.statements(), end="")
             return DONE

@@ -17,7 +17,7 @@ from ...domain.actors import Actor
 from ...domain.texts import is_plain
 from ...domain.users import MAX_USER_ID
 from ..settings import Settings
-from ..wiring import Service, open_service
+from ..wiring import Service, WithoutSecret, open_service
 
 DONE, REFUSED, USAGE = 0, 1, 2
 
@@ -34,9 +34,15 @@ class Context:
     """What sudo says of who became another by it; worth nothing from anybody but root."""
 
     @contextmanager
-    def service(self) -> Iterator[Service]:
-        """The service, closed again afterwards. Raises what open_service raises."""
-        service = open_service(self.settings, say=note)
+    def service(
+        self, *, is_made: bool = False, without_secret: WithoutSecret = WithoutSecret.GO_ON
+    ) -> Iterator[Service]:
+        """The service on the accounts that are there, closed again afterwards; *is_made*: or that are made.
+
+        A command that only looks makes nothing: in the wrong folder there would be another database with nobody in it.
+        Raises what open_service raises.
+        """
+        service = open_service(self.settings, say=note, is_made=is_made, without_secret=without_secret)
         try:
             yield service
         finally:

@@ -5,8 +5,8 @@ from functools import partial
 from typing import Any
 
 from ...domain.errors import StoreUnavailable
+from ..databases import SERVING_THREADS, database_url
 from ..settings import SettingInvalid, Settings, without_password
-from ..stores import SERVING_THREADS, database_url
 from ..wiring import open_service
 from .output import DONE, REFUSED, Context, note
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from ...domain.errors import NoSuchUser
 from ...domain.sessions import Session, SessionId
+from ..wiring import WithoutSecret
 from .output import DONE, USAGE, Commands, Context, note, print_record, print_table
 
 _COLUMNS = ("id", "kind", "device_type", "device_name", "first_seen", "last_seen", "address")
@@ -72,7 +73,7 @@ def _kick_everybody(context: Context) -> int:
 
 
 def _explain(context: Context) -> int:
-    with context.service() as service:
+    with context.service(without_secret=WithoutSecret.REFUSE) as service:
         token = getpass.getpass("Token: ") if sys.stdin.isatty() else sys.stdin.readline()
         explanation = service.browse.explain(token.strip(), caller=context.operator())
     claims, user, session = explanation.claims, explanation.user, explanation.session

@@ -75,7 +75,7 @@ def _create(context: Context) -> int:
         note("the two passwords are not the same")
         return USAGE
     arguments = context.arguments
-    with context.service() as service:
+    with context.service(is_made=True) as service:
         user = service.register_user(
             phone=arguments.phone,
             password=password,

@@ -28,12 +28,25 @@ def left_out(why: str) -> NoReturn:
 @contextmanager
 def small_disk(folder: Path, mebibytes: int) -> Iterator[None]:
     """A disk of that size at *folder*, seen by this thread and by the processes that it starts."""
+    with _disk(folder, f"size={mebibytes}m,mode=755"):
+        yield
+
+
+@contextmanager
+def read_only_disk(folder: Path) -> Iterator[None]:
+    """An empty disk at *folder* on which nothing can be written, seen as a small one is."""
+    with _disk(folder, "ro"):
+        yield
+
+
+@contextmanager
+def _disk(folder: Path, options: str) -> Iterator[None]:
     try:
         _call("unshare", _NEW_MOUNTS)
         _call("mount", None, b"/", None, _PRIVATE, None)
-        _run("mount", "-t", "tmpfs", "-o", f"size={mebibytes}m,mode=755", "tmpfs", str(folder))
+        _run("mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder))
     except OSError as error:
-        left_out(f"no small disk can be made here: {error}")
+        left_out(f"no disk can be made here: {error}")
     try:
         yield
     finally:

@@ -21,7 +21,7 @@ from menshen.adapters.sql.schema import VERSIONS
 from menshen.adapters.sql.store import sql_store
 from menshen.adapters.sql.tables import metadata
 from menshen.domain.sessions import SessionId
-from menshen.entrypoints.stores import Migrations
+from menshen.entrypoints.databases import Migrations
 
 from .databases import DatabaseServer
 from .migrators import Migrators, Task, by_hand, contents, migrators, told
@@ -67,7 +67,8 @@ class TestTheCommand:
         assert BEHIND in only_line(check.err)
         assert contents(empty) == before
         migrate = told(empty, tmp_path, "migrate")
-        assert (migrate.code, migrate.out, migrate.err) == (0, "the database has been migrated\n", "")
+        assert (migrate.code, migrate.out) == (0, "the database has been migrated\n")
+        assert [line for line in migrate.err.splitlines() if "made the database" not in line] == []
         made = contents(empty)
         for arguments in (("migrate", "--check"), ("migrate",)):
             again = told(empty, tmp_path, *arguments)

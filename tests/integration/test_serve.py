@@ -473,12 +473,7 @@ class TestRefusingToStart:
         assert done.returncode == 1
         assert str(server.port) in only_line(done.stderr)
 
-    def test_a_data_folder_that_is_a_file(self, tmp_path: Path) -> None:
-        (tmp_path / "data").write_text("")
-        done = menshen("serve", folder=tmp_path, DATA_DIR=str(tmp_path / "data"), PORT=str(free_port()))
-        assert done.returncode == 1
-        assert "data" in only_line(done.stderr)
-
+    # Of what cannot be made or read, test_places.py has more.
     def test_a_database_that_is_none(self, tmp_path: Path) -> None:
         (tmp_path / "menshen-data").mkdir()
         (tmp_path / "menshen-data" / "menshen.sqlite3").write_text("this is a letter to somebody. " * 1000)

@@ -9,8 +9,10 @@ from menshen.adapters.sql import mariadb_tls, postgresql_tls
 from menshen.adapters.sql.database import PRODUCTS
 from menshen.adapters.sql.mariadb_tls import Tls
 from menshen.adapters.sql.network import CLEAR, UNCHECKED, UNNAMED, is_loopback
+from menshen.entrypoints.adoptions import open_adoption
+from menshen.entrypoints.databases import open_migrations
 from menshen.entrypoints.settings import SettingInvalid, Settings
-from menshen.entrypoints.stores import open_adoption, open_migrations, open_store
+from menshen.entrypoints.stores import open_store
 
 ROOTS = "/the/machines/authorities.pem"
 

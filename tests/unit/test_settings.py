@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from menshen.domain.device_policy import DevicePolicy
+from menshen.entrypoints.databases import database_url
 from menshen.entrypoints.environment import read_settings
 from menshen.entrypoints.settings import (
     SettingInvalid,
@@ -20,7 +21,6 @@ from menshen.entrypoints.settings import (
     shown,
     variable,
 )
-from menshen.entrypoints.stores import database_url
 
 SECRET = "kZ3vQ8mT1xW6rB4nY7cJ2hL5pD9sF0gA"
 

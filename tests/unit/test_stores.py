@@ -18,8 +18,9 @@ from menshen.adapters.sql.users import SqlUserRepository
 from menshen.domain.errors import PhoneTaken, StoreUnavailable
 from menshen.domain.ports import Store
 from menshen.entrypoints import stores
+from menshen.entrypoints.databases import SERVING_THREADS, database_url, open_migrations
 from menshen.entrypoints.settings import SettingInvalid, Settings
-from menshen.entrypoints.stores import GROUP, SERVING_THREADS, database_url, memory_store, open_migrations, open_store
+from menshen.entrypoints.stores import GROUP, memory_store, open_store
 
 
 class TestTheUrl:

@@ -1,0 +1,83 @@
+"""What is done once to a table that another program has filled: taking it over, and what it leaves to do."""
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import tzinfo
+
+from ..adapters.sql import adoption, adoption_findings, adoption_left, adoption_rows, adoption_states
+from ..adapters.sql.product import DriverMissing
+from ..adapters.system_clock import SystemClock
+from ..domain.use_cases.wrapping import WrapHashes
+from ..domain.users import Standing
+from .databases import (
+    Migrations,
+    bring_up_to_date,
+    check_has_tables,
+    check_is_private,
+    database_invalid,
+    database_url,
+    open_sql,
+    place_of,
+)
+from .settings import Settings
+from .stores import argon2_hasher, open_store
+
+AdoptionFindings = adoption_findings.AdoptionFindings
+AdoptionReport = adoption.AdoptionReport
+FoundState = adoption_findings.FoundState
+Left = adoption_rows.Left
+Joining = adoption_left.Joining
+CannotJoin = adoption_left.CannotJoin
+
+
+@contextmanager
+def open_adoption(
+    settings: Settings, zone: tzinfo | None, states: Mapping[str | None, Standing]
+) -> Iterator[adoption.Adoption]:
+    """The adoption of the table that the settings name, whose times are those of *zone*, or of the machine's.
+
+    *states* says what texts mean that are no states of ours. Raises SettingInvalid, OSError.
+    """
+    check_has_tables(settings, "adopt")
+    place = place_of(settings)
+    if place is not None and place.is_there:
+        place.check()
+    try:
+        opened = adoption.Adoption.open(
+            database_url(settings), zone, argon2_hasher(settings), adoption_states.decided(states)
+        )
+    except (ValueError, DriverMissing) as error:
+        raise database_invalid(error) from None
+    try:
+        check_is_private(settings, opened.exposures)
+        yield opened
+    except sqlite3.Error as error:
+        raise OSError(f"the temporary file of the report: {error}") from None
+    finally:
+        opened.close()
+
+
+@contextmanager
+def open_joining(settings: Settings) -> Iterator[Joining]:
+    """What joins an account of the database that the settings name with a row that its adoption has left.
+
+    Raises SettingInvalid, StoreUnavailable, OSError.
+    """
+    check_has_tables(settings, "adopt")
+    database = open_sql(settings)
+    try:
+        bring_up_to_date(Migrations(settings, database), is_made=False)
+        yield Joining(database, SystemClock())
+    finally:
+        database.close()
+
+
+@contextmanager
+def open_wrapping(settings: Settings) -> Iterator[WrapHashes]:
+    """What wraps the weak hashes of the store that the settings name. Raises SettingInvalid, StoreUnavailable, OSError."""
+    store = open_store(settings, is_made=False)
+    try:
+        yield WrapHashes(store.users, store.work, argon2_hasher(settings), SystemClock())
+    finally:
+        store.close()

@@ -1,0 +1,148 @@
+"""Where the accounts are on this machine, and what is wrong with that place: a line with the path, the cause and what to do."""
+
+import errno
+import os
+import pwd
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from attrs import frozen
+
+from .settings import SettingInvalid
+
+_OF_A_NETWORK = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "fuse.sshfs", "fuse.glusterfs"}
+)
+_MOUNTS = Path("/proc/self/mountinfo")
+
+_READ_ONLY = OSError(errno.EROFS, "its file system is mounted read-only")
+
+
+@frozen
+class Place:
+    """A file that is to be made, read and written, and its folder; *setting* is the one that names it."""
+
+    file: Path
+    setting: str
+
+    @property
+    def is_there(self) -> bool:
+        return os.path.lexists(self.file)
+
+    def make_folder(self, say: Callable[[str], None]) -> None:
+        """Make the folder, open to its owner alone, and *say* so, where it is not there. Raises SettingInvalid."""
+        folder = self.file.parent
+        if os.path.lexists(folder):
+            return
+        try:
+            folder.mkdir(mode=0o700, parents=True)
+        except FileExistsError:
+            return
+        except OSError as error:
+            raise self.invalid(f"{_shown(folder)} cannot be made: {_cause(_nearest(folder), error)}") from None
+        say(f"made the folder {_shown(folder)}")
+
+    def check(self) -> None:
+        """Raises SettingInvalid where the file could not be made, or not be read and written."""
+        folder = self.file.parent
+        self._check(folder, folder, os.W_OK | os.X_OK)
+        if self.is_there:
+            # Not opened: closing it again would take the locks from others in this process that have it open.
+            self._check(self.file, folder, os.R_OK | os.W_OK)
+            if self.file.is_dir():
+                raise self.invalid(f"{_shown(self.file)} cannot be used: it is a folder")
+
+    def _check(self, path: Path, folder: Path, mode: int) -> None:
+        try:
+            path.stat()
+            if not folder.is_dir():
+                raise NotADirectoryError
+            if not os.access(path, mode, effective_ids=True):
+                raise _READ_ONLY if os.statvfs(path).f_flag & os.ST_RDONLY else PermissionError
+        except OSError as error:
+            raise self.invalid(f"{_shown(path)} cannot be used: {_cause(path, error)}") from None
+
+    def invalid(self, why: str) -> SettingInvalid:
+        return SettingInvalid(f"{self.setting}: {why}")
+
+    def weaknesses(self) -> list[str]:
+        """A line where something acknowledged can be lost, as the place is not on this machine."""
+        kind = network_of(self.file)
+        if kind is None:
+            return []
+        advice = "keep it on a disk of this machine, or use a database server"
+        return [f"{_shown(self.file)} is on a network ({kind}), where SQLite's locks may not hold: {advice}"]
+
+    def exposures(self) -> list[str]:
+        """A line for each of its files that others on this machine may read or write."""
+        files = [self.file, *(self.file.with_name(f"{self.file.name}-{end}") for end in ("wal", "shm"))]
+        return [line for file in files for line in exposures(file)]
+
+
+def exposures(path: Path) -> list[str]:
+    """A line if every user of this machine may read or write the file at *path*."""
+    try:
+        mode = path.stat().st_mode
+        is_reached = all(folder.stat().st_mode & stat.S_IXOTH for folder in path.resolve().parents)
+    except OSError:
+        return []
+    words = [word for word, bit in (("read", stat.S_IROTH), ("written", stat.S_IWOTH)) if mode & bit]
+    if not (words and is_reached):
+        return []
+    return [f"{_shown(path)} can be {' and '.join(words)} by everybody on this machine: chmod o= {_shown(path)}"]
+
+
+def network_of(file: Path) -> str | None:
+    """The kind of network file system that *file* is on; None where it is on none, or nothing tells."""
+    try:
+        lines = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        there = str(file.resolve())
+    except OSError:
+        return None
+    # The fifth field is where it is mounted, and the first after the dash what it is (proc(5)).
+    mounts = [(fields[4], fields[fields.index("-") + 1]) for fields in map(str.split, lines) if "-" in fields]
+    over = [(len(point), kind) for point, kind in mounts if f"{there}/".startswith(f"{point.rstrip('/')}/")]
+    kind = max(over)[1] if over else ""
+    return kind if kind in _OF_A_NETWORK else None
+
+
+def _nearest(path: Path) -> Path:
+    """The nearest folder above *path* that is there."""
+    return next((each for each in path.parents if os.path.lexists(each)), Path("/"))
+
+
+def _cause(path: Path, error: OSError) -> str:
+    """Why the system did not let us, and what to do."""
+    if path.is_symlink() and not path.exists():
+        return f"it is a link to {_shown(path.readlink())}, which is not there"
+    if isinstance(error, FileNotFoundError):
+        return "it is not there"
+    if isinstance(error, NotADirectoryError | FileExistsError):
+        return f"{_shown(next((each for each in (path, *path.parents) if each.is_file()), path))} is no folder"
+    if isinstance(error, PermissionError):
+        return _refusal(path)
+    return str(error.strerror or error)
+
+
+def _refusal(path: Path) -> str:
+    try:
+        found = path.stat()
+    except OSError:
+        return f"{_who(os.geteuid())} may not look there"
+    mode = stat.S_IMODE(found.st_mode)
+    return (
+        f"{_shown(path)} belongs to {_who(found.st_uid)}, with mode {mode:o}, and this runs as {_who(os.geteuid())}:"
+        f" chown {os.geteuid()} {_shown(path)}, or choose another place"
+    )
+
+
+def _who(uid: int) -> str:
+    try:
+        return f"uid {uid} ({pwd.getpwuid(uid).pw_name})"
+    except KeyError:
+        return f"uid {uid}"
+
+
+def _shown(path: Path) -> str:
+    return str(path) if str(path).isprintable() else repr(str(path))
