@@ -7,7 +7,12 @@ import socket
 import sys
 from ipaddress import ip_address, ip_network
 
+import hypothesis
 import pytest
+
+# How long an example takes depends on what else the machine does.
+hypothesis.settings.register_profile("menshen", deadline=None)
+hypothesis.settings.load_profile("menshen")
 
 OUR_OWN = [
     ip_network("127.0.0.0/8"),
