@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from menshen.adapters.argon2_hasher import Argon2PasswordHasher
 from menshen.adapters.conformance.hashers import PASSWORD, PasswordHasherContract, StoredHashesContract
+from menshen.adapters.weak_hashes import making_of
 from menshen.domain.ports import PasswordHasher, StoredHashes, Verdict
 
 CHEAP = Argon2PasswordHasher(memory_kib=8, time_cost=1)
@@ -247,6 +248,17 @@ def test_bcrypt_looks_at_72_bytes_as_it_always_did() -> None:
     stored = bcrypted("p" * 100)
     assert CHEAP.verify("p" * 100, stored) is Verdict.MATCH_OUTDATED
     assert CHEAP.verify("p" * 71, stored) is Verdict.NO_MATCH
+
+
+def test_phpass_takes_no_password_of_more_than_4096_bytes_and_nothing_matches_a_part_of_one() -> None:
+    making = making_of("$P$5saltsalt")
+    assert making is not None
+    [make] = making.makers
+    stored = "$P$5saltsalt" + make(b"x" * 4096)
+    [wrapped] = CHEAP.wrap([stored])
+    for each in (stored, wrapped):
+        assert CHEAP.verify("x" * 4096, each) is Verdict.MATCH_OUTDATED
+        assert CHEAP.verify("x" * 4097, each) is Verdict.NO_MATCH
 
 
 def test_a_password_of_1_mb_is_judged_in_time() -> None:
