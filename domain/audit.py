@@ -42,6 +42,8 @@ class Action(StrEnum):
     REVOKE_ADMIN = "revoke_admin"
     JOIN = "join"
     """A row that an adoption had left was joined with the account."""
+    VOUCH_FOR_CLOCK = "vouch_for_clock"
+    """An operator said that the clock is right, and had deleted by it what is old."""
     READ = "read"
     """An operator or admin looked at what the service knows of people."""
 

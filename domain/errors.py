@@ -4,7 +4,7 @@ A refusal is an answer, not a fault: it says what happened and carries a ``reaso
 Reasons are public; one never changes its meaning.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
@@ -311,6 +311,24 @@ class StoreUnavailable(Unavailable):
     """The store did not carry out the operation, or its outcome is unknown; asking again is safe."""
 
     reason = "store_unavailable"
+
+
+class ClockInDoubt(Refusal):
+    """The clock says *clock*, and the store knows of nothing in the *days* days before *gap_ends*: it may have jumped.
+
+    Nothing that is deleted by its age is deleted then.
+    """
+
+    reason = "clock_in_doubt"
+
+    def __init__(self, now: datetime, gap_ends: datetime, step: timedelta) -> None:
+        self.clock = now.isoformat(timespec="seconds")
+        self.gap_ends = gap_ends.isoformat(timespec="seconds")
+        self.days = step.days
+        super().__init__(
+            f"the clock says {self.clock}, and of the {self.days} days before {self.gap_ends} the store knows nothing:"
+            " it may have jumped; where it is right, say so by `menshen prune --clock-is-right`"
+        )
 
 
 class HasherBusy(Unavailable):

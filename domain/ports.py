@@ -158,6 +158,18 @@ class AuditLog(Protocol):
         """Forget at most *limit* entries from *before*, the oldest first. Returns how many."""
         ...
 
+    def earliest(self, since: datetime | None) -> datetime | None:
+        """When the earliest entry was that is not from before *since*, or the earliest of all; None where there is none."""
+        ...
+
+    def pruned_at(self) -> datetime | None:
+        """What ``note_pruned`` was told last, by whichever process; None where it never was."""
+        ...
+
+    def note_pruned(self, at: datetime) -> None:
+        """Remember that what was old *at* that moment has been forgotten. No entry is made, and pruning does not touch it."""
+        ...
+
 
 class Transaction(Protocol):
     """The repositories, within one transaction."""

@@ -5,7 +5,7 @@ from threading import Event, Thread
 
 from attrs import define, field
 
-from ..domain.errors import StoreUnavailable
+from ..domain.errors import ClockInDoubt, StoreUnavailable
 from ..domain.use_cases.housekeeping import Prune
 
 _log = logging.getLogger("menshen.housekeeper")
@@ -35,6 +35,8 @@ class Housekeeper:
         while not self._stopping.wait(self.interval_seconds):
             try:
                 pruned = self.prune(self._stopping.is_set)
+            except ClockInDoubt as doubt:
+                _log.error("did not prune: %s", doubt)
             except StoreUnavailable:
                 _log.warning("could not prune; the next try is in %d seconds", self.interval_seconds)
             except Exception:  # noqa: BLE001 - whatever it is, the next round is another try

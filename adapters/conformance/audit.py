@@ -233,3 +233,33 @@ class AuditLogContract:
         assert of(EntryKind.READS) == events[5::-2]
         assert of(EntryKind.ACTS) == events[4::-2]
         assert of(EntryKind.ALL) == events[::-1]
+
+    def test_the_earliest_is_told_of_all_and_of_those_since_a_moment(self, audit: AuditLog) -> None:
+        assert audit.earliest(None) is audit.earliest(START) is None
+        for hours in (3, 1, 2):
+            audit.append(new_event(None if hours == 1 else ANNA, at=START + hours * HOUR))
+        audit.count(new_event(at=START + 4 * HOUR), HOUR)
+        moment = timedelta(microseconds=1)
+        for since, expected in [(None, 1), (START, 1), (START + HOUR, 1), (START + HOUR + moment, 2)]:
+            assert audit.earliest(since) == START + expected * HOUR
+        for since, expected in [(START + 3 * HOUR, 3), (START + 3 * HOUR + moment, 4)]:
+            assert audit.earliest(since) == START + expected * HOUR
+        assert audit.earliest(START + 4 * HOUR + moment) is None
+        found = audit.earliest(None)
+        assert found is not None
+        assert found.utcoffset() == timedelta(0)
+
+    def test_what_was_noted_last_is_when_it_was_pruned(self, audit: AuditLog) -> None:
+        assert audit.pruned_at() is None
+        for at in (START, START, START + HOUR, START - HOUR):
+            audit.note_pruned(at)
+            assert audit.pruned_at() == at
+        assert all_of(audit) == []
+        assert audit.prune(START + timedelta(days=1), 10) == 0
+        assert audit.pruned_at() == START - HOUR
+
+    def test_many_may_note_at_once_that_it_was_pruned(self, audit: AuditLog) -> None:
+        moments = [START + number * HOUR for number in range(8)]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(audit.note_pruned, moments))
+        assert audit.pruned_at() in moments

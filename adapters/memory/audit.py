@@ -9,6 +9,8 @@ from ...domain.audit import Action, AuditEntry, AuditEvent, AuditId, EntryKind
 from ...domain.users import UserId
 from .store import MemoryStore
 
+_PRUNED = "pruned"
+
 
 @frozen
 class MemoryAuditLog:
@@ -60,3 +62,16 @@ class MemoryAuditLog:
             for _, entry_id in old[:limit]:
                 self.store.remove(self.store.audit, entry_id)
             return len(old[:limit])
+
+    def earliest(self, since: datetime | None) -> datetime | None:
+        with self.store.step():
+            moments = [entry.event.at for entry in self.store.audit.values()]
+        return min((at for at in moments if since is None or at >= since), default=None)
+
+    def pruned_at(self) -> datetime | None:
+        with self.store.step():
+            return self.store.marks.get(_PRUNED)
+
+    def note_pruned(self, at: datetime) -> None:
+        with self.store.step():
+            self.store.put(self.store.marks, _PRUNED, at)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from threading import RLock
 from typing import Any, TypeVar
 
@@ -23,6 +24,8 @@ class Changes:
     sessions: Mapping[SessionId, Session | None]
     audit: Mapping[AuditId, AuditEntry | None]
     audit_entries_ever: int
+    marks: Mapping[str, datetime | None] = field(factory=dict)
+    """Moments that are remembered, each under a name."""
 
 
 @define
@@ -36,6 +39,7 @@ class MemoryStore:
     sessions: dict[SessionId, Session] = field(factory=dict)
     audit: dict[AuditId, AuditEntry] = field(factory=dict)
     audit_entries_ever: int = 0
+    marks: dict[str, datetime] = field(factory=dict)
     keep: Callable[[Changes], None] = lambda changes: None
     _lock: RLock = field(factory=RLock)
     _undo: list[tuple[dict[Any, Any], Any, Any]] = field(factory=list)
@@ -70,6 +74,7 @@ class MemoryStore:
             (self.users, changes.users),
             (self.sessions, changes.sessions),
             (self.audit, changes.audit),
+            (self.marks, changes.marks),
         ]
         for table, rows in written:
             for key, row in rows.items():
@@ -92,7 +97,7 @@ class MemoryStore:
         def of(table: dict[Any, Any]) -> dict[Any, Any]:
             return {key: table.get(key) for written, key, _ in self._undo if written is table}
 
-        return Changes(of(self.users), of(self.sessions), of(self.audit), self.audit_entries_ever)
+        return Changes(of(self.users), of(self.sessions), of(self.audit), self.audit_entries_ever, marks=of(self.marks))
 
 
 @frozen

@@ -12,7 +12,7 @@ from ...domain.devices import Device, DeviceType
 from ...domain.sessions import SessionId
 from ...domain.users import UserId
 from .database import Connections
-from .tables import audit
+from .tables import audit, marks
 from .types import UtcDateTime, member_of
 
 _INSERT = insert(audit)
@@ -27,6 +27,8 @@ _COUNT = (
     .values(times=audit.c.times + 1, last_at=case((_UNTIL_NOW > _LAST_AT, _UNTIL_NOW), else_=_LAST_AT))
 )
 _COUNT_SHOWN = _COUNT.values(shown=func.coalesce(audit.c.shown, 0) + bindparam("more"))
+
+_PRUNED = "pruned"
 
 
 @frozen
@@ -78,6 +80,21 @@ class SqlAuditLog:
             ).all()
             # Others may prune at the same time.
             return connection.execute(delete(audit).where(audit.c.id.in_(old))).rowcount if old else 0
+
+    def earliest(self, since: datetime | None) -> datetime | None:
+        statement = select(audit.c.at).order_by(audit.c.at).limit(1)
+        if since is not None:
+            statement = statement.where(audit.c.at >= since)
+        with self.connections.reading() as connection:
+            return connection.scalar(statement)
+
+    def pruned_at(self) -> datetime | None:
+        with self.connections.reading() as connection:
+            return connection.scalar(select(marks.c.at).where(marks.c.name == _PRUNED))
+
+    def note_pruned(self, at: datetime) -> None:
+        with self.connections.writing() as connection:
+            connection.execute(self.connections.product.put(marks, {"name": _PRUNED, "at": at}))
 
 
 def _add(connection: Connection, event: AuditEvent, likeness: str | None) -> None:

@@ -1,10 +1,12 @@
 """MariaDB, by PyMySQL."""
 
+from collections.abc import Mapping
 from inspect import signature
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import URL, Connection, Engine, Index, event
+from sqlalchemy import URL, Connection, Engine, Executable, Index, Table, event
+from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from . import mariadb_tls
@@ -133,6 +135,9 @@ class MariaDb:
 
     def cause(self, error: DBAPIError) -> BaseException | None:
         return in_other_words(error, f"error {_number(error)}") if isinstance(error, IntegrityError) else error.orig
+
+    def put(self, table: Table, row: Mapping[str, object]) -> Executable:
+        return insert(table).values(row).on_duplicate_key_update(row)
 
     def lock_all(self, connection: Connection) -> bool:
         return connection.exec_driver_sql("SELECT GET_LOCK(CONCAT('menshen ', DATABASE()), 0)").scalar() == 1

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import URL, Connection, Engine, Index, event
+from sqlalchemy import URL, Connection, Engine, Executable, Index, Table, event
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
 from .postgresql_tls import Link, link_of, machine_roots
@@ -121,6 +122,9 @@ class PostgreSql:
         # The details of it are the row. Without a first line it does not come from the server.
         words = _diagnosed(error, "message_primary")
         return error.orig if words is None else in_other_words(error, words)
+
+    def put(self, table: Table, row: Mapping[str, object]) -> Executable:
+        return insert(table).values(row).on_conflict_do_update(index_elements=table.primary_key, set_=row)
 
     def lock_all(self, connection: Connection) -> bool:
         connection.exec_driver_sql("BEGIN")

@@ -1,8 +1,9 @@
 """What every database product has to tell of itself."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
-from sqlalchemy import URL, Connection, Engine, Index
+from sqlalchemy import URL, Connection, Engine, Executable, Index, Table
 from sqlalchemy.exc import DBAPIError
 
 from .reserve import Reserve
@@ -102,6 +103,10 @@ class Product(Protocol):
 
     def cause(self, error: DBAPIError) -> BaseException | None:
         """The driver's error, without what it quotes of a row: a phone or a hash is not for a terminal or a log."""
+        ...
+
+    def put(self, table: Table, row: Mapping[str, object]) -> Executable:
+        """The statement that writes *row*, in the place of the one of the same primary key where there is one."""
         ...
 
     def lock_all(self, connection: Connection) -> bool:

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, String, column, inspect, select, table
 from .database import Database
 from .tables import metadata
 
-VERSIONS = ("0001", "0002", "0003", "0004")
+VERSIONS = ("0001", "0002", "0003", "0004", "0005")
 """Every version that there ever was, the oldest first; ``migrations/versions`` has the steps."""
 
 VERSION_TABLE = "menshen_version"

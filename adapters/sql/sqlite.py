@@ -3,11 +3,13 @@
 import os
 import sqlite3
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import URL, Connection, Engine, Index, create_engine, event
+from sqlalchemy import URL, Connection, Engine, Executable, Index, Table, create_engine, event
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from .product import WAIT_SECONDS, WRITES, in_other_words
@@ -126,6 +128,9 @@ class Sqlite:
 
     def cause(self, error: DBAPIError) -> BaseException | None:
         return in_other_words(error, str(_name(error))) if isinstance(error, IntegrityError) else error.orig
+
+    def put(self, table: Table, row: Mapping[str, object]) -> Executable:
+        return insert(table).values(row).on_conflict_do_update(index_elements=table.primary_key, set_=row)
 
     def lock_all(self, connection: Connection) -> bool:
         try:

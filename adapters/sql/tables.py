@@ -115,3 +115,12 @@ audit = Table(
     sqlite_autoincrement=True,
     **_MARIADB,
 )
+
+marks = Table(
+    "x_mark",
+    metadata,
+    # Moments to be remembered, each under a name.
+    Column("name", WholeText(32), primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    **_MARIADB,
+)

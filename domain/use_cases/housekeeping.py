@@ -6,9 +6,11 @@ from functools import partial
 
 from attrs import frozen
 
-from ..audit import AuditEntry, AuditId, EntryKind
-from ..ports import AuditLog, Clock, UnitOfWork, UserRepository
+from ..actors import Actor
+from ..audit import Action, AuditEntry, AuditEvent, AuditId, EntryKind
+from ..ports import AuditLog, Clock, Transaction, UnitOfWork, UserRepository
 from ..users import UserId
+from .clock_judging import check_clock
 from .closing import erase
 from .operating import MAX_PAGE
 
@@ -30,7 +32,10 @@ class Pruned:
 
 @frozen
 class Prune:
-    """Forget old sessions and audit entries, and erase accounts whose closing is due, in small batches; then the disk gets the room."""
+    """Forget old sessions and audit entries, and erase accounts whose closing is due, in small batches; then the disk gets the room.
+
+    None of that can be taken back, so the clock must be right: ``check_clock`` says when it is believed.
+    """
 
     users: UserRepository
     work: UnitOfWork
@@ -38,9 +43,14 @@ class Prune:
     audit_retention: timedelta
     give_back: Callable[[], None] = lambda: None
 
-    def __call__(self, should_stop: Callable[[], bool] = lambda: False) -> Pruned:
-        """Go on until nothing is left to do, or *should_stop* says so."""
+    def __call__(self, should_stop: Callable[[], bool] = lambda: False, *, vouched_by: Actor | None = None) -> Pruned:
+        """Go on until nothing is left to do, or *should_stop* says so.
+
+        *vouched_by* is who says that the clock is right; that is recorded. Without anybody, raises ClockInDoubt.
+        """
         now = self.clock.now()
+        if not should_stop():
+            self.work.transact(partial(_begin, now=now, vouched_by=vouched_by), is_vital=True)
 
         def drained(batch: Callable[[], int]) -> int:
             total = 0
@@ -56,6 +66,8 @@ class Prune:
             ),
             accounts=drained(lambda: self._erase_due(now)),
         )
+        if not should_stop():
+            self.work.transact(lambda tx: tx.audit.note_pruned(now), is_vital=True)
         self.give_back()
         return pruned
 
@@ -63,6 +75,14 @@ class Prune:
         # A transaction for each: two processes that prune at once must not wait for each other's users.
         due = self.users.due_to_close(now, BATCH)
         return sum(self.work.transact(partial(erase, user_id=user_id, now=now), is_vital=True) for user_id in due)
+
+
+def _begin(tx: Transaction, *, now: datetime, vouched_by: Actor | None) -> None:
+    if vouched_by is None:
+        check_clock(tx, now)
+    else:
+        tx.audit.append(AuditEvent(at=now, actor=vouched_by, action=Action.VOUCH_FOR_CLOCK, subject=None))
+        tx.audit.note_pruned(now)
 
 
 @frozen

@@ -222,6 +222,15 @@ ANSWERS: dict[type[Refusal], Answer] = {
     ),
     domain.StoreUnavailable: Answer(503, _BUSY),
     domain.HasherBusy: Answer(503, _BUSY),
+    # Only the command line and the log tell of it.
+    domain.ClockInDoubt: Answer(
+        503,
+        Text(
+            "时钟显示{clock},但在{gap_ends}之前的{days}天内没有任何记录,时钟可能有误,未删除任何内容。请校准时钟;若时钟无误,请运行 menshen prune --clock-is-right",
+            "The clock says {clock}, and of the {days} days before {gap_ends} the store knows nothing: it may have jumped. "
+            "Nothing was deleted. Set the clock right; where it is right, say so: menshen prune --clock-is-right",
+        ),
+    ),
     BodyInvalid: Answer(400, Text("请求体必须是一个JSON对象", "The body must be one JSON object.")),
     BodyIncomplete: Answer(400, Text("请求体不完整", "The body is not complete.")),
     LengthRequired: Answer(400, Text("请求缺少Content-Length", "The request lacks a Content-Length.")),

@@ -222,7 +222,7 @@ _AT_TIMES: list[st.SearchStrategy[Step]] = [
         before=st.none() | st.integers(0, 20),
         limit=st.sampled_from([1, 5, 100, 0]),
     ),
-    st.builds(Prune),
+    st.builds(Prune, is_vouched_for=st.booleans()),
     # What needs something to have happened before happens too rarely by chance.
     st.builds(Refresh, token=st.sampled_from([1, 2, 3])),
     st.builds(Refresh, token=st.sampled_from([0, 1])),

@@ -172,8 +172,10 @@ class ReadAudit:
 
 @frozen
 class Prune:
+    is_vouched_for: bool = False
+
     def take(self, house: House) -> object:
-        return house.service.prune()
+        return house.service.prune(vouched_by=OPERATOR if self.is_vouched_for else None)
 
 
 @frozen

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from .servers import PASSWORD, Answer, Client, Server, menshen, only_line, serving
+from menshen.adapters.system_clock import SystemClock
+
+from .servers import PASSWORD, Answer, Client, Server, free_port, menshen, only_line, serving
 
 _numbers = count()
 
@@ -210,11 +212,36 @@ class TestPrune:
         done = menshen("prune", "--json", folder=tmp_path)
         assert (done.returncode, done.stdout) == (0, '{"sessions": 0, "audit_entries": 0, "accounts": 0}\n')
 
+    @pytest.mark.parametrize("was_pruned", [False, True])
+    def test_by_a_clock_that_is_a_year_ahead_nothing_goes_until_somebody_vouches_for_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, was_pruned: bool
+    ) -> None:
+        here = Server(tmp_path, {}, port=free_port())
+        assert here.menshen("user", "create", "13800138000", stdin=PASSWORD).returncode == 0
+        if was_pruned:
+            here.told("prune")
+        right, before = SystemClock.now, here.rows("SELECT * FROM x_audit")
+        monkeypatch.setattr(SystemClock, "now", lambda clock: right(clock) + timedelta(days=365))
+        for options in ([], ["--json"]):
+            done = here.menshen("prune", *options)
+            assert (done.returncode, done.stdout) == (1, "")
+            line = only_line(done.stderr)
+            assert line.startswith(f"menshen: clock_in_doubt: The clock says {SystemClock().now().year}-")
+            assert line.endswith("Set the clock right; where it is right, say so: menshen prune --clock-is-right")
+            assert here.rows("SELECT * FROM x_audit") == before
+        pruned = here.told("prune", "--clock-is-right")
+        assert pruned == {"sessions": 0, "audit_entries": 1, "accounts": 0}
+        [entry] = audit(here)
+        assert (entry["action"], entry["actor"]) == ("vouch_for_clock", f"operator:{pwd.getpwuid(os.getuid()).pw_name}")
+        assert here.told("prune") == {"sessions": 0, "audit_entries": 0, "accounts": 0}
+
     def test_wrong_usage(self, server: Server) -> None:
         assert server.menshen("prune", "everything").returncode == 2
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _nothing_went_wrong(server: Server) -> Iterator[None]:
+    # Entries of years ago and then none would be a gap, in a store that was never pruned.
+    server.told("prune")
     yield
     assert "Traceback" not in server.log

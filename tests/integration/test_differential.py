@@ -69,6 +69,7 @@ REFUSALS = [
     "state_conflict",
     "fee_invalid",
     "text_invalid",
+    "clock_in_doubt",
 ]
 
 EXPECTED = {

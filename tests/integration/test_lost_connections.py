@@ -33,7 +33,7 @@ def url(machine: DatabaseServer) -> str:
 
 @pytest.fixture
 def database(url: str) -> Iterator[Database]:
-    with opened(url, connections=23) as found:
+    with opened(url, connections=26) as found:
         yield found
 
 
@@ -72,6 +72,9 @@ def _every_method(store: Store, anna: User) -> Mapping[str, Callable[[], object]
         "audit.erase_details": lambda: store.audit.erase_details(anna.id, ["freeze"]),
         "audit.find": lambda: store.audit.find(subject=None, before=None, limit=1),
         "audit.prune": lambda: store.audit.prune(START, 1),
+        "audit.earliest": lambda: store.audit.earliest(None),
+        "audit.pruned_at": store.audit.pruned_at,
+        "audit.note_pruned": lambda: store.audit.note_pruned(START),
         "ping": store.ping,
         "weaknesses": store.weaknesses,
     }

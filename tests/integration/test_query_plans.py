@@ -101,6 +101,11 @@ def counted_twice(tx: Transaction) -> None:
         tx.audit.count(event, HOUR)
 
 
+def noted_and_read(tx: Transaction) -> None:
+    tx.audit.note_pruned(NOW)
+    gives(tx.audit.pruned_at(), NOW)
+
+
 BY_ID = {"x_user.id"}
 BY_STATE = {"ix_x_user_state"}
 SESSIONS_BY_ID = {"x_session.id"}
@@ -215,6 +220,12 @@ USES = [
         lambda tx: tx.audit.find(subject=ANNA, before=AuditId(USERS), limit=PAGE),
         {"ix_x_audit_subject"},
     ),
+    Use("audit.earliest", lambda tx: gives(tx.audit.earliest(None) is None, False), {"along ix_x_audit_at"}),
+    Use("audit.earliest: since", lambda tx: gives(tx.audit.earliest(NOW - SPAN / 2) is None, False), {"ix_x_audit_at"}),
+    Use("audit.earliest: none since", lambda tx: gives(tx.audit.earliest(NOW + SPAN), None), {"ix_x_audit_at"}),
+    # One row, or none.
+    Use("audit.pruned_at", noted_and_read, {"x_mark.id"}, others={"all of x_mark"}),
+    Use("audit.note_pruned", lambda tx: tx.audit.note_pruned(NOW), set()),
     Use("audit.erase_details", lambda tx: tx.audit.erase_details(ANNA, ["freeze"]), {"ix_x_audit_subject"}),
     Use("audit.prune: nothing", lambda tx: gives(tx.audit.prune(NOW - 3 * SPAN, BATCH), 0), {"ix_x_audit_at"}),
     Use(

@@ -9,7 +9,7 @@ import stat
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
@@ -17,7 +17,17 @@ from pathlib import Path
 import pytest
 from attrs import Factory, define
 
-from .servers import Client, Server, assert_envelope, clean_environment, free_port, menshen, only_line, serving
+from .servers import (
+    PASSWORD,
+    Client,
+    Server,
+    assert_envelope,
+    clean_environment,
+    free_port,
+    menshen,
+    only_line,
+    serving,
+)
 
 PHONE = "13800138000"
 
@@ -379,6 +389,14 @@ def _eventually_ready(server: Server) -> None:
     raise AssertionError("it is not ready again")
 
 
+def wait_for(is_so: Callable[[], bool]) -> None:
+    """For half a minute at the most."""
+    end = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 class TestHousekeeping:
     # The same service, only that its rounds come at once and not every ten minutes.
     COMMAND = (
@@ -393,10 +411,18 @@ entry_point()
 """,
     )
 
+    A_YEAR_AHEAD = """
+from datetime import UTC, datetime, timedelta
+from menshen.adapters.system_clock import SystemClock
+SystemClock.now = lambda clock: datetime.now(UTC) + timedelta(days=365)
+"""
+
     @pytest.mark.parametrize("workers", ["1", "2"])
     def test_the_running_service_prunes_what_is_old_and_keeps_what_is_not(self, folder: Path, workers: str) -> None:
         with serving(folder, self.COMMAND, WORKERS=workers) as server, server.client() as client:
             old, kept, leaving = client.register(PHONE), client.login(PHONE), client.register("13900139000")
+            # Entries of years ago and then none would be a gap, if it had never been pruned before.
+            wait_for(lambda: '"pruned 0 ' in server.log)
             long_ago = "2020-01-01 00:00:00.000000"
             server.rows("UPDATE x_session SET expires_at = ?1, over_at = ?1 WHERE id = ?2", long_ago, old.session_id)
             server.rows("UPDATE x_audit SET at = ? WHERE action = 'register' AND subject = 1", long_ago)
@@ -418,6 +444,25 @@ entry_point()
             assert client.user_info(leaving.token).reason == "user_not_active"
             assert client.register("13900139000").status == 200
             assert '"pruned 1 ' in server.log or workers == "2"
+
+    def test_a_clock_that_is_a_year_ahead_deletes_nothing_and_the_log_says_so(self, folder: Path) -> None:
+        program = f"{self.A_YEAR_AHEAD}{self.COMMAND[-1]}"
+        server = Server(folder, {}, (*self.COMMAND[:-1], program), port=free_port())
+        assert server.menshen("user", "create", PHONE, stdin=PASSWORD).returncode == 0
+        before = server.rows("SELECT * FROM x_audit")
+        try:
+            server.start()
+            wait_for(lambda: server.log.count('"did not prune: the clock says ') >= 2)
+            assert "menshen prune --clock-is-right" in server.log
+            # Nor once somebody has logged in by that clock.
+            with server.client() as client:
+                assert client.login(PHONE).status == 200
+            lines = server.log.count('"did not prune: ')
+            wait_for(lambda: server.log.count('"did not prune: ') >= lines + 2)
+            assert server.rows("SELECT * FROM x_audit")[: len(before)] == before
+            assert '"pruned ' not in server.log
+        finally:
+            server.stop()
 
     def test_it_does_not_hold_up_the_end_of_the_service(self, folder: Path) -> None:
         with serving(folder, WORKERS="2") as server:

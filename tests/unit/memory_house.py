@@ -125,6 +125,11 @@ class House:
     def admin_login(self, phone: str = PHONE, password: str = PASSWORD, client: Client = NO_CLIENT) -> Granted:
         return self.service.admin_login(phone=phone, password=password, client=client)
 
+    def pass_by(self, time: timedelta) -> None:
+        """Let that much time go by, with the service running, though what is old by then is not forgotten yet."""
+        self.clock.move(time)
+        self.service.prune.work.transact(lambda tx: tx.audit.note_pruned(self.clock.time))
+
     def authenticate(self, granted: Granted) -> Session:
         """Show the access token, as the next request does."""
         return self.service.authenticate(granted.access_token).session

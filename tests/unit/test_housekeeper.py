@@ -2,14 +2,14 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Event
 from typing import cast
 
 import pytest
 from attrs import define, field
 
-from menshen.domain.errors import StoreUnavailable
+from menshen.domain.errors import ClockInDoubt, StoreUnavailable
 from menshen.domain.use_cases.housekeeping import Prune, Pruned
 from menshen.entrypoints.housekeeper import INTERVAL_SECONDS, Housekeeper
 
@@ -92,6 +92,23 @@ def test_a_store_that_is_gone_is_logged_and_does_not_end_it(start: Start) -> Non
     assert [record.levelname for record in records[:3]] == ["WARNING", "WARNING", "INFO"]
     assert records[0].getMessage().startswith("could not prune")
     assert "db.internal" not in records[0].getMessage()
+
+
+def test_a_clock_that_is_not_believed_is_told_with_what_to_do_about_it(start: Start) -> None:
+    def doubtful_at_first(number: int) -> Pruned:
+        if number <= 2:
+            raise ClockInDoubt(datetime(2027, 1, 1, tzinfo=UTC), datetime(2026, 12, 31, tzinfo=UTC), timedelta(days=8))
+        return nothing(number)
+
+    with logged("menshen.housekeeper") as records:
+        housekeeper, rounds = start(doubtful_at_first, until=4)
+        assert rounds.reached.wait(PATIENCE)
+        housekeeper.stop()
+    assert [record.levelname for record in records[:3]] == ["ERROR", "ERROR", "INFO"]
+    assert records[0].getMessage() == (
+        "did not prune: the clock says 2027-01-01T00:00:00+00:00, and of the 8 days before 2026-12-31T00:00:00+00:00 the"
+        " store knows nothing: it may have jumped; where it is right, say so by `menshen prune --clock-is-right`"
+    )
 
 
 def test_no_fault_ends_it_either(start: Start) -> None:

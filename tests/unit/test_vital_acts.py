@@ -31,7 +31,7 @@ class People:
     def closing(self) -> "People":
         """The same, when the account of the user is due to be erased."""
         self.service.close_account.close(self.user.user.id, actor=OPERATOR)
-        self.house.clock.move(timedelta(days=100))
+        self.house.pass_by(timedelta(days=100))
         return self
 
     @property
