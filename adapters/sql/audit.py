@@ -64,8 +64,9 @@ class SqlAuditLog:
         if kind is not EntryKind.ALL:
             is_read = audit.c.action == Action.READ.value
             statement = statement.where(is_read if kind is EntryKind.READS else not_(is_read))
-        with self.connections.reading() as connection:
-            return [_entry_from(row._mapping) for row in connection.execute(statement)]
+        return self.connections.read(
+            lambda connection: [_entry_from(row._mapping) for row in connection.execute(statement)]
+        )
 
     def erase_details(self, subject: UserId, actions: Collection[str]) -> None:
         about = (audit.c.subject == subject, audit.c.action.in_([str(each) for each in actions]))

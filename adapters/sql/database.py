@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from attrs import evolve, frozen
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, event, make_url, text
@@ -20,6 +20,8 @@ from .product import WAIT_SECONDS, WRITES, Product
 from .reserve import NoReserve, Reserve
 from .sqlite import Sqlite, file_of
 
+T = TypeVar("T")
+
 _log = logging.getLogger("menshen.store")
 
 _MIGRATION_SECONDS = 60.0
@@ -27,6 +29,9 @@ _MIGRATION_SECONDS = 60.0
 
 
 _NONE = NoReserve()
+
+REPEAT_SECONDS = 2.0
+"""No further try begins after this, so that every answer comes within 5 seconds."""
 
 _DAMAGED = "the database is damaged, or none; was it copied while menshen ran? docs/stores.md says how to back it up"
 
@@ -40,8 +45,8 @@ class Connections(Protocol):
     @property
     def product(self) -> Product: ...
 
-    def reading(self) -> AbstractContextManager[Connection]:
-        """A connection for one statement that only reads."""
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """What *work* reads, each statement by itself. It may be called twice."""
         ...
 
     def writing(self) -> AbstractContextManager[Connection]:
@@ -67,11 +72,12 @@ class OneTransaction:
     connection: Connection
     product: Product
 
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        yield self.connection
+    def read(self, work: Callable[[Connection], T]) -> T:
+        return work(self.connection)
 
-    writing = reading
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        yield self.connection
 
 
 @frozen
@@ -109,9 +115,22 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        own = self._own()
-        with final(), _translated(self.product), own.connect(own.engine) as connection:
+        """A connection for statements that only read."""
+        with final(), self._reading() as connection:
             yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        own = self._own()
+        with _translated(self.product), own.connect(own.engine) as connection, _undone_by_a_lost_connection():
+            yield connection
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        def step() -> T:
+            with self._reading() as connection:
+                return work(connection)
+
+        return _again(step)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -192,8 +211,12 @@ class Database:
 
     def ping(self) -> None:
         """Raises StoreUnavailable when nothing can be written: the disk full, the server a replica by now, or gone."""
-        with self.writing() as connection:
-            connection.execute(_TOUCH)
+
+        def touch() -> None:
+            with self.attempt() as connection:
+                connection.execute(_TOUCH)
+
+        _again(touch)
 
     def close(self) -> None:
         self.engine.dispose()
@@ -265,11 +288,26 @@ def final() -> Iterator[None]:
     """Nothing but StoreUnavailable leaves the adapter."""
     try:
         yield
-    except (Repeatable, Full) as error:
+    except Repeatable as error:
+        _log_failure(error.__cause__)
+        raise StoreUnavailable(str(error)) from error.__cause__
+    except Full as error:
         raise StoreUnavailable(str(error)) from error.__cause__
     except NotTaken as error:
         _log_failure(error.__cause__)
         raise StoreUnavailable(str(error)) from error.__cause__
+
+
+def _again(step: Callable[[], T]) -> T:
+    """Do *step*, and once more where it was undone at once: by a server that was restarted since it was asked last."""
+    begin = time.monotonic()
+    with final():
+        try:
+            return step()
+        except Repeatable:
+            if time.monotonic() - begin > REPEAT_SECONDS:
+                raise
+        return step()
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from attrs import frozen
-from sqlalchemy import RowMapping, and_, bindparam, case, delete, insert, select, update
+from sqlalchemy import Connection, RowMapping, and_, bindparam, case, delete, insert, select, update
 
 from ...domain.actors import Actor
 from ...domain.devices import Device, DeviceType
@@ -105,9 +105,13 @@ class SqlSessionRepository:
         statement = _LIVE_OF_UNKNOWN
         if kind is not SessionKind.UNKNOWN:
             statement, parameters = _LIVE, {**parameters, "kind": kind.value}
-        with self.connections.reading() as connection:
+
+        def all_of_them(connection: Connection) -> list[Session]:
             found = [_session_from(row._mapping) for row in connection.execute(statement, parameters)]
             check_answers(connection, is_asked_for=all(session.user_id == user_id for session in found))
+            return found
+
+        found = self.connections.read(all_of_them)
         # Idleness is arithmetic on two columns, which each database spells in its own way; those idle too long are few.
         live = [session for session in found if session.is_live(now)]
         # A database would put ids that differ in case, say, into the order of its language.
@@ -131,28 +135,33 @@ class SqlSessionRepository:
 
     def unended(self, *, after: SessionId, started_by: datetime, limit: int) -> Sequence[SessionId]:
         wanted = (sessions.c.id > after, sessions.c.started_at <= started_by, sessions.c.ended_at.is_(None))
-        with self.connections.reading() as connection:
-            found = connection.scalars(select(sessions.c.id).where(*wanted).order_by(sessions.c.id).limit(limit))
-            return [SessionId(each) for each in found]
+        statement = select(sessions.c.id).where(*wanted).order_by(sessions.c.id).limit(limit)
+        return [SessionId(each) for each in self.connections.read(lambda each: each.scalars(statement).all())]
 
     def by_id(self, session_id: SessionId) -> Session | None:
         if not _can_be(session_id):
             return None
-        with self.connections.reading() as connection:
+
+        def one(connection: Connection) -> Session | None:
             row = connection.execute(_BY_ID, {"session_id": session_id}).first()
             check_answers(connection, is_asked_for=row is None or row._mapping["session_id"] == session_id)
-        return None if row is None else _session_from(row._mapping)
+            return None if row is None else _session_from(row._mapping)
+
+        return self.connections.read(one)
 
     def presence(self, user_id: UserId, session_id: SessionId) -> Presence | None:
-        with self.connections.reading() as connection:
-            asked = session_id if _can_be(session_id) else None
+        asked = session_id if _can_be(session_id) else None
+
+        def one(connection: Connection) -> Presence | None:
             row = connection.execute(_PRESENCE, {"user_id": user_id, "session_id": asked}).first()
             if row is None:
                 return None
             fields = row._mapping
             is_asked_for = fields["id"] == user_id and fields["session_id"] in {asked, None}
             check_answers(connection, is_asked_for=is_asked_for)
-        return Presence(user_from(fields), None if fields["session_id"] is None else _session_from(fields))
+            return Presence(user_from(fields), None if fields["session_id"] is None else _session_from(fields))
+
+        return self.connections.read(one)
 
     def rotate(self, session_id: SessionId, *, old: bytes, new: Refreshing) -> bool:
         if not _can_be(session_id):

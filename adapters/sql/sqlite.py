@@ -176,10 +176,9 @@ def _is_full(error: sqlite3.OperationalError) -> bool:
 
 
 def _set_up(connection: Any) -> None:
-    # For a database that is yet to be made; what was made otherwise keeps its free pages for itself.
-    # Where it is so already, saying it again would be a write: it would wait for whoever is writing.
-    [(is_set,)] = connection.execute("PRAGMA auto_vacuum").fetchall()
-    if is_set != _INCREMENTAL:
+    # Only for a database that is yet to be made: elsewhere it would be a write, and wait for others. What was made otherwise
+    # keeps its free pages for itself.
+    if connection.execute("PRAGMA page_count").fetchone() == (0,):
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     # The driver's own transactions begin too late; ours begin in _begin.
     connection.isolation_level = None

@@ -9,15 +9,13 @@ from attrs import frozen
 
 from ...domain.ports import Transaction
 from .audit import SqlAuditLog
-from .database import Database, Full, OneTransaction, Repeatable, final
+from .database import REPEAT_SECONDS, Database, Full, OneTransaction, Repeatable, final
 from .sessions import SqlSessionRepository
 from .users import SqlUserRepository
 
 T = TypeVar("T")
 
 MAX_REPEATS = 5
-MAX_SECONDS = 2.0
-"""No further try begins after this, so that every answer comes within 5 seconds."""
 
 
 @frozen
@@ -46,7 +44,7 @@ class SqlUnitOfWork:
                     if not (is_vital and self.database.reserve.give()):
                         raise
                 except Repeatable:
-                    if attempt > MAX_REPEATS or time.monotonic() - begin > MAX_SECONDS:
+                    if attempt > MAX_REPEATS or time.monotonic() - begin > REPEAT_SECONDS:
                         raise
                 # Jitter, so that those who met do not meet again.
                 time.sleep(secrets.randbelow(1000) / 1000 * 0.02 * 2**attempt)

@@ -176,15 +176,15 @@ class SqlUserRepository:
             statement = statement.where(func.substr(func.coalesce(users.c.user_name, ""), 1, len(prefix)) == prefix)
         if wanted.standing is not None:
             statement = statement.where(_has_standing(wanted.standing, now))
-        with self.connections.reading() as connection:
-            return [user_from(row._mapping) for row in connection.execute(statement)]
+        return self.connections.read(
+            lambda connection: [user_from(row._mapping) for row in connection.execute(statement)]
+        )
 
     def password_hashes(self, *, after: UserId, limit: int, unlike: Collection[HashLikeness]) -> HashPage:
         theirs = (users.c.id > after, users.c.is_account)
-        with self.connections.reading() as connection:
-            # The last of this page, and the first of the next one.
-            ends = select(users.c.id).where(*theirs).order_by(users.c.id).offset(limit - 1).limit(2)
-            found = list(connection.scalars(ends))
+        # The last of this page, and the first of the next one.
+        ends = select(users.c.id).where(*theirs).order_by(users.c.id).offset(limit - 1).limit(2)
+        found = self.connections.read(lambda connection: connection.scalars(ends).all())
         last = UserId(found[0]) if len(found) == 2 else None
         statement = select(users.c.password).where(*theirs, users.c.password != "")
         if last is not None:
@@ -194,8 +194,8 @@ class SqlUserRepository:
             if likeness.within:
                 fits = and_(fits, users.c.password.contains(likeness.within, autoescape=True))
             statement = statement.where(not_(fits))
-        with self.connections.reading() as connection:
-            return HashPage(list({each for each in connection.scalars(statement) if isinstance(each, str)}), last)
+        hashes = self.connections.read(lambda connection: connection.scalars(statement).all())
+        return HashPage(list({each for each in hashes if isinstance(each, str)}), last)
 
     def due_to_close(self, now: datetime, limit: int) -> Sequence[UserId]:
         closing = UserState.text_of(Standing.CLOSING)
@@ -206,8 +206,7 @@ class SqlUserRepository:
             .order_by(users.c.id + 0)
             .limit(limit)
         )
-        with self.connections.reading() as connection:
-            return [UserId(user_id) for user_id in connection.scalars(statement)]
+        return [UserId(each) for each in self.connections.read(lambda connection: connection.scalars(statement).all())]
 
     @contextmanager
     def _phone_is_unique(
@@ -236,10 +235,13 @@ class SqlUserRepository:
     def _one(self, statement: Any, column: str, **parameter: Any) -> RowMapping | None:
         """The row that has that one *parameter* in *column*."""
         [asked] = parameter.values()
-        with self.connections.reading() as connection:
+
+        def one(connection: Connection) -> RowMapping | None:
             row = connection.execute(statement, parameter).first()
             check_answers(connection, is_asked_for=row is None or row._mapping[column] == asked)
-        return None if row is None else row._mapping
+            return None if row is None else row._mapping
+
+        return self.connections.read(one)
 
 
 def _erase_token(connection: Connection, user_id: UserId) -> None:

@@ -19,7 +19,7 @@ from menshen.adapters.sql.store import sql_store
 from menshen.domain.errors import PhoneTaken, StoreUnavailable
 from menshen.domain.ports import Store, Transaction, UserFilter
 from menshen.domain.sessions import SessionKind
-from menshen.domain.users import User
+from menshen.domain.users import User, UserId
 
 from .databases import DatabaseServer
 from .spellings import AT_THE_MOST, Outcome, Spelling, by_somebody_else, outcome_of
@@ -126,6 +126,21 @@ class TestAServerThatIsRestarted:
         machine.start()
         for name, call in _every_method(store, anna).items():
             assert outcome_of(call).error is None, name
+
+    def test_who_asked_a_moment_ago_does_not_notice_either(
+        self, machine: DatabaseServer, database: Database, store: Store, anna: User
+    ) -> None:
+        """What reads comes first, on connections that were good a moment ago."""
+        for call in (
+            lambda: store.users.by_id(anna.id),
+            lambda: store.sessions.presence(anna.id, UNKNOWN),
+            lambda: store.users.find(UserFilter(), after=UserId(0), limit=1, now=START),
+            store.ping,
+        ):
+            _warm(database, 3)
+            machine.stop()
+            machine.start()
+            assert outcome_of(call).error is None
 
     def test_what_was_under_way_fails_whole(
         self, machine: DatabaseServer, store: Store, spelling: Spelling, anna: User

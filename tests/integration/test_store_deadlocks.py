@@ -39,8 +39,7 @@ def raise_fee(tx: Transaction, user_id: UserId) -> None:
 
 def connection_of(tx: Transaction) -> Connection:
     assert isinstance(tx, SqlTransaction)
-    with tx.users.connections.reading() as connection:
-        return connection
+    return tx.users.connections.read(lambda connection: connection)
 
 
 @define

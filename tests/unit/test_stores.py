@@ -12,8 +12,8 @@ from sqlalchemy import Connection, make_url
 
 from menshen.adapters.memory.store import MemoryStore
 from menshen.adapters.sql import unit_of_work
-from menshen.adapters.sql.database import Database, Repeatable
-from menshen.adapters.sql.unit_of_work import MAX_REPEATS, MAX_SECONDS, SqlUnitOfWork
+from menshen.adapters.sql.database import REPEAT_SECONDS, Database, Repeatable
+from menshen.adapters.sql.unit_of_work import MAX_REPEATS, SqlUnitOfWork
 from menshen.adapters.sql.users import SqlUserRepository
 from menshen.domain.errors import PhoneTaken, StoreUnavailable
 from menshen.domain.ports import Store
@@ -221,10 +221,10 @@ class TestRepeats:
             assert 0 <= min(column) <= max(column) <= 0.02 * 2 ** (repeat + 1)
         # Whoever fails again and again waits for longer, and yet not for too long.
         assert max(slept[-1] for slept in waits) > max(slept[0] for slept in waits)
-        assert max(sum(slept) for slept in waits) < MAX_SECONDS
+        assert max(sum(slept) for slept in waits) < REPEAT_SECONDS
 
     def test_no_try_begins_late(self, busy: Callable[..., BusyDatabase]) -> None:
-        database = busy(1000, seconds=MAX_SECONDS + 0.01)
+        database = busy(1000, seconds=REPEAT_SECONDS + 0.01)
         with pytest.raises(StoreUnavailable):
             _transact(database, lambda tx: None)
         assert (database.attempts, database.slept) == (1, [])
