@@ -51,6 +51,7 @@ _BUSY = _jobs(
         "f27_repeated": STORES,
         "f04_weak_settings": STORES,
         "f16_full_disk": (SQLITE, "postgresql"),
+        "f28_read_only": SERVERS,
         "f17_failing_disk": (SQLITE,),
         "f02_synced": (SQLITE,),
     }
