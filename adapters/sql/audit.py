@@ -86,12 +86,12 @@ class SqlAuditLog:
         statement = select(audit.c.at).order_by(audit.c.at).limit(1)
         if since is not None:
             statement = statement.where(audit.c.at >= since)
-        with self.connections.reading() as connection:
-            return connection.scalar(statement)
+        return self.connections.read(lambda connection: connection.scalar(statement))
 
     def pruned_at(self) -> datetime | None:
-        with self.connections.reading() as connection:
-            return connection.scalar(select(marks.c.at).where(marks.c.name == _PRUNED))
+        return self.connections.read(
+            lambda connection: connection.scalar(select(marks.c.at).where(marks.c.name == _PRUNED))
+        )
 
     def note_pruned(self, at: datetime) -> None:
         with self.connections.writing() as connection:
