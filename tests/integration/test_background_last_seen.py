@@ -297,10 +297,10 @@ class TestTheThread:
         attempt, tries = Database.attempt, 0
 
         @contextmanager
-        def undone_at_first(database: Database) -> Iterator[Connection]:
+        def undone_at_first(database: Database, *, is_vital: bool) -> Iterator[Connection]:
             nonlocal tries
             tries += 1
-            with attempt(database) as connection:
+            with attempt(database, is_vital=is_vital) as connection:
                 yield connection
                 if tries == 1:
                     raise Repeatable("a deadlock")
