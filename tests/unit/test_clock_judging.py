@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -224,7 +225,8 @@ def test_whatever_happened_before_no_jump_of_the_clock_deletes_anything(
             house.login()
         assert is_refused(house)
         house.clock.move(wait)
-    assert house.stored(granted) == granted.session
+    # A login may have found it idle; it is there.
+    assert evolve(house.stored(granted), end=None) == granted.session
 
 
 @given(st.lists(st.tuples(st.booleans(), st.timedeltas(timedelta(0), LONGEST_STEP)), max_size=12))
