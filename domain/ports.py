@@ -101,8 +101,8 @@ class SessionRepository(Protocol):
         """
         ...
 
-    def unended(self, *, after: SessionId, started_by: datetime, limit: int) -> Sequence[SessionId]:
-        """The next *limit* sessions, in an order that never changes, that started *started_by* at the latest and have not ended.
+    def unended(self, *, after: SessionId, limit: int) -> Sequence[SessionId]:
+        """The next *limit* sessions, in an order that never changes, that have not ended.
 
         *after*: the last one that was got before, or ``""``. One that has run out may be among them.
         """

@@ -38,12 +38,10 @@ class MemorySessionRepository:
                 self.store.put(self.store.sessions, session.id, evolve(session, end=end))
             return len(ending)
 
-    def unended(self, *, after: SessionId, started_by: datetime, limit: int) -> Sequence[SessionId]:
+    def unended(self, *, after: SessionId, limit: int) -> Sequence[SessionId]:
         with self.store.step():
             return sorted(
-                session.id
-                for session in self.store.sessions.values()
-                if session.id > after and session.started_at <= started_by and session.end is None
+                session.id for session in self.store.sessions.values() if session.id > after and session.end is None
             )[:limit]
 
     def by_id(self, session_id: SessionId) -> Session | None:

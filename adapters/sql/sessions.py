@@ -133,8 +133,8 @@ class SqlSessionRepository:
                 for first in range(0, len(ordered), _MANY)
             )
 
-    def unended(self, *, after: SessionId, started_by: datetime, limit: int) -> Sequence[SessionId]:
-        wanted = (sessions.c.id > after, sessions.c.started_at <= started_by, sessions.c.ended_at.is_(None))
+    def unended(self, *, after: SessionId, limit: int) -> Sequence[SessionId]:
+        wanted = (sessions.c.id > after, sessions.c.ended_at.is_(None))
         statement = select(sessions.c.id).where(*wanted).order_by(sessions.c.id).limit(limit)
         return [SessionId(each) for each in self.connections.read(lambda each: each.scalars(statement).all())]
 

@@ -22,8 +22,9 @@ _FIRST = SessionId("")
 
 @frozen
 class KickEverybody:
-    """End all sessions that have begun by now, in batches that each count at once; those of the caller too (ASVS 7.4.5).
+    """End all sessions, in batches that each count at once; those of the caller too (ASVS 7.4.5).
 
+    Also those that seem to begin later, as the clock was put back since; and so perhaps one that begins meanwhile.
     An admin gives his password. One entry of the audit log stands for all. Raises ReauthenticationNeeded,
     ReauthenticationFailed, HasherBusy, and for a caller who may not act any more what the guard raises.
     """
@@ -72,6 +73,6 @@ def _judge_again(tx: Transaction, caller: Admin, judged: User, now: datetime) ->
 
 def _end_some(tx: Transaction, after: SessionId, event: AuditEvent) -> tuple[SessionId | None, int]:
     """End the next ones. Returns the last that was looked at, or None where there are no more, and how many ended."""
-    some = tx.sessions.unended(after=after, started_by=event.at, limit=BATCH)
+    some = tx.sessions.unended(after=after, limit=BATCH)
     ended = tx.sessions.end(some, SessionEnd(at=event.at, reason=EndReason.KICKED, actor=event.actor)) if some else 0
     return (some[-1] if len(some) == BATCH else None), ended

@@ -78,20 +78,15 @@ def test_each_batch_counts_at_once(house: House, everybody: list[Granted], monke
     assert house.service.kick_everybody(caller=OPERATOR) == 3
 
 
-def test_who_logs_in_meanwhile_stays(house: House, everybody: list[Granted], monkeypatch: pytest.MonkeyPatch) -> None:
-    real = kicking._end_some
-    late: list[Granted] = []
-
-    def end_some(*arguments: object) -> object:
-        done = real(*arguments)  # type: ignore[arg-type]
-        if not late:
-            house.clock.move(timedelta(seconds=1))
-            late.append(house.login())
-        return done
-
-    monkeypatch.setattr(kicking, "_end_some", end_some)
-    assert house.service.kick_everybody(caller=OPERATOR) == 5
-    assert house.authenticate(late[0])
+def test_a_clock_that_was_put_back_spares_nobody(house: House) -> None:
+    house.register()
+    house.clock.move(timedelta(hours=2))
+    ahead = house.login()
+    house.clock.move(timedelta(hours=-2))
+    assert house.service.kick_everybody(caller=OPERATOR) == 1
+    house.clock.move(timedelta(hours=2))
+    with pytest.raises(SessionKicked):
+        house.authenticate(ahead)
 
 
 def test_an_admin_gives_his_password(house: House, everybody: list[Granted]) -> None:
