@@ -83,6 +83,7 @@ def test_a_pbkdf2_that_names_no_rounds_is_read_by_the_default_of_each_version(me
     stored = f"{method}${salt}${digest}"
     if rounds == 600_000:
         assert check_password_hash(stored, PASSWORD), "as 2.3 reads it"
+        assert OURS.verify(PASSWORD + "x", stored) is Verdict.NO_MATCH
     assert OURS.verify(PASSWORD, stored) is Verdict.MATCH_OUTDATED
 
 

@@ -37,6 +37,7 @@ from menshen.domain.use_cases.account import RECENT_LOGIN
 from menshen.domain.use_cases.granting import Granted
 from menshen.domain.users import User, UserId, UserState
 
+from .cases import for_each
 from .memory_house import (
     OPERATOR,
     OTHER_PHONE,
@@ -114,7 +115,7 @@ def test_an_outdated_hash_proves_the_old_password_as_well(house: House, user: Us
     assert house.hash_of(user) == f"fake:{NEW}"
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("new", "refusal"),
     [
         ("short", PasswordLengthInvalid),
@@ -124,7 +125,8 @@ def test_an_outdated_hash_proves_the_old_password_as_well(house: House, user: Us
         ("zhangsan 1", PasswordHoldsIdentifier),
     ],
 )
-def test_the_new_password_meets_the_policy(house: House, new: str, refusal: type[Exception]) -> None:
+def test_the_new_password_meets_the_policy(new: str, refusal: type[Exception]) -> None:
+    house = House()
     house.service.register_user(phone=PHONE, password=PASSWORD, user_name="Zhangsan")
     current, other = house.login(), house.login()
     policy = strict_policy(common=frozenset({"qwertyuiop"}), service_name="menshen")

@@ -17,6 +17,8 @@ from menshen.domain.errors import TooManyDevices
 from menshen.domain.sessions import Refreshing, Session, SessionId, SessionKind
 from menshen.domain.users import Phone, User, UserId
 
+from .cases import for_each
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -316,7 +318,7 @@ BANK = DevicePolicy.single()
 BOX_OFFICE = DevicePolicy.from_table({"total": 5, "overflow": "evict_idle"})
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("policy", "inside", "newcomer", "ends"),
     [
         (QQ, {}, PHONE, set()),
@@ -419,8 +421,8 @@ def test_the_policy_of_a_user_comes_before_everybodys() -> None:
     assert policy_of(evolve(USER, device_policy=QQ), BANK) != BANK
 
 
-@pytest.mark.parametrize("overflow", Overflow)
-@pytest.mark.parametrize("limits", [(), (Limit(frozenset({PHONE}), 3), Limit(frozenset(DeviceType) - {PC}, 1_000))])
+@for_each("overflow", Overflow)
+@for_each("limits", [(), (Limit(frozenset({PHONE}), 3), Limit(frozenset(DeviceType) - {PC}, 1_000))])
 def test_a_policy_without_a_total_has_one_of_100(limits: tuple[Limit, ...], overflow: Overflow) -> None:
     policy = DevicePolicy(limits, overflow)
     total = Limit(frozenset(DeviceType), 100)
@@ -428,7 +430,7 @@ def test_a_policy_without_a_total_has_one_of_100(limits: tuple[Limit, ...], over
     assert policy_of(evolve(USER, device_policy=policy), DevicePolicy.single()) == policy_of(USER, policy)
 
 
-@pytest.mark.parametrize("most", [0, 1, 100, 101, 1_000])
+@for_each("most", [0, 1, 100, 101, 1_000])
 def test_a_total_that_is_set_stays_as_it_is(most: int) -> None:
     policy = DevicePolicy.from_table({"phone": 1, "total": most})
     assert policy_of(USER, policy) == policy

@@ -10,6 +10,8 @@ from menshen.adapters.sql.adoption_states import decided
 from menshen.domain.errors import PhoneInvalid
 from menshen.domain.users import Standing
 
+from .cases import for_each
+
 
 def row(user_id: int = 1, phone: object = "13800138000", **values: Any) -> tuple[Any, ...]:
     named = {"at": "2021-03-04 05:06:07", "state": "正常", "balance": "100", **values}
@@ -21,7 +23,7 @@ def left(found: Taken | Left) -> Left:
     return found
 
 
-@pytest.mark.parametrize(
+@for_each(
     "phone",
     [
         *("13800138000", "13800138000 ", "\u202d13800138000\u202c", "\u00a013800138000\r\n", "+86 (138) 0013-8000"),
@@ -33,12 +35,12 @@ def test_a_number_has_one_spelling_whatever_wrote_it(phone: object) -> None:
     assert number_of(phone) == "13800138000"
 
 
-@pytest.mark.parametrize("phone", [None, "", " ", "\u3000", "\u200b", "\ufeff\n"])
+@for_each("phone", [None, "", " ", "\u3000", "\u200b", "\ufeff\n"])
 def test_what_shows_nothing_is_no_number(phone: object) -> None:
     assert number_of(phone) is None
 
 
-@pytest.mark.parametrize(
+@for_each(
     "phone",
     [
         *(
@@ -59,7 +61,7 @@ def test_what_is_nearly_a_number_is_none(phone: object) -> None:
         number_of(phone)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("found", "why"),
     [
         (row(at="long ago"), Why.TIME_UNREADABLE),
@@ -85,7 +87,7 @@ def test_one_without_a_number_or_that_was_closed_keeps_none() -> None:
     assert (one.why, one.digits) == (Why.TIME_UNREADABLE, "13800138000")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("balance", "shown"),
     [("100", "100.0000"), (7, "7.0000"), (0.1, "0.1000"), (None, None), ("a lot", "a lot"), ("NaN", "NaN")],
 )

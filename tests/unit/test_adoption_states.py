@@ -1,16 +1,16 @@
 """What the states of a tutorial's users come to when they are adopted."""
 
-import pytest
-
 from menshen.adapters.sql.adoption_states import AS_IT_IS, Meant, decided
 from menshen.domain.users import Standing
 from menshen.entrypoints.cli.adoption_report import meant_by, visible
 
+from .cases import for_each
+
 BLANKS = (" ", "\t", "\r\n", "\u3000", "\u00a0", "\u200b", "\ufeff", "\u202d", "\0", "\u3000 \u200b")
 
 
-@pytest.mark.parametrize("text", ["正常", "冻结", "已注销"])
-@pytest.mark.parametrize("blanks", BLANKS, ids=ascii)
+@for_each("text", ["正常", "冻结", "已注销"])
+@for_each("blanks", BLANKS)
 def test_a_state_with_blanks_around_it_is_what_it_says(text: str, blanks: str) -> None:
     states = decided({})
     for spelled in (text + blanks, blanks + text, blanks + text + blanks):
@@ -18,7 +18,7 @@ def test_a_state_with_blanks_around_it_is_what_it_says(text: str, blanks: str) -
     assert states.meant(text) == AS_IT_IS
 
 
-@pytest.mark.parametrize("state", [None, "", " ", "禁用", "正 常", "注销中", "注销中 ", "NULL", b"x", 7])
+@for_each("state", [None, "", " ", "禁用", "正 常", "注销中", "注销中 ", "NULL", b"x", 7])
 def test_what_nobody_has_decided_on_stays_as_it_is(state: object) -> None:
     assert decided({}).meant(state) == AS_IT_IS
 
@@ -45,7 +45,7 @@ def test_a_state_of_ours_can_be_decided_on_too() -> None:
     assert states.meant("冻结 ") == Meant("冻结")
 
 
-@pytest.mark.parametrize("text", ["x" * 201, "a\nb"])
+@for_each("text", ["x" * 201, "a\nb"])
 def test_a_text_that_could_be_no_reason_is_none(text: str) -> None:
     assert decided({text: Standing.FROZEN}).meant(text) == Meant("冻结")
 

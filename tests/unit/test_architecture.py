@@ -4,14 +4,16 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
-import pytest
 from attrs import frozen
 
 from menshen.domain import errors
 from menshen.domain.errors import Refusal, SessionOver, Unauthenticated, Unavailable
 from menshen.entrypoints.http.errors import ANSWERS
+
+from .cases import for_each
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("domain", "adapters", "entrypoints")
@@ -61,9 +63,14 @@ class Import:
         return self.name.split(".")[0]
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+
+
 def imports_of(path: Path) -> Iterator[Import]:
     """Everything that the module at *path* imports, wherever in it."""
-    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield Import(str(path), alias.name, 0, node.lineno)
@@ -152,7 +159,7 @@ def test_the_environment_is_read_in_two_places_alone() -> None:
     reading = {
         str(path)
         for path in MODULES
-        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8")))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "environb", "getenv"}
         if isinstance(node.value, ast.Name) and node.value.id == "os"
     }
@@ -195,20 +202,19 @@ def test_no_folder_is_deeper_than_two_under_the_root() -> None:
     assert max(len(path.parts) for path in MODULES) <= 3
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if path.name == "__init__.py"], ids=str)
+@for_each("path", [path for path in MODULES if path.name == "__init__.py"])
 def test_a_package_begins_with_one_sentence_and_nothing_else(path: Path) -> None:
-    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    tree = tree_of(path)
     assert len(tree.body) == 1
     docstring = ast.get_docstring(tree)
     assert docstring
     assert len(docstring.splitlines()) == 1
 
 
-@pytest.mark.parametrize("path", MODULES, ids=str)
+@for_each("path", MODULES)
 def test_a_module_says_what_it_is_for_in_at_most_400_lines(path: Path) -> None:
-    source = (ROOT / path).read_text(encoding="utf-8")
-    assert len(source.splitlines()) <= 400
-    assert ast.get_docstring(ast.parse(source))
+    assert len((ROOT / path).read_text(encoding="utf-8").splitlines()) <= 400
+    assert ast.get_docstring(tree_of(path))
 
 
 def all_refusals() -> list[type[Refusal]]:
@@ -236,12 +242,12 @@ def test_every_refusal_has_an_answer_and_every_answer_a_refusal() -> None:
     assert set(ANSWERS) == set(REFUSALS)
 
 
-@pytest.mark.parametrize("kind", REFUSALS)
+@for_each("kind", REFUSALS)
 def test_a_reason_is_snake_case(kind: type[Refusal]) -> None:
     assert re.fullmatch(r"[a-z]+(_[a-z]+)*", kind.reason, re.ASCII)
 
 
-@pytest.mark.parametrize("kind", REFUSALS)
+@for_each("kind", REFUSALS)
 def test_a_refusal_says_what_happened_in_its_docstring(kind: type[Refusal]) -> None:
     assert (kind.__doc__ or "").strip().endswith((".", ").", ")"))
 

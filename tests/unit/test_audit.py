@@ -20,6 +20,7 @@ from menshen.domain.use_cases.granting import Granted
 from menshen.domain.use_cases.recording import transact_or_record
 from menshen.domain.users import UserId
 
+from .cases import for_each
 from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, PHONE, WRONG_PASSWORD, House, client_on
 
 NEW = "a newer password"
@@ -217,8 +218,9 @@ def rows_of(store: MemoryStore) -> tuple[object, ...]:
     return dict(store.users), dict(store.sessions), dict(store.audit)
 
 
-@pytest.mark.parametrize("act", ACTS)
-def test_what_cannot_be_recorded_does_not_happen(house: House, act: Act) -> None:
+@for_each("act", ACTS)
+def test_what_cannot_be_recorded_does_not_happen(act: Act) -> None:
+    house = House()
     house.register_admin()
     granted = house.login(client=HERE)
     before = rows_of(house.store)
@@ -231,8 +233,9 @@ def test_what_cannot_be_recorded_does_not_happen(house: House, act: Act) -> None
 # Refusals.
 
 
-@pytest.mark.parametrize("refusal", [PhoneTaken(), StateConflict()])
-def test_what_is_refused_is_undone_and_recorded_with_its_reason(house: House, refusal: Refusal) -> None:
+@for_each("refusal", [PhoneTaken(), StateConflict()])
+def test_what_is_refused_is_undone_and_recorded_with_its_reason(refusal: Refusal) -> None:
+    house = House()
     user = house.register()
     work = house.service.operate.work
     event = event_of(HERE, at=house.clock.time, actor=OPERATOR, action=Action.SET_FEE, subject=user.id, detail="7")
@@ -250,8 +253,9 @@ def test_what_is_refused_is_undone_and_recorded_with_its_reason(house: House, re
     assert house.events == [*before, evolve(event, outcome=refusal.reason)]
 
 
-@pytest.mark.parametrize("failure", [StoreUnavailable("gone"), HasherBusy("busy"), OSError("broken")])
-def test_what_could_not_be_done_now_is_no_refusal(house: House, failure: Exception) -> None:
+@for_each("failure", [StoreUnavailable("gone"), HasherBusy("busy"), OSError("broken")])
+def test_what_could_not_be_done_now_is_no_refusal(failure: Exception) -> None:
+    house = House()
     event = event_of(HERE, at=house.clock.time, actor=OPERATOR, action=Action.SET_FEE, subject=None)
 
     def job(tx: Transaction) -> None:

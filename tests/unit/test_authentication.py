@@ -29,6 +29,7 @@ from menshen.domain.ports import SessionRepository
 from menshen.domain.sessions import EndReason, Presence, Session, SessionEnd, SessionId, SessionKind
 from menshen.domain.users import Standing, User, UserId, UserState
 
+from .cases import for_each
 from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, PHONE, House
 
 
@@ -122,8 +123,9 @@ def test_user_and_session_are_read_anew_each_time(house: House) -> None:
     assert house.service.authenticate(caller.token).user.password_hash == "another hash"
 
 
-@pytest.mark.parametrize(("befalls", "refusal"), ROWS)
-def test_each_row_of_the_guard_refuses_at_once(house: House, befalls: Befalls, refusal: type[Unauthenticated]) -> None:
+@for_each(("befalls", "refusal"), ROWS)
+def test_each_row_of_the_guard_refuses_at_once(befalls: Befalls, refusal: type[Unauthenticated]) -> None:
+    house = House()
     caller = Caller(house)
     caller.authenticate()
     befalls(caller)
@@ -132,7 +134,7 @@ def test_each_row_of_the_guard_refuses_at_once(house: House, befalls: Befalls, r
     assert type(refused.value) is refusal
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("first", "later", "refusal"),
     [
         (Caller.forge_token, Caller.outlive_token, TokenInvalid),
@@ -154,8 +156,9 @@ def test_each_row_of_the_guard_refuses_at_once(house: House, befalls: Befalls, r
     ],
 )
 def test_of_two_things_wrong_the_earlier_row_is_told(
-    house: House, first: Befalls, later: Befalls, refusal: type[Unauthenticated]
+    first: Befalls, later: Befalls, refusal: type[Unauthenticated]
 ) -> None:
+    house = House()
     caller = Caller(house)
     later(caller)
     first(caller)
@@ -170,8 +173,9 @@ def test_a_user_who_was_thawed_may_go_on(house: House) -> None:
     caller.authenticate()
 
 
-@pytest.mark.parametrize("token", ["", " ", "a.b.c", "\0", "\ud800", "x" * 1_000_000])
-def test_what_is_no_token_is_invalid(house: House, token: str) -> None:
+@for_each("token", ["", " ", "a.b.c", "\0", "\ud800", "x" * 1_000_000])
+def test_what_is_no_token_is_invalid(token: str) -> None:
+    house = House()
     with pytest.raises(TokenInvalid):
         house.service.authenticate(token)
 
@@ -213,8 +217,9 @@ def test_who_is_no_admin_any_more_opens_nothing(house: House) -> None:
 # The last use.
 
 
-@pytest.mark.parametrize("kind", [SessionKind.USER, SessionKind.ADMIN])
-def test_the_last_use_is_written_at_most_once_a_minute_a_session(house: House, kind: SessionKind) -> None:
+@for_each("kind", [SessionKind.USER, SessionKind.ADMIN])
+def test_the_last_use_is_written_at_most_once_a_minute_a_session(kind: SessionKind) -> None:
+    house = House()
     house.register_admin()
     guard = house.service.authenticate if kind is SessionKind.USER else house.service.authenticate_admin
     granted = house.login() if kind is SessionKind.USER else house.admin_login()
@@ -363,9 +368,10 @@ STATES: dict[str, tuple[Callable[[datetime], UserState], Standing, list[type[Ref
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", STATES)
-def test_every_way_in_asks_the_state(house: House, name: str, way: Callable[[Ways], None]) -> None:
+@for_each("way", WAYS)
+@for_each("name", STATES)
+def test_every_way_in_asks_the_state(name: str, way: Callable[[Ways], None]) -> None:
+    house = House()
     ways = Ways(house)
     house.clock.move(timedelta(minutes=1))
     state_at, standing, says = STATES[name]
@@ -384,8 +390,9 @@ def test_every_standing_has_been_asked() -> None:
     assert {standing for _, standing, _ in STATES.values()} == set(Standing)
 
 
-@pytest.mark.parametrize("way", WAYS[2:])
-def test_a_freeze_for_a_while_ends_by_itself_for_every_way_in(house: House, way: Callable[[Ways], None]) -> None:
+@for_each("way", WAYS[2:])
+def test_a_freeze_for_a_while_ends_by_itself_for_every_way_in(way: Callable[[Ways], None]) -> None:
+    house = House()
     ways = Ways(house)
     house.put_state(ways.user, UserState.frozen(until=house.clock.time + SOON, reason="x"))
     with pytest.raises((LoginNotAllowed, UserNotActive)):
@@ -405,7 +412,7 @@ class Confused:
         return self.answered
 
 
-@pytest.mark.parametrize("asked", ["another user's", "another session's", "another user's session"])
+@for_each("asked", ["another user's", "another session's", "another user's session"])
 def test_a_store_that_answers_what_was_not_asked_opens_nobody_elses_account(asked: str) -> None:
     house = House()
     anna, berta = house.register(), house.register(OTHER_PHONE)

@@ -13,6 +13,8 @@ from menshen.adapters.memory.fakes import FakePasswordHasher
 from menshen.domain.errors import HasherBusy
 from menshen.domain.ports import PasswordHasher, Verdict
 
+from .cases import for_each
+
 TIMEOUT = 30
 
 
@@ -73,7 +75,7 @@ Call = Callable[[PasswordHasher], object]
 CALLS: list[Call] = [lambda hasher: hasher.hash("secret"), lambda hasher: hasher.verify("secret", None)]
 
 
-@pytest.mark.parametrize("at_once", [1, 2, 3])
+@for_each("at_once", [1, 2, 3])
 def test_at_most_so_many_run_at_once_and_all_get_their_turn(at_once: int) -> None:
     inner = SlowHasher()
     hasher = BoundedPasswordHasher(inner, at_once=at_once, waiting=8, max_wait_seconds=TIMEOUT)
@@ -88,7 +90,7 @@ def test_at_most_so_many_run_at_once_and_all_get_their_turn(at_once: int) -> Non
     assert inner.calls == 8
 
 
-@pytest.mark.parametrize("call", CALLS)
+@for_each("call", CALLS)
 def test_one_too_many_is_refused_at_once(call: Call) -> None:
     inner = SlowHasher()
     hasher = BoundedPasswordHasher(inner, at_once=2, waiting=0, max_wait_seconds=TIMEOUT)
@@ -105,7 +107,7 @@ def test_one_too_many_is_refused_at_once(call: Call) -> None:
     call(hasher)
 
 
-@pytest.mark.parametrize("call", CALLS)
+@for_each("call", CALLS)
 def test_who_waits_too_long_is_refused_and_leaves_its_place(call: Call) -> None:
     inner = SlowHasher()
     hasher = BoundedPasswordHasher(inner, at_once=1, waiting=1, max_wait_seconds=0.01)
@@ -125,7 +127,7 @@ def test_nobody_waits_longer_than_4_seconds_by_default() -> None:
     assert BoundedPasswordHasher(FakePasswordHasher(), at_once=1, waiting=1).max_wait_seconds == MAX_WAIT_SECONDS
 
 
-@pytest.mark.parametrize("call", CALLS)
+@for_each("call", CALLS)
 def test_a_failure_gives_the_turn_back(call: Call) -> None:
     hasher = BoundedPasswordHasher(BrokenHasher(), at_once=1, waiting=0)
     for _ in range(5):

@@ -17,6 +17,7 @@ from menshen.domain.use_cases.acting import Admin
 from menshen.domain.use_cases.browsing import masked
 from menshen.domain.users import Phone, Standing, UserId
 
+from .cases import for_each
 from .http_service import ADMIN_PHONE, ADMIN_USERS, AUDIT, HttpService, Route, done, refused, serve
 from .memory_house import OPERATOR, OTHER_PHONE, PHONE, House, client_on
 from .test_http_admin_refusals import ADMIN_ROUTES, call
@@ -36,7 +37,7 @@ def told(house: House | HttpService) -> list[tuple[str | None, int | None, int |
     return [(each.event.detail, each.event.subject, each.event.shown, each.times) for each in reads(house)]
 
 
-@pytest.mark.parametrize("route", READING, ids=str)
+@for_each("route", READING)
 def test_every_route_that_shows_something_leaves_a_trace(route: Route) -> None:
     http = serve()
     http.registered()

@@ -15,6 +15,7 @@ from menshen.domain.use_cases.housekeeping import Pruned
 from menshen.domain.users import UserState
 from menshen.entrypoints.settings import Settings
 
+from .cases import for_each
 from .memory_house import MOMENT, OPERATOR, OTHER_PHONE, House
 
 HOUR, DAY, YEAR = timedelta(hours=1), timedelta(days=1), timedelta(days=365)
@@ -60,8 +61,8 @@ def test_nothing_is_deleted_by_a_clock_that_is_a_year_ahead(in_use: House, was_p
     assert kept(in_use) == before
 
 
-@pytest.mark.parametrize("was_pruned", [False, True])
-@pytest.mark.parametrize("retention", [HOUR, 180 * DAY])
+@for_each("was_pruned", [False, True])
+@for_each("retention", [HOUR, 180 * DAY])
 def test_logins_by_such_a_clock_make_it_no_better(was_pruned: bool, retention: timedelta) -> None:
     house = House(Settings(audit_retention=retention))
     user, granted = house.register(), house.login()

@@ -18,6 +18,7 @@ from menshen.domain.errors import (
 from menshen.domain.use_cases.granting import Granted
 from menshen.entrypoints.settings import Settings
 
+from .cases import for_each
 from .memory_house import MOMENT, House
 
 DAY = timedelta(days=1)
@@ -35,8 +36,9 @@ Way = Callable[[House, Granted], None]
 WAYS: list[Way] = [by_guard, by_refreshing]
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_what_was_issued_before_the_clock_went_back_by_up_to_an_hour_opens(house: House, way: Way) -> None:
+@for_each("way", WAYS)
+def test_what_was_issued_before_the_clock_went_back_by_up_to_an_hour_opens(way: Way) -> None:
+    house = House()
     house.register()
     granted = house.login()
     house.clock.move(-CLOCK_LEEWAY)
@@ -45,8 +47,9 @@ def test_what_was_issued_before_the_clock_went_back_by_up_to_an_hour_opens(house
     assert house.stored(granted).last_seen_at == granted.session.last_seen_at
 
 
-@pytest.mark.parametrize(("way", "refusal"), [(by_guard, TokenInvalid), (by_refreshing, RefreshTokenInvalid)])
-def test_what_was_issued_further_ahead_opens_nothing_until_then(house: House, way: Way, refusal: type[Refusal]) -> None:
+@for_each(("way", "refusal"), [(by_guard, TokenInvalid), (by_refreshing, RefreshTokenInvalid)])
+def test_what_was_issued_further_ahead_opens_nothing_until_then(way: Way, refusal: type[Refusal]) -> None:
+    house = House()
     house.register()
     granted = house.login()
     house.clock.move(-CLOCK_LEEWAY - MOMENT)

@@ -27,6 +27,7 @@ from menshen.domain.use_cases.closing import erase
 from menshen.domain.use_cases.granting import Granted
 from menshen.domain.users import Phone, Standing, User, UserId, UserState
 
+from .cases import for_each
 from .memory_house import (
     MOMENT,
     OPERATOR,
@@ -323,7 +324,7 @@ def test_the_number_of_an_account_that_another_program_closed_stays_taken(house:
     assert house.user(full) == before
 
 
-@pytest.mark.parametrize("erases", [prune, register_again])
+@for_each("erases", [prune, register_again])
 def test_the_tokens_of_an_erased_account_open_nothing(erases: Callable[[House], None]) -> None:
     house = House()
     user = house.register()

@@ -10,12 +10,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
-import pytest
-
 from menshen.adapters.conformance import stores
 from menshen.adapters.conformance.stores import StoreContract
 from menshen.domain import ports
 from menshen.domain.ports import AuditLog, SessionRepository, UnitOfWork, UserRepository
+
+from .cases import for_each
 
 SOURCE = Path(getsourcefile(stores) or "").parent
 MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__init__")
@@ -115,7 +115,7 @@ def _calls() -> Iterator[tuple[str, str]]:
                 yield name, node.func.attr
 
 
-@pytest.mark.parametrize("name", PORTS)
+@for_each("name", PORTS)
 def test_every_method_of_a_storage_port_is_called(name: str) -> None:
     methods = {each for each in vars(PORTS[name]) if not each.startswith("_")}
     assert len(methods) >= (1 if name == "work" else 3)

@@ -14,6 +14,8 @@ from menshen.entrypoints.databases import open_migrations
 from menshen.entrypoints.settings import SettingInvalid, Settings
 from menshen.entrypoints.stores import open_store
 
+from .cases import for_each
+
 ROOTS = "/the/machines/authorities.pem"
 
 HERE = ["localhost", "LOCALHOST", "127.0.0.1", "127.8.9.1", "::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1"]
@@ -25,12 +27,12 @@ ELSEWHERE = [
 ]
 
 
-@pytest.mark.parametrize("host", HERE)
+@for_each("host", HERE)
 def test_the_loopback_is_this_machine(host: str) -> None:
     assert is_loopback(host)
 
 
-@pytest.mark.parametrize("host", [*ELSEWHERE, ""])
+@for_each("host", [*ELSEWHERE, ""])
 def test_nothing_else_is(host: str) -> None:
     assert not is_loopback(host)
 
@@ -59,7 +61,7 @@ VERIFIED = postgresql_tls.Link({"sslmode": "verify-full", "sslrootcert": ROOTS})
 
 
 class TestPostgreSql:
-    @pytest.mark.parametrize(
+    @for_each(
         "rest",
         [
             *(f"{at(host)}/accounts" for host in HERE),
@@ -77,7 +79,7 @@ class TestPostgreSql:
     def test_on_this_machine_all_stays_as_it_is_written(self, rest: str) -> None:
         assert postgresql(rest) == AS_IT_WAS
 
-    @pytest.mark.parametrize(
+    @for_each(
         "rest",
         [
             *(f"{at(host)}/accounts" for host in ELSEWHERE),
@@ -110,7 +112,7 @@ class TestPostgreSql:
         assert postgresql("/accounts", libpq(service="accounts", host="db.example")) == verified
         assert postgresql("/accounts", libpq(service="accounts", host="/run")) == AS_IT_WAS
 
-    @pytest.mark.parametrize(
+    @for_each(
         ("mode", "line", "more"),
         [
             ("disable", CLEAR, {"require_auth": "!password"}),
@@ -123,7 +125,7 @@ class TestPostgreSql:
         assert postgresql(f"db.example/accounts?sslmode={mode}") == expected
         assert postgresql("db.example/accounts", libpq(sslmode=mode)) == expected
 
-    @pytest.mark.parametrize("mode", ["prefer", "allow"])
+    @for_each("mode", ["prefer", "allow"])
     def test_tls_only_if_nobody_objects_is_refused(self, mode: str) -> None:
         with pytest.raises(ValueError, match=f"sslmode={mode} .*disable"):
             postgresql(f"db.example/accounts?sslmode={mode}")
@@ -151,7 +153,7 @@ class TestPostgreSql:
         # libpq 15 has no such option.
         assert postgresql("db.example/accounts?sslmode=disable", {}).arguments == {"sslmode": "disable"}
 
-    @pytest.mark.parametrize("name", ["hostaddr", "sslmode", "sslrootcert", "service"])
+    @for_each("name", ["hostaddr", "sslmode", "sslrootcert", "service"])
     def test_what_is_there_twice_is_refused(self, name: str) -> None:
         with pytest.raises(ValueError, match=f"{name} is there more than once"):
             postgresql(f"localhost/accounts?{name}=a&{name}=b")
@@ -164,7 +166,7 @@ def mariadb(rest: str) -> mariadb_tls.Link:
 
 
 class TestMariaDb:
-    @pytest.mark.parametrize(
+    @for_each(
         "rest",
         [
             *(f"{at(host)}/accounts" for host in HERE),
@@ -176,7 +178,7 @@ class TestMariaDb:
     def test_on_this_machine_all_stays_as_it_was(self, rest: str) -> None:
         assert mariadb(rest) == mariadb_tls.Link()
 
-    @pytest.mark.parametrize(
+    @for_each(
         "rest",
         [
             *(f"{at(host)}/accounts" for host in ELSEWHERE),
@@ -217,7 +219,7 @@ class TestMariaDb:
             assert mariadb(f"{host}/accounts?{rest}") == mariadb_tls.Link(expected)
         assert "pw" not in repr(expected).replace("key_password", "")
 
-    @pytest.mark.parametrize(
+    @for_each(
         ("rest", "certificate", "name"),
         [
             ("ssl_cert=/c.pem", False, False),
@@ -233,13 +235,13 @@ class TestMariaDb:
         assert found.tls is not None
         assert (found.tls.verifies_certificate, found.tls.verifies_name, found.exposure) == (certificate, name, None)
 
-    @pytest.mark.parametrize("word", ["true", "1", "yes", "on", "TRUE"])
+    @for_each("word", ["true", "1", "yes", "on", "TRUE"])
     def test_it_is_off_by_a_word_and_told(self, word: str) -> None:
         found = mariadb(f"db.example/accounts?ssl_disabled={word}&ssl_ca=/ca.pem")
         assert found == mariadb_tls.Link(is_clear=True, exposure=f"ssl_disabled=true: {CLEAR}")
         assert mariadb(f"localhost/accounts?ssl_disabled={word}") == mariadb_tls.Link(is_clear=True)
 
-    @pytest.mark.parametrize(
+    @for_each(
         ("rest", "line", "verifies"),
         [
             ("ssl_verify_cert=false", f"ssl_verify_cert=false: {UNCHECKED}", (False, False)),
@@ -254,7 +256,7 @@ class TestMariaDb:
         assert found.tls is not None
         assert ((found.tls.verifies_certificate, found.tls.verifies_name), found.exposure) == (verifies, line)
 
-    @pytest.mark.parametrize(
+    @for_each(
         ("rest", "words"),
         [
             ("ssl_disabled=perhaps", "ssl_disabled must be true or false"),
@@ -268,7 +270,7 @@ class TestMariaDb:
         with pytest.raises(ValueError, match=words):
             mariadb(f"db.example/accounts?{rest}")
 
-    @pytest.mark.parametrize("option", ["ssl=true", "auth_plugin_map=x", "ssl_mode=DISABLED"])
+    @for_each("option", ["ssl=true", "auth_plugin_map=x", "ssl_mode=DISABLED"])
     def test_what_a_url_cannot_say_is_refused(self, option: str) -> None:
         with pytest.raises(SettingInvalid, match=f"MENSHEN_DATABASE_URL: .*{option.partition('=')[0]}"):
             open_store(Settings(database_url=f"mysql+pymysql://me@localhost/accounts?{option}"))
@@ -306,7 +308,7 @@ class TestRequired:
         assert line.startswith(("sslmode=", "ssl_"))
 
 
-@pytest.mark.parametrize(
+@for_each(
     "url",
     [
         "postgresql+psycopg://me@db.example/accounts",

@@ -10,6 +10,8 @@ from menshen.domain.device_policy import DevicePolicy, Limit, Overflow, PolicyIn
 from menshen.domain.devices import DeviceType
 from menshen.entrypoints.device_policies import device_policy_text, parse_device_policy
 
+from .cases import for_each
+
 EVERY_TYPE = frozenset(DeviceType)
 
 
@@ -37,12 +39,12 @@ GOOD = {
 }
 
 
-@pytest.mark.parametrize("text", GOOD)
+@for_each("text", GOOD)
 def test_a_policy_is_read(text: str) -> None:
     assert parse_device_policy(text) == GOOD[text]
 
 
-@pytest.mark.parametrize("text", GOOD)
+@for_each("text", GOOD)
 def test_a_policy_that_is_written_reads_back_as_the_same(text: str) -> None:
     policy = parse_device_policy(text)
     written = device_policy_text(policy)
@@ -50,7 +52,7 @@ def test_a_policy_that_is_written_reads_back_as_the_same(text: str) -> None:
     assert len(written.splitlines()) == 1
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("policy", "text"),
     [
         (DevicePolicy(), "multi"),
@@ -138,7 +140,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("text", BAD, ids=lambda text: repr(text[:40]))
+@for_each("text", BAD)
 def test_what_is_no_policy_is_refused_in_one_line_that_says_why(text: str) -> None:
     with pytest.raises(PolicyInvalid, match=BAD[text]) as refusal:
         parse_device_policy(text)

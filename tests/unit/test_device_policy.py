@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from menshen.domain.device_policy import DevicePolicy, Limit, Overflow, PolicyInvalid
 from menshen.domain.devices import Device, DeviceType
 
+from .cases import for_each
+
 ALL = frozenset(DeviceType)
 PHONE, TABLET, PC = DeviceType.PHONE, DeviceType.TABLET, DeviceType.PC
 
@@ -42,7 +44,7 @@ def test_a_table_limits_types_groups_of_types_and_all_together() -> None:
     )
 
 
-@pytest.mark.parametrize("key", ["mini_program", "phone+tablet+pc+web+mini_program+other", "phone+phone"])
+@for_each("key", ["mini_program", "phone+tablet+pc+web+mini_program+other", "phone+phone"])
 def test_a_key_may_name_any_types(key: str) -> None:
     (only,) = DevicePolicy.from_table({key: 1}).limits
     assert only.types == {DeviceType(part) for part in key.split("+")}
@@ -54,25 +56,25 @@ def test_the_oldest_goes_unless_the_table_says_otherwise() -> None:
         assert DevicePolicy.from_table({"total": 1, "overflow": overflow.value}).overflow is overflow
 
 
-@pytest.mark.parametrize("kind", DeviceType)
+@for_each("kind", DeviceType)
 def test_a_limit_counts_the_devices_of_its_types_and_no_other(kind: DeviceType) -> None:
     assert Limit(ALL, 1).counts(Device(kind))
     assert limit(1, PHONE, TABLET).counts(Device(kind)) == (kind in {PHONE, TABLET})
     assert not Limit(frozenset(), 1).counts(Device(kind))
 
 
-@pytest.mark.parametrize("most", [0, 1, 1_000])
+@for_each("most", [0, 1, 1_000])
 def test_a_limit_goes_from_0_to_1000(most: int) -> None:
     assert DevicePolicy.from_table({"phone": most}).limits == (limit(most, PHONE),)
 
 
-@pytest.mark.parametrize("most", [-1, 1_001, 2**63, 1.0, "1", None, True, False, [1], {}])
+@for_each("most", [-1, 1_001, 2**63, 1.0, "1", None, True, False, [1], {}])
 def test_a_limit_that_is_no_such_number_is_refused(most: object) -> None:
     with pytest.raises(PolicyInvalid, match=r"^the limit of 'phone' must be a whole number from 0 to 1000$"):
         DevicePolicy.from_table({"phone": most})
 
 
-@pytest.mark.parametrize(
+@for_each(
     "key", ["", "+", "phone+", "+phone", "phone++pc", "Phone", "phone pc", "phones", " phone", "total+phone", "\ud800"]
 )
 def test_a_key_that_names_no_type_is_refused(key: str) -> None:
@@ -89,7 +91,7 @@ def test_the_text_of_a_refusal_is_one_short_line() -> None:
         assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("first", "second"),
     [
         ("phone+tablet", "tablet+phone"),
@@ -107,7 +109,7 @@ def test_what_is_limited_twice_is_refused_even_to_the_same_number(first: str, se
     DevicePolicy.from_table({second: 1})
 
 
-@pytest.mark.parametrize("overflow", ["", "evict", "EVICT_OLDEST", "reject", None, 1, True, [], ["reject_new"], {}])
+@for_each("overflow", ["", "evict", "EVICT_OLDEST", "reject", None, 1, True, [], ["reject_new"], {}])
 def test_an_overflow_that_is_none_is_refused(overflow: object) -> None:
     with pytest.raises(PolicyInvalid, match=r"^overflow must be one of evict_oldest, evict_idle, reject_new$"):
         DevicePolicy.from_table({"phone": 1, "overflow": overflow})

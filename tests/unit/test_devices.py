@@ -6,6 +6,7 @@ from menshen.domain.devices import MAX_DEVICE_ID_LENGTH, MAX_DEVICE_NAME_LENGTH,
 from menshen.domain.errors import DeviceInvalid
 from menshen.domain.texts import is_plain
 
+from .cases import for_each
 from .memory_house import OTHER_PHONE, PASSWORD, PHONE, House, client_on
 
 PLAIN = [" ", "iPhone 15 Pro", "张三的手机", "🏮", "O'Brien\"; --", "<b>", "a/b+c=d"]
@@ -23,7 +24,7 @@ def test_the_types_are_the_contracts() -> None:
     assert [kind.value for kind in DeviceType] == ["phone", "tablet", "pc", "web", "mini_program", "other"]
 
 
-@pytest.mark.parametrize("text", [*PLAIN, None])
+@for_each("text", [*PLAIN, None])
 def test_an_id_and_a_name_may_be_anything_that_can_be_shown(text: str | None) -> None:
     device = Device(DeviceType.PHONE, text, text)
     device.check()
@@ -51,16 +52,14 @@ PLACEHOLDERS = [
 ]
 
 
-@pytest.mark.parametrize("text", PLACEHOLDERS)
+@for_each("text", PLACEHOLDERS)
 def test_a_placeholder_is_no_id(text: str) -> None:
     device = Device(DeviceType.PHONE, text, "a phone")
     device.check()
     assert device == Device(DeviceType.PHONE, None, "a phone")
 
 
-@pytest.mark.parametrize(
-    "text", ["0a", "10000000", "null1", "nullable", "f0", "ff-0f", "unknown-7", "-", "0x0", "x" * 36]
-)
+@for_each("text", ["0a", "10000000", "null1", "nullable", "f0", "ff-0f", "unknown-7", "-", "0x0", "x" * 36])
 def test_an_id_that_only_begins_like_a_placeholder_is_one(text: str) -> None:
     assert Device(id=text).id == text
 
@@ -74,7 +73,7 @@ def test_those_who_send_a_placeholder_do_not_sign_each_other_out() -> None:
     assert same[0].session.id not in house.live(logins[0].user)
 
 
-@pytest.mark.parametrize("text", NOT_PLAIN)
+@for_each("text", NOT_PLAIN)
 def test_an_id_or_a_name_with_a_control_character_is_refused(text: str) -> None:
     with pytest.raises(DeviceInvalid):
         Device(id=text).check()
@@ -82,7 +81,7 @@ def test_an_id_or_a_name_with_a_control_character_is_refused(text: str) -> None:
         Device(name=text).check()
 
 
-@pytest.mark.parametrize("sign", ["x", "机", "🔑"])
+@for_each("sign", ["x", "机", "🔑"])
 def test_lengths_are_in_characters_with_the_limit_allowed(sign: str) -> None:
     Device(id=sign * MAX_DEVICE_ID_LENGTH, name=sign * MAX_DEVICE_NAME_LENGTH).check()
     with pytest.raises(DeviceInvalid):
@@ -91,19 +90,19 @@ def test_lengths_are_in_characters_with_the_limit_allowed(sign: str) -> None:
         Device(name=sign * (MAX_DEVICE_NAME_LENGTH + 1)).check()
 
 
-@pytest.mark.parametrize("text", ["", *PLAIN])
+@for_each("text", ["", *PLAIN])
 def test_a_text_is_plain_up_to_its_limit(text: str) -> None:
     assert is_plain(text, len(text))
     assert not is_plain(text + "x", len(text))
 
 
-@pytest.mark.parametrize("text", NOT_PLAIN)
+@for_each("text", NOT_PLAIN)
 def test_a_text_with_a_sign_that_cannot_be_shown_is_not_plain(text: str) -> None:
     for whole in (text, f"before{text}", f"{text}after"):
         assert not is_plain(whole, 100)
 
 
-@pytest.mark.parametrize("device", [Device(id=""), Device(name="a\nb"), Device(id="x" * 129), Device(id="\ud83d")])
+@for_each("device", [Device(id=""), Device(name="a\nb"), Device(id="x" * 129), Device(id="\ud83d")])
 def test_who_comes_on_a_device_that_cannot_be_kept_stays_out_before_anything_else(device: Device) -> None:
     house = House()
     house.register_admin()

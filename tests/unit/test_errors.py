@@ -2,8 +2,6 @@
 
 from datetime import UTC, datetime
 
-import pytest
-
 from menshen.domain import errors
 from menshen.domain.devices import Device, DeviceType
 from menshen.domain.errors import (
@@ -18,6 +16,8 @@ from menshen.domain.errors import (
     UserNotActive,
 )
 
+from .cases import for_each
+
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 GROUPS = {Refusal, Unauthenticated, SessionOver, Unavailable}
@@ -28,7 +28,7 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize("kind", SessionOver.__subclasses__())
+@for_each("kind", SessionOver.__subclasses__())
 def test_a_session_that_is_over_tells_when_and_by_which_device(kind: type[SessionOver]) -> None:
     device = Device(DeviceType.PHONE, None, "a phone")
     assert (kind(ended_at=NOW).ended_at, kind(ended_at=NOW).by) == (NOW, None)
@@ -40,7 +40,7 @@ def test_who_may_not_act_is_told_when_that_ended_the_session_if_it_did() -> None
     assert UserNotActive(NOW).ended_at == NOW
 
 
-@pytest.mark.parametrize("kind", [StoreUnavailable, HasherBusy])
+@for_each("kind", [StoreUnavailable, HasherBusy])
 def test_what_is_unavailable_says_when_to_come_again(kind: type[Unavailable]) -> None:
     assert kind("why").retry_after == 1
     assert kind("why", retry_after=5).retry_after == 5
@@ -66,8 +66,6 @@ def test_what_only_groups_others_has_no_reason() -> None:
         assert "reason" in vars(kind)
 
 
-@pytest.mark.parametrize(
-    "kind", [kind for kind in KINDS if kind.reason.startswith(("session_", "token_", "refresh_token_"))]
-)
+@for_each("kind", [kind for kind in KINDS if kind.reason.startswith(("session_", "token_", "refresh_token_"))])
 def test_what_is_wrong_with_a_token_or_a_session_leaves_the_request_unauthenticated(kind: type[Refusal]) -> None:
     assert issubclass(kind, Unauthenticated)

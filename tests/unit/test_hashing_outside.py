@@ -5,7 +5,6 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import attrs
-import pytest
 from attrs import define, evolve, field
 
 from menshen.adapters.memory.audit import MemoryAuditLog
@@ -18,6 +17,7 @@ from menshen.domain.use_cases.acting import Admin
 from menshen.domain.use_cases.granting import Granted
 from menshen.domain.use_cases.registration import RegisterUser
 
+from .cases import for_each
 from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, PHONE, WRONG_PASSWORD, House
 
 T = TypeVar("T")
@@ -92,12 +92,13 @@ JOURNEYS: dict[str, Callable[[Any, Granted, str], object]] = {
 }
 
 
-@pytest.mark.parametrize("password", [PASSWORD, WRONG_PASSWORD])
-@pytest.mark.parametrize("before", [lambda house, granted: None, outdate, old], ids=["as it is", "outdated", "old"])
-@pytest.mark.parametrize("journey", JOURNEYS)
+@for_each("password", [PASSWORD, WRONG_PASSWORD])
+@for_each("before", [lambda house, granted: None, outdate, old], ids=["as it is", "outdated", "old"])
+@for_each("journey", JOURNEYS)
 def test_nothing_is_hashed_within_a_transaction(
-    house: House, journey: str, before: Callable[[House, Granted], None], password: str
+    journey: str, before: Callable[[House, Granted], None], password: str
 ) -> None:
+    house = House()
     house.register_admin()
     granted = house.admin_login() if journey == "kick_everybody" else house.login()
     before(house, granted)

@@ -18,6 +18,7 @@ from menshen.domain.use_cases.housekeeping import BATCH, KEEP_ENDED_SESSIONS, Pr
 from menshen.domain.users import Phone, User, UserId, UserState
 from menshen.entrypoints.settings import Settings
 
+from .cases import for_each
 from .memory_house import MOMENT, OTHER_PHONE, House
 
 T = TypeVar("T")
@@ -115,8 +116,9 @@ def test_accounts_whose_closing_is_due_are_erased(house: House) -> None:
     assert house.service.prune() == evolve(NOTHING, accounts=1)
 
 
-@pytest.mark.parametrize("rows", [0, 1, BATCH - 1, BATCH, BATCH + 1, 3 * BATCH])
-def test_much_is_forgotten_in_small_batches(house: House, rows: int) -> None:
+@for_each("rows", [0, 1, BATCH - 1, BATCH, BATCH + 1, 3 * BATCH])
+def test_much_is_forgotten_in_small_batches(rows: int) -> None:
+    house = House()
     for _ in range(rows):
         note(house)
     house.pass_by(RETENTION + MOMENT)
@@ -192,7 +194,7 @@ def test_who_logged_in_just_before_the_erasure_is_not_erased_nor_counted(house: 
     assert house.user(user) == user
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("batches", "pruned"),
     [
         (0, NOTHING),
@@ -200,7 +202,8 @@ def test_who_logged_in_just_before_the_erasure_is_not_erased_nor_counted(house: 
         (2, evolve(NOTHING, audit_entries=BATCH + 1)),
     ],
 )
-def test_a_round_stops_between_two_batches_where_it_is_told_to(house: House, batches: int, pruned: Pruned) -> None:
+def test_a_round_stops_between_two_batches_where_it_is_told_to(batches: int, pruned: Pruned) -> None:
+    house = House()
     for _ in range(BATCH + 1):
         note(house)
     house.pass_by(RETENTION + MOMENT)
@@ -257,8 +260,9 @@ def test_the_log_is_read_newest_first_a_page_at_a_time(house: House) -> None:
     assert read(subject=UserId(3)) == []
 
 
-@pytest.mark.parametrize(("limit", "size"), [(-5, 1), (0, 1), (1, 1), (7, 7), (100, 100), (101, 100)])
-def test_a_page_has_from_1_to_100_entries(house: House, limit: int, size: int) -> None:
+@for_each(("limit", "size"), [(-5, 1), (0, 1), (1, 1), (7, 7), (100, 100), (101, 100)])
+def test_a_page_has_from_1_to_100_entries(limit: int, size: int) -> None:
+    house = House()
     for _ in range(150):
         note(house)
     assert len(house.service.read_audit(limit=limit)) == size

@@ -2,13 +2,12 @@
 
 from datetime import timedelta
 
-import pytest
-
 from menshen.adapters.memory.fakes import FakePasswordHasher
 from menshen.domain.errors import HasherBusy
 from menshen.domain.users import UserState
 from menshen.entrypoints.settings import Settings
 
+from .cases import for_each
 from .http_service import (
     ACCOUNT,
     ADDRESS,
@@ -28,7 +27,6 @@ from .http_service import (
     refused,
     serve,
     session_of,
-    short,
 )
 
 NEW = "another good one"
@@ -109,15 +107,17 @@ def test_all_others_are_ended_at_once(http: HttpService) -> None:
     assert [http.user_info(granted(answer)).status_code for answer in answers] == [401, 200, 401, 200]
 
 
-@pytest.mark.parametrize("session_id", ["x", "...", "-", "x" * 5_000, "fake-id", "fake-id-1_"], ids=short)
-def test_a_session_that_is_not_there_cannot_be_ended(http: HttpService, session_id: str) -> None:
+@for_each("session_id", ["x", "...", "-", "x" * 5_000, "fake-id", "fake-id-1_"])
+def test_a_session_that_is_not_there_cannot_be_ended(session_id: str) -> None:
+    http = serve()
     token = http.registered()
     refused(http.request("DELETE", f"{SESSIONS}/{session_id}", token=token), 404, "no_such_session", "会话不存在")
     assert http.user_info(token).status_code == 200
 
 
-@pytest.mark.parametrize("session_id", ["", "..", "%00", "%FF", "*", "fake-id-1%20", "'--"])
-def test_what_no_id_looks_like_is_no_path(http: HttpService, session_id: str) -> None:
+@for_each("session_id", ["", "..", "%00", "%FF", "*", "fake-id-1%20", "'--"])
+def test_what_no_id_looks_like_is_no_path(session_id: str) -> None:
+    http = serve()
     token = http.registered()
     refused(http.request("DELETE", f"{SESSIONS}/{session_id}", token=token), 404, "not_found")
     assert http.user_info(token).status_code == 200
@@ -178,8 +178,9 @@ def test_an_admin_session_of_the_user_ends_as_well(http: HttpService) -> None:
     assert envelope(http.request("GET", "/api/admin/users", token=admin))["reason"] == "password_changed"
 
 
-@pytest.mark.parametrize("old", ["another password", "", PASSWORD + " ", PASSWORD.upper(), "x" * 9_000], ids=short)
-def test_the_old_password_must_be_right(http: HttpService, old: str) -> None:
+@for_each("old", ["another password", "", PASSWORD + " ", PASSWORD.upper(), "x" * 9_000])
+def test_the_old_password_must_be_right(old: str) -> None:
+    http = serve()
     token, other = http.registered(), granted(http.login())
     body = {"old_password": old, "new_password": NEW}
     refused(http.request("POST", CHANGE_PASSWORD, body, token=token), 403, "password_wrong", "密码错误")
@@ -235,7 +236,7 @@ REFUSED_PASSWORDS = [
 ]
 
 
-@pytest.mark.parametrize(("policy", "new", "reason", "chinese", "english"), REFUSED_PASSWORDS, ids=short)
+@for_each(("policy", "new", "reason", "chinese", "english"), REFUSED_PASSWORDS)
 def test_the_policy_binds_a_new_password(policy: str, new: str, reason: str, chinese: str, english: str) -> None:
     http = serve(Settings(time_zone=SHANGHAI, password_policy=policy), common_passwords=["iloveyou1"])
     token = http.registered(user_name="zhangsan")
@@ -263,7 +264,7 @@ def test_a_password_is_judged_once_and_not_at_all_without_a_token() -> None:
     assert hasher.judged == 1
 
 
-@pytest.mark.parametrize(("method", "path"), [("POST", CHANGE_PASSWORD), ("DELETE", ACCOUNT)])
+@for_each(("method", "path"), [("POST", CHANGE_PASSWORD), ("DELETE", ACCOUNT)])
 def test_a_hasher_that_is_busy_may_be_asked_again(method: str, path: str) -> None:
     http = serve(hasher=FailingHasher(HasherBusy("47 wait", retry_after=3)))
     token = serve_with_session(http)
@@ -287,16 +288,18 @@ def serve_with_session(http: HttpService) -> str:
 # The profile.
 
 
-@pytest.mark.parametrize("name", ["张三", "", " padded ", "𠮷 😀", "a" * 80, "<b>'\"--", None], ids=short)
-def test_a_name_is_changed_to_what_came(http: HttpService, name: str | None) -> None:
+@for_each("name", ["张三", "", " padded ", "𠮷 😀", "a" * 80, "<b>'\"--", None])
+def test_a_name_is_changed_to_what_came(name: str | None) -> None:
+    http = serve()
     token = http.registered(user_name="before")
     data = done(http.request("PATCH", PROFILE, {"user_name": name}, token=token), "修改资料成功")
     assert data["user_name"] == name
     assert data == done(http.user_info(token))
 
 
-@pytest.mark.parametrize("name", ["a" * 81, "a\nb", "\x1b[31m", "\x7f"], ids=short)
-def test_a_name_that_cannot_be_kept_is_refused(http: HttpService, name: str) -> None:
+@for_each("name", ["a" * 81, "a\nb", "\x1b[31m", "\x7f"])
+def test_a_name_that_cannot_be_kept_is_refused(name: str) -> None:
+    http = serve()
     token = http.registered(user_name="before")
     result = http.request("PATCH", PROFILE, {"user_name": name}, token=token)
     refused(result, 403, "user_name_invalid", "修改资料失败,用户名不能超过80个字符,且不能含有控制字符")
@@ -387,8 +390,9 @@ def test_what_others_refer_to_stays_without_anything_personal(http: HttpService)
     assert http.user_info(http.registered(invited_by=1)).json["data"]["mid"] == 1
 
 
-@pytest.mark.parametrize("password", ["another password", "", PASSWORD + " ", "x" * 9_000], ids=short)
-def test_only_the_password_closes_an_account(http: HttpService, password: str) -> None:
+@for_each("password", ["another password", "", PASSWORD + " ", "x" * 9_000])
+def test_only_the_password_closes_an_account(password: str) -> None:
+    http = serve()
     token = http.registered()
     result = http.request("DELETE", ACCOUNT, {"password": password}, token=token)
     refused(result, 403, "password_wrong", "密码错误")
@@ -402,11 +406,12 @@ def test_an_account_that_is_closing_cannot_be_closed_again(http: HttpService) ->
     refused(result, 401, "user_not_active", data={"ended_at": "2026-01-01 08:00:00"})
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("method", "path"),
     [("GET", SESSIONS), ("DELETE", SESSIONS), ("POST", CHANGE_PASSWORD), ("PATCH", PROFILE), ("DELETE", ACCOUNT)],
 )
-def test_a_frozen_user_does_nothing(http: HttpService, method: str, path: str) -> None:
+def test_a_frozen_user_does_nothing(method: str, path: str) -> None:
+    http = serve()
     token = http.registered()
     before = http.user()
     http.change_user(state=UserState("冻结"))

@@ -2,12 +2,11 @@
 
 from datetime import timedelta
 
-import pytest
-
 from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.users import UserId
 from menshen.entrypoints.settings import Settings
 
+from .cases import for_each
 from .http_service import (
     ADDRESS,
     ADMIN_LOGIN,
@@ -28,7 +27,6 @@ from .http_service import (
     refused,
     serve,
     session_of,
-    short,
 )
 
 USER = f"{ADMIN_USERS}/1"
@@ -56,8 +54,9 @@ def test_who_is_no_admin_does_not_get_in(http: HttpService) -> None:
     assert len(http.store.sessions) == 1
 
 
-@pytest.mark.parametrize("phone", [PHONE, ADMIN_PHONE, "13900139000", "1"])
-def test_without_the_password_nobody_learns_who_is_an_admin(http: HttpService, phone: str) -> None:
+@for_each("phone", [PHONE, ADMIN_PHONE, "13900139000", "1"])
+def test_without_the_password_nobody_learns_who_is_an_admin(phone: str) -> None:
+    http = serve()
     http.registered()
     http.admin()
     refused(http.admin_login(phone, "another password"), 403, "invalid_credentials", "用户账号或密码错误")
@@ -159,9 +158,10 @@ ACTS = {
 }
 
 
-@pytest.mark.parametrize("user_id", NOBODY, ids=short)
-@pytest.mark.parametrize("act", ACTS)
-def test_there_is_no_such_user(http: HttpService, act: str, user_id: str) -> None:
+@for_each("user_id", NOBODY)
+@for_each("act", ACTS)
+def test_there_is_no_such_user(act: str, user_id: str) -> None:
+    http = serve()
     method, end, body = ACTS[act]
     path = f"{ADMIN_USERS}/{user_id}{end}"
     refused(http.request(method, path, body or {}, token=http.admin()), 404, "no_such_user", "用户不存在")
@@ -189,10 +189,11 @@ def test_a_freeze_for_good_ends_all_and_lets_nobody_in(http: HttpService) -> Non
     refused(http.login(), 403, "user_not_active")
 
 
-@pytest.mark.parametrize(
+@for_each(
     "until", ["2026-01-01T01:00:00Z", "2026-01-01T01:00:00+00:00", "2026-01-01T09:00:00+08:00", "20260101T010000Z"]
 )
-def test_a_timed_freeze_ends_by_itself(http: HttpService, until: str) -> None:
+def test_a_timed_freeze_ends_by_itself(until: str) -> None:
+    http = serve()
     before = http.registered()
     shown = done(http.request("POST", f"{USER}/freeze", {"reason": "x", "until": until}, token=http.admin()))
     assert shown["state_until"] == "2026-01-01 09:00:00"
@@ -203,14 +204,15 @@ def test_a_timed_freeze_ends_by_itself(http: HttpService, until: str) -> None:
     refused(http.user_info(before), 401, "user_frozen", "token过期", {"ended_at": NOW})
 
 
-@pytest.mark.parametrize(
+@for_each(
     "until",
     [
         *("2026-01-01T00:00:00Z", "2025-12-31T23:59:59Z", "0001-01-01T00:00:00Z"),
         *("2035-12-30T00:00:01Z", "2036-01-01T00:00:00Z", "9999-12-31T23:59:59Z"),
     ],
 )
-def test_a_freeze_ends_within_ten_years_from_now_or_not_at_all(http: HttpService, until: str) -> None:
+def test_a_freeze_ends_within_ten_years_from_now_or_not_at_all(until: str) -> None:
+    http = serve()
     token = http.registered()
     body = {"reason": "x", "until": until}
     admin = http.admin()
@@ -229,24 +231,25 @@ def test_the_longest_freeze_can_be_shown(http: HttpService) -> None:
     assert done(http.request("GET", USER, token=admin))["state_until"] == "2035-12-30 08:00:00"
 
 
-@pytest.mark.parametrize(
+@for_each(
     "until",
     [
         *("", "tomorrow", "2026-01-02", "2026-01-02T00:00:00", "2026-13-01T00:00:00Z", "2026-01-02T00:00:00+25:00"),
         *("1767225600", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-02-30T00:00:00Z", "x" * 9_000),
         *(1767225600, 1.5, True, [], {}),
     ],
-    ids=short,
 )
-def test_until_is_a_time_with_its_offset(http: HttpService, until: object) -> None:
+def test_until_is_a_time_with_its_offset(until: object) -> None:
+    http = serve()
     token = http.registered()
     result = http.request("POST", f"{USER}/freeze", {"reason": "x", "until": until}, token=http.admin())
     refused(result, 400, "member_invalid", "参数until类型错误")
     assert http.user_info(token).status_code == 200
 
 
-@pytest.mark.parametrize("reason", ["x" * 201, "a\nb", "\x1b[31m", "\x7f"], ids=short)
-def test_a_reason_that_cannot_be_shown_is_refused(http: HttpService, reason: str) -> None:
+@for_each("reason", ["x" * 201, "a\nb", "\x1b[31m", "\x7f"])
+def test_a_reason_that_cannot_be_shown_is_refused(reason: str) -> None:
+    http = serve()
     token = http.registered()
     result = http.request("POST", f"{USER}/freeze", {"reason": reason}, token=http.admin())
     refused(result, 403, "text_invalid", "文字为空、过长或含有控制字符")
@@ -279,15 +282,17 @@ def test_an_admin_who_is_frozen_is_out_everywhere(http: HttpService) -> None:
 # The fee.
 
 
-@pytest.mark.parametrize("fee", [0, 1, 99, 100])
-def test_a_fee_is_a_percentage(http: HttpService, fee: int) -> None:
+@for_each("fee", [0, 1, 99, 100])
+def test_a_fee_is_a_percentage(fee: int) -> None:
+    http = serve()
     user = http.registered()
     shown = done(http.request("PUT", f"{USER}/fee", {"fee_percentage": fee}, token=http.admin()), "操作成功")
     assert shown["fee_percentage"] == done(http.user_info(user))["fee_percentage"] == fee
 
 
-@pytest.mark.parametrize("fee", [-1, 101, 2**31, -(2**70), 10**4000], ids=short)
-def test_a_fee_beyond_that_is_refused(http: HttpService, fee: int) -> None:
+@for_each("fee", [-1, 101, 2**31, -(2**70), 10**4000])
+def test_a_fee_beyond_that_is_refused(fee: int) -> None:
+    http = serve()
     http.registered()
     result = http.request("PUT", f"{USER}/fee", {"fee_percentage": fee}, token=http.admin())
     refused(result, 403, "fee_invalid", "费率须为0到100的整数")
@@ -334,8 +339,9 @@ def test_all_sessions_are_kicked(http: HttpService) -> None:
     assert http.user_info(other).status_code == 200
 
 
-@pytest.mark.parametrize("session_id", ["x", "-", "..."])
-def test_a_session_that_is_not_there_kicks_nobody(http: HttpService, session_id: str) -> None:
+@for_each("session_id", ["x", "-", "..."])
+def test_a_session_that_is_not_there_kicks_nobody(session_id: str) -> None:
+    http = serve()
     token = http.registered()
     result = http.request("DELETE", f"{USER}/sessions/{session_id}", token=http.admin())
     refused(result, 404, "no_such_session")
@@ -403,8 +409,9 @@ def test_the_operator_who_ended_it_is_named(http: HttpService) -> None:
     assert session["end"] == {"at": NOW, "reason": "kicked", "actor": "user:2", "device": None}
 
 
-@pytest.mark.parametrize("token", ["", "x", "a.b.c", "\u2028", "x" * 9_000, "fake-user-token-99"], ids=short)
-def test_of_what_is_no_token_nothing_is_known(http: HttpService, token: str) -> None:
+@for_each("token", ["", "x", "a.b.c", "\u2028", "x" * 9_000, "fake-user-token-99"])
+def test_of_what_is_no_token_nothing_is_known(token: str) -> None:
+    http = serve()
     nothing = dict.fromkeys(["kind", "issued_at", "expires_at", "user", "session"])
     assert explained(http, token) == {"verdict": "token_invalid", **nothing}
 

@@ -8,6 +8,7 @@ import pytest
 
 from menshen.domain.users import UserState
 
+from .cases import for_each
 from .http_service import (
     ACCOUNT,
     ADDRESS,
@@ -25,7 +26,6 @@ from .http_service import (
     refused,
     serve,
     session_of,
-    short,
 )
 
 NOW = "2026-01-01 08:00:00"
@@ -77,12 +77,12 @@ def test_a_user_that_is_found_is_shown_as_it_is_alone(http: HttpService) -> None
     assert users[3] == done(http.request("GET", f"{ADMIN_USERS}/4", token=token))
 
 
-@pytest.mark.parametrize(("query", "ids"), [("id=3", [3]), ("id=999", []), ("id=2147483647", []), ("id=003", [3])])
+@for_each(("query", "ids"), [("id=3", [3]), ("id=999", []), ("id=2147483647", []), ("id=003", [3])])
 def test_a_user_is_found_by_id(http: HttpService, query: str, ids: list[int]) -> None:
     assert found(http, query) == ids
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("phone", "ids"),
     [("13800138002", [3]), ("+86 138-0013-8002", [3]), ("１３８００１３８００２", [3]), ("13999999999", [])],
 )
@@ -90,7 +90,7 @@ def test_a_user_is_found_by_any_spelling_of_the_number(http: HttpService, phone:
     assert found(http, f"phone={quote(phone)}") == ids
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("name", "ids"),
     [
         ("%", [1, 2]),
@@ -108,7 +108,6 @@ def test_a_user_is_found_by_any_spelling_of_the_number(http: HttpService, phone:
         ("' OR 1=1 --", []),
         ("x" * 5_000, []),
     ],
-    ids=short,
 )
 def test_a_name_is_compared_sign_by_sign_from_its_start(http: HttpService, name: str, ids: list[int]) -> None:
     assert found(http, f"name={quote(name)}") == ids
@@ -145,29 +144,30 @@ def test_filters_hold_together(http: HttpService) -> None:
 BAD_NUMBERS = ["", "-1", "+1", "1.5", "1e3", "0x1", "one", "%20", "1%20", "%EF%BC%91", "%C2%B2", "NaN", "9" * 19, "1_0"]
 
 
-@pytest.mark.parametrize("parameter", ["id", "after", "limit"])
-@pytest.mark.parametrize("value", BAD_NUMBERS, ids=short)
-def test_what_is_no_number_is_refused(http: HttpService, parameter: str, value: str) -> None:
-    result = http.request("GET", f"{ADMIN_USERS}?{parameter}={value}", token=http.admin())
+@for_each("parameter", ["id", "after", "limit"])
+@for_each("value", BAD_NUMBERS)
+def test_what_is_no_number_is_refused(many: tuple[HttpService, str], parameter: str, value: str) -> None:
+    http, token = many
+    result = http.request("GET", f"{ADMIN_USERS}?{parameter}={value}", token=token)
     refused(result, 400, "query_invalid", f"查询参数{parameter}无效")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("parameter", "value"),
     [
         *(("phone", value) for value in ("nonsense", "", "1380013800", "%25", "13800138000%00", "x" * 5_000)),
         *(("state", value) for value in ("nonsense", "", "Active", "正常", "active ", "x" * 5_000)),
     ],
-    ids=short,
 )
-def test_what_is_no_number_and_no_state_is_refused(http: HttpService, parameter: str, value: str) -> None:
-    result = http.request("GET", f"{ADMIN_USERS}?{parameter}={value}", token=http.admin())
+def test_what_is_no_number_and_no_state_is_refused(many: tuple[HttpService, str], parameter: str, value: str) -> None:
+    http, token = many
+    result = http.request("GET", f"{ADMIN_USERS}?{parameter}={value}", token=token)
     refused(result, 400, "query_invalid", f"查询参数{parameter}无效")
-    english = http.request("GET", f"{ADMIN_USERS}?{parameter}={value}", token=http.admin(), **{"Accept-Language": "en"})
+    english = http.request("GET", f"{ADMIN_USERS}?{parameter}={value}", token=token, **{"Accept-Language": "en"})
     refused(english, 400, "query_invalid", f"The query parameter {parameter} is invalid.")
 
 
-@pytest.mark.parametrize("query", ["%", "%ff%fe", "&&&===", "name=%ED%A0%80", "name=%00", "a=" + "b" * 9_000])
+@for_each("query", ["%", "%ff%fe", "&&&===", "name=%ED%A0%80", "name=%00", "a=" + "b" * 9_000])
 def test_no_query_does_harm(http: HttpService, query: str) -> None:
     found(http, query)
 
@@ -175,9 +175,7 @@ def test_no_query_does_harm(http: HttpService, query: str) -> None:
 # Pages.
 
 
-@pytest.mark.parametrize(
-    ("limit", "size"), [("0", 1), ("1", 1), ("99", 99), ("100", 100), ("101", 100), ("9" * 10, 100)]
-)
+@for_each(("limit", "size"), [("0", 1), ("1", 1), ("99", 99), ("100", 100), ("101", 100), ("9" * 10, 100)])
 def test_a_page_holds_a_hundred_at_the_most(many: tuple[HttpService, str], limit: str, size: int) -> None:
     http, token = many
     users = done(http.request("GET", f"{ADMIN_USERS}?limit={limit}", token=token))["users"]
@@ -205,7 +203,7 @@ def pages(http: HttpService, token: str, path: str, members: str, key: str, limi
     raise AssertionError("the pages have no end")
 
 
-@pytest.mark.parametrize("limit", [1, 7, 65, 100])
+@for_each("limit", [1, 7, 65, 100])
 def test_pages_of_users_walk_through_all_of_them_once(many: tuple[HttpService, str], limit: int) -> None:
     http, token = many
     walked = [*pages(http, token, ADMIN_USERS, "users", "after", limit)]
@@ -218,7 +216,7 @@ def acts_of(http: HttpService) -> list[int]:
     return sorted((each.id for each in http.store.audit.values() if each.event.action != "read"), reverse=True)
 
 
-@pytest.mark.parametrize("limit", [7, 100])
+@for_each("limit", [7, 100])
 def test_pages_of_the_audit_log_walk_through_all_of_it_once(many: tuple[HttpService, str], limit: int) -> None:
     http, token = many
     walked = [*pages(http, token, AUDIT, "entries", "before", limit)]
@@ -342,10 +340,11 @@ def test_it_is_read_from_the_newest_back(http: HttpService) -> None:
     assert entries(http, "before=1") == []
 
 
-@pytest.mark.parametrize("parameter", ["user", "before", "limit"])
-@pytest.mark.parametrize("value", BAD_NUMBERS, ids=short)
-def test_what_is_no_number_of_the_log_is_refused(http: HttpService, parameter: str, value: str) -> None:
-    result = http.request("GET", f"{AUDIT}?{parameter}={value}", token=http.admin())
+@for_each("parameter", ["user", "before", "limit"])
+@for_each("value", BAD_NUMBERS)
+def test_what_is_no_number_of_the_log_is_refused(many: tuple[HttpService, str], parameter: str, value: str) -> None:
+    http, token = many
+    result = http.request("GET", f"{AUDIT}?{parameter}={value}", token=token)
     refused(result, 400, "query_invalid", f"查询参数{parameter}无效")
 
 

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import pytest
 from attrs import evolve
 from falcon.testing import Result
 
@@ -11,6 +10,7 @@ from menshen.domain.actors import Actor
 from menshen.domain.errors import StoreUnavailable
 from menshen.domain.users import UserState
 
+from .cases import for_each
 from .http_service import (
     ADMIN_LOGIN,
     ADMIN_LOGOUT,
@@ -39,9 +39,9 @@ GUARDED = [route for route in routes_of(serve()) if route.path not in OPEN_TO_AL
 ADMIN_ROUTES = [route for route in GUARDED if route.path.startswith("/api/admin")]
 USER_ROUTES = [route for route in GUARDED if not route.path.startswith("/api/admin")]
 
-each_admin_route = pytest.mark.parametrize("route", ADMIN_ROUTES, ids=str)
-each_user_route = pytest.mark.parametrize("route", USER_ROUTES, ids=str)
-each_route = pytest.mark.parametrize("route", GUARDED, ids=str)
+each_admin_route = for_each("route", ADMIN_ROUTES)
+each_user_route = for_each("route", USER_ROUTES)
+each_route = for_each("route", GUARDED)
 
 NOW = "2026-01-01 08:00:00"
 
@@ -63,8 +63,7 @@ def call(http: HttpService, route: Route, token: str | None = None, **headers: s
     return http.request(route.method, route.path, BODY, **headers)
 
 
-@pytest.fixture
-def http() -> HttpService:
+def with_a_user() -> HttpService:
     """A service with a user, of whom nothing may change."""
     service = serve()
     service.registered()
@@ -83,14 +82,16 @@ def test_there_are_routes_to_look_at() -> None:
 
 
 @each_admin_route
-def test_an_admin_gets_in(http: HttpService, route: Route) -> None:
+def test_an_admin_gets_in(route: Route) -> None:
     """So that the refusals below are those of the guard."""
+    http = with_a_user()
     token = http.admin()
     assert envelope(call(http, route, token))["code"] not in {401, 415, 500}
 
 
 @each_route
-def test_no_token_opens_nothing(http: HttpService, route: Route) -> None:
+def test_no_token_opens_nothing(route: Route) -> None:
+    http = with_a_user()
     result = call(http, route)
     refused(result, 401, "token_missing", "token不存在")
     assert result.headers["www-authenticate"] == "Bearer"
@@ -100,8 +101,9 @@ def test_no_token_opens_nothing(http: HttpService, route: Route) -> None:
 
 
 @each_route
-@pytest.mark.parametrize("token", ["x", "a.b.c", "fake-admin-token-9", "fake-user-token-9", "null", "{}"])
-def test_garbage_opens_nothing(http: HttpService, route: Route, token: str) -> None:
+@for_each("token", ["x", "a.b.c", "fake-admin-token-9", "fake-user-token-9", "null", "{}"])
+def test_garbage_opens_nothing(route: Route, token: str) -> None:
+    http = with_a_user()
     for result in (call(http, route, token), call(http, route, Authorization=f"Bearer {token}")):
         refused(result, 401, "token_invalid", "token无效")
         assert result.headers["www-authenticate"] == 'Bearer error="invalid_token"'
@@ -109,26 +111,30 @@ def test_garbage_opens_nothing(http: HttpService, route: Route, token: str) -> N
 
 
 @each_admin_route
-def test_a_users_token_opens_no_admin_route(http: HttpService, route: Route) -> None:
+def test_a_users_token_opens_no_admin_route(route: Route) -> None:
+    http = with_a_user()
     refused(call(http, route, granted(http.login())), 401, "token_invalid", "token无效")
     assert untouched(http)
 
 
 @each_admin_route
-def test_not_even_the_user_token_of_an_admin_does(http: HttpService, route: Route) -> None:
+def test_not_even_the_user_token_of_an_admin_does(route: Route) -> None:
+    http = with_a_user()
     http.admin()
     refused(call(http, route, granted(http.login(ADMIN_PHONE))), 401, "token_invalid", "token无效")
     assert untouched(http)
 
 
 @each_user_route
-def test_an_admins_token_opens_no_user_route(http: HttpService, route: Route) -> None:
+def test_an_admins_token_opens_no_user_route(route: Route) -> None:
+    http = with_a_user()
     refused(call(http, route, http.admin()), 401, "token_invalid", "token无效")
     assert untouched(http)
 
 
 @each_route
-def test_two_tokens_are_refused_together(http: HttpService, route: Route) -> None:
+def test_two_tokens_are_refused_together(route: Route) -> None:
+    http = with_a_user()
     admin, user = http.admin(), granted(http.login())
     refused(call(http, route, admin, Authorization=f"Bearer {user}"), 401, "token_invalid")
     refused(call(http, route, user, Authorization=f"Bearer {admin}"), 401, "token_invalid")
@@ -136,7 +142,8 @@ def test_two_tokens_are_refused_together(http: HttpService, route: Route) -> Non
 
 
 @each_admin_route
-def test_a_token_in_the_query_or_the_body_opens_nothing(http: HttpService, route: Route) -> None:
+def test_a_token_in_the_query_or_the_body_opens_nothing(route: Route) -> None:
+    http = with_a_user()
     token = http.admin()
     result = http.request(route.method, f"{route.path}?token={token}", {**BODY, "token": token})
     refused(result, 401, "token_missing")
@@ -144,7 +151,8 @@ def test_a_token_in_the_query_or_the_body_opens_nothing(http: HttpService, route
 
 
 @each_admin_route
-def test_an_admin_who_is_none_any_more_is_out_at_once(http: HttpService, route: Route) -> None:
+def test_an_admin_who_is_none_any_more_is_out_at_once(route: Route) -> None:
+    http = with_a_user()
     token = http.admin()
     http.service.operate.set_admin(http.user(ADMIN_PHONE).id, is_admin=False, actor=Actor.operator("root"))
     result = call(http, route, token)
@@ -153,8 +161,9 @@ def test_an_admin_who_is_none_any_more_is_out_at_once(http: HttpService, route: 
 
 
 @each_admin_route
-def test_the_role_counts_and_not_only_the_session(http: HttpService, route: Route) -> None:
+def test_the_role_counts_and_not_only_the_session(route: Route) -> None:
     """As when somebody writes it into the table."""
+    http = with_a_user()
     token = http.admin()
     http.change_user(ADMIN_PHONE, is_admin=False)
     refused(call(http, route, token), 401, "not_an_admin", "该用户不是管理员")
@@ -162,7 +171,8 @@ def test_the_role_counts_and_not_only_the_session(http: HttpService, route: Rout
 
 
 @each_admin_route
-def test_a_frozen_admin_is_out_at_once(http: HttpService, route: Route) -> None:
+def test_a_frozen_admin_is_out_at_once(route: Route) -> None:
+    http = with_a_user()
     token = http.admin()
     http.service.operate.freeze(http.user(ADMIN_PHONE).id, reason="x", until=None, actor=Actor.operator("root"))
     refused(call(http, route, token), 401, "user_not_active", "该用户状态异常,请联系客服", {"ended_at": NOW})
@@ -172,7 +182,8 @@ def test_a_frozen_admin_is_out_at_once(http: HttpService, route: Route) -> None:
 
 
 @each_admin_route
-def test_after_logging_out_the_token_opens_nothing(http: HttpService, route: Route) -> None:
+def test_after_logging_out_the_token_opens_nothing(route: Route) -> None:
+    http = with_a_user()
     token = http.admin()
     done(http.request("POST", ADMIN_LOGOUT, token=token))
     refused(call(http, route, token), 401, "session_logged_out", "token过期", {"ended_at": NOW})
@@ -180,7 +191,8 @@ def test_after_logging_out_the_token_opens_nothing(http: HttpService, route: Rou
 
 
 @each_admin_route
-def test_the_token_of_an_admin_expires_and_an_idle_session_ends(http: HttpService, route: Route) -> None:
+def test_the_token_of_an_admin_expires_and_an_idle_session_ends(route: Route) -> None:
+    http = with_a_user()
     http.admin()
     answer = http.admin_login()
     http.clock.move(timedelta(minutes=15))
@@ -192,8 +204,9 @@ def test_the_token_of_an_admin_expires_and_an_idle_session_ends(http: HttpServic
 
 
 @each_admin_route
-def test_a_user_session_in_an_admins_token_opens_nothing(http: HttpService, route: Route) -> None:
+def test_a_user_session_in_an_admins_token_opens_nothing(route: Route) -> None:
     """As if a token for admins had been signed over a session of a user."""
+    http = with_a_user()
     http.admin()
     user_session = http.session(envelope(http.login(ADMIN_PHONE))["data"]["session_id"])
     codec = http.service.authenticate_admin.codec
@@ -232,13 +245,15 @@ def test_the_tokens_of_production_are_for_one_audience(route: Route) -> None:
 # The two that take no token.
 
 
-def test_a_token_does_not_replace_the_password_of_an_admin(http: HttpService) -> None:
+def test_a_token_does_not_replace_the_password_of_an_admin() -> None:
+    http = with_a_user()
     token = http.admin()
     body = {"phone": ADMIN_PHONE, "password": "another password"}
     refused(http.post(ADMIN_LOGIN, body, token=token), 403, "invalid_credentials")
 
 
-def test_a_frozen_admin_refreshes_nothing_and_does_not_log_in(http: HttpService) -> None:
+def test_a_frozen_admin_refreshes_nothing_and_does_not_log_in() -> None:
+    http = with_a_user()
     http.admin()
     answer = http.admin_login()
     http.service.operate.freeze(http.user(ADMIN_PHONE).id, reason="x", until=None, actor=Actor.operator("root"))
@@ -247,7 +262,8 @@ def test_a_frozen_admin_refreshes_nothing_and_does_not_log_in(http: HttpService)
     refused(http.admin_login(), 403, "user_not_active", "该用户状态不允许登陆")
 
 
-def test_who_is_no_admin_any_more_refreshes_nothing(http: HttpService) -> None:
+def test_who_is_no_admin_any_more_refreshes_nothing() -> None:
+    http = with_a_user()
     http.admin()
     answer = http.admin_login()
     http.change_user(ADMIN_PHONE, is_admin=False)
@@ -256,7 +272,8 @@ def test_who_is_no_admin_any_more_refreshes_nothing(http: HttpService) -> None:
     refused(http.admin_login(), 403, "not_an_admin", "该用户不是管理员")
 
 
-def test_nobody_registers_or_renames_himself_an_admin(http: HttpService) -> None:
+def test_nobody_registers_or_renames_himself_an_admin() -> None:
+    http = with_a_user()
     token = http.registered("13900139000", is_admin=True, role="admin")
     http.request("PATCH", "/api/user/profile", {"user_name": "x", "is_admin": True}, token=token)
     refused(http.admin_login("13900139000"), 403, "not_an_admin")

@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from falcon.testing import Result
 
 from menshen.adapters.jwt_codec import JwtTokenCodec
 from menshen.domain.errors import HasherBusy, StoreUnavailable
 from menshen.entrypoints.settings import Settings
 
+from .cases import for_each
 from .http_service import (
     LOGIN,
     LOGOUT,
@@ -30,7 +30,6 @@ from .http_service import (
     refused,
     routes_of,
     serve,
-    short,
     strict_json,
 )
 
@@ -39,7 +38,7 @@ from .http_service import (
 EN, ZH = "There is no token.", "token不存在"
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("header", "msg"),
     [
         (None, ZH),
@@ -65,12 +64,13 @@ EN, ZH = "There is no token.", "token不存在"
         ("zh;q=0.9,en;q=1.000", EN),
     ],
 )
-def test_english_is_spoken_where_it_is_asked_for(http: HttpService, header: str | None, msg: str) -> None:
+def test_english_is_spoken_where_it_is_asked_for(header: str | None, msg: str) -> None:
+    http = serve()
     headers = {} if header is None else {"Accept-Language": header}
     refused(http.user_info(**headers), 401, "token_missing", msg)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "header",
     [
         ",",
@@ -94,9 +94,9 @@ def test_english_is_spoken_where_it_is_asked_for(http: HttpService, header: str 
         "%s%n{0}{member}",
         "../../en",
     ],
-    ids=short,
 )
-def test_no_language_header_does_harm(http: HttpService, header: str) -> None:
+def test_no_language_header_does_harm(header: str) -> None:
+    http = serve()
     result = call_wsgi(http.client.app, PATH_INFO=USER_INFO, HTTP_ACCEPT_LANGUAGE=header)
     refused(result, 401, "token_missing")
     assert envelope(result)["msg"] in {EN, ZH}
@@ -176,7 +176,7 @@ def test_no_foreign_origin_is_let_in(http: HttpService) -> None:
 # What the tutorial never answered.
 
 
-@pytest.mark.parametrize(
+@for_each(
     "path",
     [
         "/",
@@ -206,10 +206,10 @@ def test_no_foreign_origin_is_let_in(http: HttpService) -> None:
         "/\xe9\xff",
         "/" + "a" * 9_000,
     ],
-    ids=short,
 )
-@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "DELETE"])
-def test_there_is_nothing_at_other_paths(http: HttpService, path: str, method: str) -> None:
+@for_each("method", ["GET", "POST", "OPTIONS", "DELETE"])
+def test_there_is_nothing_at_other_paths(path: str, method: str) -> None:
+    http = serve()
     refused(call_wsgi(http.client.app, REQUEST_METHOD=method, PATH_INFO=path), 404, "not_found")
 
 
@@ -219,8 +219,9 @@ for each in routes_of(serve()):
     TEMPLATES.setdefault(each.template, []).append(each)
 
 
-@pytest.mark.parametrize("template", TEMPLATES)
-def test_a_method_the_path_does_not_know_is_told_which_it_does(http: HttpService, template: str) -> None:
+@for_each("template", TEMPLATES)
+def test_a_method_the_path_does_not_know_is_told_which_it_does(template: str) -> None:
+    http = serve()
     routes = TEMPLATES[template]
     known = {route.method for route in routes}
     for method in (*METHODS, "TRACE", "CONNECT"):
@@ -270,23 +271,26 @@ def test_the_app_has_these_routes_and_no_other(http: HttpService) -> None:
     ]
 
 
-@pytest.mark.parametrize("template", TEMPLATES)
-def test_options_says_which_methods_there_are(http: HttpService, template: str) -> None:
+@for_each("template", TEMPLATES)
+def test_options_says_which_methods_there_are(template: str) -> None:
+    http = serve()
     routes = TEMPLATES[template]
     result = http.client.simulate_options(routes[0].path)
     assert envelope(result)["code"] == 200
     assert set(result.headers["allow"].split(", ")) == with_head({route.method for route in routes})
 
 
-@pytest.mark.parametrize("method", ["BREW", "get", "Post", "X" * 500], ids=short)
-def test_a_method_nobody_knows_is_refused(http: HttpService, method: str) -> None:
+@for_each("method", ["BREW", "get", "Post", "X" * 500])
+def test_a_method_nobody_knows_is_refused(method: str) -> None:
+    http = serve()
     result = call_wsgi(http.client.app, REQUEST_METHOD=method, PATH_INFO=LOGIN)
     assert envelope(result)["code"] == result.status_code
     assert result.status_code in {400, 405, 501}
 
 
-@pytest.mark.parametrize("length", ["-1", "abc", "1.5", "0x10", "9" * 5_000], ids=short)
-def test_a_length_that_is_none_is_refused(http: HttpService, length: str) -> None:
+@for_each("length", ["-1", "abc", "1.5", "0x10", "9" * 5_000])
+def test_a_length_that_is_none_is_refused(length: str) -> None:
+    http = serve()
     result = call_wsgi(
         http.client.app,
         REQUEST_METHOD="POST",
@@ -340,7 +344,7 @@ def _after_registering(request: Callable[[HttpService, str], Result]) -> Result:
     return request(http, token)
 
 
-@pytest.mark.parametrize("where", _faulty())
+@for_each("where", _faulty())
 def test_a_fault_shows_its_incident_id_and_nothing_else(where: str) -> None:
     with logged("menshen.http") as records:
         result = _faulty()[where]()
@@ -375,7 +379,7 @@ def test_a_refusal_is_no_incident(http: HttpService) -> None:
     assert not records
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("error", "reason"),
     [
         (StoreUnavailable("connection to db.internal refused", retry_after=3), "store_unavailable"),
@@ -422,7 +426,7 @@ def test_clients_that_know_only_200_get_it_and_the_same_body() -> None:
         assert dict(shown.headers) == dict(meant.headers)
 
 
-@pytest.mark.parametrize("path", [REGISTER, LOGIN, USER_INFO])
+@for_each("path", [REGISTER, LOGIN, USER_INFO])
 def test_the_three_routes_of_the_tutorial_answer_200_whatever_happens(path: str) -> None:
     http = serve(ALWAYS)
     results = {
@@ -441,7 +445,7 @@ def test_the_three_routes_of_the_tutorial_answer_200_whatever_happens(path: str)
     assert results[405].headers["allow"]
 
 
-@pytest.mark.parametrize("route", [r for r in routes_of(serve()) if r.path not in TUTORIAL], ids=str)
+@for_each("route", [r for r in routes_of(serve()) if r.path not in TUTORIAL])
 def test_no_other_route_hides_its_status(route: Route) -> None:
     """Each of them refuses a request that brings nothing."""
     result = serve(ALWAYS).request(route.method, route.path)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from menshen.adapters.memory.fakes import FakePasswordHasher
 
+from .cases import for_each
 from .http_service import (
     LOGIN,
     PASSWORD,
@@ -23,7 +24,6 @@ from .http_service import (
     granted,
     refused,
     serve,
-    short,
 )
 
 BOTH = (REGISTER, LOGIN)
@@ -140,7 +140,7 @@ NOT_ONE_STRICT_OBJECT = {
 }
 
 
-@pytest.mark.parametrize("body", NOT_ONE_STRICT_OBJECT.values(), ids=list(NOT_ONE_STRICT_OBJECT))
+@for_each("body", NOT_ONE_STRICT_OBJECT.values(), ids=NOT_ONE_STRICT_OBJECT)
 def test_what_is_not_one_strict_object_is_refused(body: bytes) -> None:
     hasher = FakePasswordHasher()
     http = serve(hasher=hasher)
@@ -150,7 +150,7 @@ def test_what_is_not_one_strict_object_is_refused(body: bytes) -> None:
         assert hasher.judged == 0
 
 
-@pytest.mark.parametrize(
+@for_each(
     "body",
     [
         GOOD,
@@ -167,9 +167,9 @@ def test_what_is_not_one_strict_object_is_refused(body: bytes) -> None:
         json.dumps({"phone": PHONE, "password": PASSWORD}, indent=4).encode(),
         rb'{"\u0070hone":"1380013800\u0030","password":"123456"}',
     ],
-    ids=short,
 )
-def test_whatever_json_can_say_of_an_account_is_understood(http: HttpService, body: bytes) -> None:
+def test_whatever_json_can_say_of_an_account_is_understood(body: bytes) -> None:
+    http = serve()
     granted(http.post_raw(REGISTER, body))
     assert http.user().id == 1
 
@@ -181,8 +181,9 @@ def padded(length: int) -> bytes:
     return GOOD + b" " * (length - len(GOOD))
 
 
-@pytest.mark.parametrize("length", [16_385, 20_000, 1_000_000])
-def test_a_body_beyond_the_limit_is_too_large(http: HttpService, length: int) -> None:
+@for_each("length", [16_385, 20_000, 1_000_000])
+def test_a_body_beyond_the_limit_is_too_large(length: int) -> None:
+    http = serve()
     for path in BOTH:
         refused(http.post_raw(path, padded(length)), 413, "body_too_large", "请求体过大")
         assert not http.store.users
@@ -200,8 +201,9 @@ class Unreadable(BytesIO):
         raise AssertionError(f"read({size})")
 
 
-@pytest.mark.parametrize("length", [16_385, 2**31, 2**63, 10**30])
-def test_nothing_of_a_body_beyond_the_limit_is_read(http: HttpService, length: int) -> None:
+@for_each("length", [16_385, 2**31, 2**63, 10**30])
+def test_nothing_of_a_body_beyond_the_limit_is_read(length: int) -> None:
+    http = serve()
     for path in BOTH:
         result = call_wsgi(
             http.client.app,
@@ -250,19 +252,19 @@ def framed(http: HttpService, path: str, body: bytes = GOOD, **environ: object) 
     )
 
 
-@pytest.mark.parametrize("length", [None, "", "0", "00"])
-@pytest.mark.parametrize("media_type", [None, "", "application/json", "text/plain"])
-def test_where_there_is_no_body_it_is_told_what_is_missing(
-    http: HttpService, length: str | None, media_type: str | None
-) -> None:
+@for_each("length", [None, "", "0", "00"])
+@for_each("media_type", [None, "", "application/json", "text/plain"])
+def test_where_there_is_no_body_it_is_told_what_is_missing(length: str | None, media_type: str | None) -> None:
+    http = serve()
     for path in BOTH:
         result = framed(http, path, b"", CONTENT_LENGTH=length, CONTENT_TYPE=media_type)
         refused(result, 400, "member_missing", "缺少参数phone")
 
 
-@pytest.mark.parametrize("encoding", ["chunked", "identity", "gzip, chunked", "CHUNKED", "xchunked", ""])
-@pytest.mark.parametrize("length", [None, str(len(GOOD))])
-def test_a_transfer_encoding_is_refused(http: HttpService, encoding: str, length: str | None) -> None:
+@for_each("encoding", ["chunked", "identity", "gzip, chunked", "CHUNKED", "xchunked", ""])
+@for_each("length", [None, str(len(GOOD))])
+def test_a_transfer_encoding_is_refused(encoding: str, length: str | None) -> None:
+    http = serve()
     for path in BOTH:
         result = framed(http, path, HTTP_TRANSFER_ENCODING=encoding, CONTENT_LENGTH=length)
         refused(result, 400, "length_required")
@@ -287,7 +289,7 @@ def test_a_chunked_body_is_read_where_the_server_knows_its_end(http: HttpService
         refused(in_chunks(http, path, GOOD, wsgi__input=Broken()), 400, "body_incomplete")
 
 
-@pytest.mark.parametrize(
+@for_each(
     "changes",
     [
         {"CONTENT_LENGTH": str(len(GOOD))},
@@ -298,16 +300,17 @@ def test_a_chunked_body_is_read_where_the_server_knows_its_end(http: HttpService
         {"wsgi__input_terminated": False},
         {"wsgi__input_terminated": None},
     ],
-    ids=str,
 )
-def test_a_chunked_body_that_could_mean_two_things_is_refused(http: HttpService, changes: dict[str, object]) -> None:
+def test_a_chunked_body_that_could_mean_two_things_is_refused(changes: dict[str, object]) -> None:
+    http = serve()
     for path in BOTH:
         refused(in_chunks(http, path, GOOD, **changes), 400, "length_required")
     assert not http.store.users
 
 
-@pytest.mark.parametrize("missing", [1, 10, 10_000])
-def test_a_body_shorter_than_announced_is_refused(http: HttpService, missing: int) -> None:
+@for_each("missing", [1, 10, 10_000])
+def test_a_body_shorter_than_announced_is_refused(missing: int) -> None:
+    http = serve()
     for path in BOTH:
         refused(framed(http, path, CONTENT_LENGTH=str(len(GOOD) + missing)), 400, "body_incomplete", "请求体不完整")
         assert not http.store.users
@@ -328,7 +331,7 @@ def test_a_caller_who_goes_away_is_no_fault_of_ours(http: HttpService) -> None:
 # The type.
 
 
-@pytest.mark.parametrize(
+@for_each(
     "content_type",
     [
         None,
@@ -364,15 +367,15 @@ def test_a_caller_who_goes_away_is_no_fault_of_ours(http: HttpService) -> None:
         "a" * 8_000,
         "\xff/\xff",
     ],
-    ids=short,
 )
-def test_a_body_of_another_type_is_unsupported(http: HttpService, content_type: str | None) -> None:
+def test_a_body_of_another_type_is_unsupported(content_type: str | None) -> None:
+    http = serve()
     for path in BOTH:
         refused(framed(http, path, CONTENT_TYPE=content_type), 415, "media_type_unsupported", "请使用application/json")
         assert not http.store.users
 
 
-@pytest.mark.parametrize(
+@for_each(
     "content_type",
     [
         "application/json",
@@ -384,7 +387,8 @@ def test_a_body_of_another_type_is_unsupported(http: HttpService, content_type: 
         "application/json;",
     ],
 )
-def test_every_spelling_of_the_type_is_known(http: HttpService, content_type: str) -> None:
+def test_every_spelling_of_the_type_is_known(content_type: str) -> None:
+    http = serve()
     granted(framed(http, REGISTER, CONTENT_TYPE=content_type))
 
 
@@ -406,13 +410,15 @@ def test_a_byte_order_mark_is_passed_over(http: HttpService) -> None:
         assert framed(http, path, b"\xef\xbb\xbf" + GOOD).status_code == 200
 
 
-@pytest.mark.parametrize("encoding", ["identity", "Identity", ""])
-def test_a_body_that_says_it_is_not_packed_is_read(http: HttpService, encoding: str) -> None:
+@for_each("encoding", ["identity", "Identity", ""])
+def test_a_body_that_says_it_is_not_packed_is_read(encoding: str) -> None:
+    http = serve()
     assert framed(http, REGISTER, GOOD, HTTP_CONTENT_ENCODING=encoding).status_code == 200
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "gzip, gzip", "identity, gzip", "x"])
-def test_a_packed_body_is_unsupported(http: HttpService, encoding: str) -> None:
+@for_each("encoding", ["gzip", "deflate", "br", "gzip, gzip", "identity, gzip", "x"])
+def test_a_packed_body_is_unsupported(encoding: str) -> None:
+    http = serve()
     for path in BOTH:
         for body in (GOOD, gzip.compress(GOOD), gzip.compress(b"x" * 1_000_000)):
             refused(framed(http, path, body, HTTP_CONTENT_ENCODING=encoding), 415, "content_encoding_unsupported")
@@ -429,8 +435,8 @@ def test_the_query_is_no_body(http: HttpService) -> None:
 WRONG_TYPES: list[Any] = [None, 0, 1, 13800138000, 1.5, True, False, [], ["13800138000"], {}, {"$ne": ""}, {"a": 1}]
 
 
-@pytest.mark.parametrize("member", ["phone", "password"])
-@pytest.mark.parametrize("value", WRONG_TYPES, ids=short)
+@for_each("member", ["phone", "password"])
+@for_each("value", WRONG_TYPES)
 def test_a_member_of_a_wrong_type_is_refused(member: str, value: object) -> None:
     hasher = FakePasswordHasher()
     http = serve(hasher=hasher)
@@ -441,28 +447,32 @@ def test_a_member_of_a_wrong_type_is_refused(member: str, value: object) -> None
         assert hasher.judged == 0
 
 
-@pytest.mark.parametrize("value", WRONG_TYPES[1:], ids=short)
-def test_a_user_name_of_a_wrong_type_is_refused(http: HttpService, value: object) -> None:
+@for_each("value", WRONG_TYPES[1:])
+def test_a_user_name_of_a_wrong_type_is_refused(value: object) -> None:
+    http = serve()
     refused(http.register(user_name=value), 400, "member_invalid", "参数user_name类型错误")
     assert not http.store.users
 
 
-@pytest.mark.parametrize("value", [1.5, 1.0, -0.0, True, False, "1", "", [], [1], {}, {"id": 1}], ids=short)
-def test_an_inviter_of_a_wrong_type_is_refused(http: HttpService, value: object) -> None:
+@for_each("value", [1.5, 1.0, -0.0, True, False, "1", "", [], [1], {}, {"id": 1}])
+def test_an_inviter_of_a_wrong_type_is_refused(value: object) -> None:
+    http = serve()
     refused(http.register(invited_by=value), 400, "member_invalid", "参数invited_by类型错误")
     assert not http.store.users
 
 
-@pytest.mark.parametrize("member", ["phone", "password"])
-def test_a_member_that_is_missing_is_named(http: HttpService, member: str) -> None:
+@for_each("member", ["phone", "password"])
+def test_a_member_that_is_missing_is_named(member: str) -> None:
+    http = serve()
     for path in BOTH:
         body = {"phone": PHONE, "password": PASSWORD}
         del body[member]
         refused(http.post(path, body), 400, "member_missing", f"缺少参数{member}")
 
 
-@pytest.mark.parametrize("name", ["Phone", "PHONE", " phone", "phone ", "рhone", "phone[]", "phone\u200b"])
-def test_a_member_has_one_name(http: HttpService, name: str) -> None:
+@for_each("name", ["Phone", "PHONE", " phone", "phone ", "рhone", "phone[]", "phone\u200b"])
+def test_a_member_has_one_name(name: str) -> None:
+    http = serve()
     for path in BOTH:
         refused(http.post(path, {name: PHONE, "password": PASSWORD}), 400, "member_missing", "缺少参数phone")
 

@@ -20,6 +20,7 @@ from menshen.entrypoints.environment import read_settings
 from menshen.entrypoints.http.clients import UNREADABLE, client_address
 from menshen.entrypoints.settings import Settings
 
+from .cases import for_each
 from .http_service import (
     ACCOUNT,
     ADDRESS,
@@ -47,7 +48,6 @@ from .http_service import (
     refresh_token_of,
     serve,
     session_of,
-    short,
 )
 
 PROXIES = read_settings({"MENSHEN_TRUSTED_PROXIES": "10.0.0.0/8, 192.0.2.1, fd00::/8"}).trusted_proxies
@@ -59,7 +59,7 @@ def address(peer: str, forwarded: str | None = None, *, trusted: bool = True) ->
     return client_address(falcon.Request(environ), PROXIES if trusted else ())
 
 
-@pytest.mark.parametrize(
+@for_each(
     "forwarded", [None, "", "1.2.3.4", "10.0.0.1", "1.2.3.4, 10.0.0.1", "127.0.0.1", "::1", "evil", "1.2.3.4," * 999]
 )
 def test_nobody_says_himself_where_he_comes_from(forwarded: str | None) -> None:
@@ -69,7 +69,7 @@ def test_nobody_says_himself_where_he_comes_from(forwarded: str | None) -> None:
     assert address("2001:db8::9", forwarded) == "2001:db8::9"
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("peer", "forwarded", "client"),
     [
         ("10.0.0.1", None, "10.0.0.1"),
@@ -127,7 +127,6 @@ def test_nobody_says_himself_where_he_comes_from(forwarded: str | None) -> None:
         ("10.0.0.1", "[2001:db8::9]", "2001:db8::9"),
         ("::ffff:a00:1", "203.0.113.9", "203.0.113.9"),
     ],
-    ids=short,
 )
 def test_our_own_proxies_are_believed_and_nobody_before_them(peer: str, forwarded: str | None, client: str) -> None:
     if forwarded is not None and not forwarded.isascii():
@@ -135,7 +134,7 @@ def test_our_own_proxies_are_believed_and_nobody_before_them(peer: str, forwarde
     assert address(peer, forwarded) == client
 
 
-@pytest.mark.parametrize("peer", ["", "unix:", "@", "/run/socket", "localhost", "300.1.1.1"])
+@for_each("peer", ["", "unix:", "@", "/run/socket", "localhost", "300.1.1.1"])
 def test_a_peer_without_an_address_is_believed_in_nothing(peer: str) -> None:
     assert address(peer, "203.0.113.9") == peer
 

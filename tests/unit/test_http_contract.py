@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-import pytest
 from falcon.testing import Result
 
 from menshen.adapters.jwt_codec import JwtTokenCodec
@@ -13,6 +12,7 @@ from menshen.adapters.memory.fakes import FakeClock, FakePasswordHasher
 from menshen.domain.users import UserId, UserState
 from menshen.entrypoints.settings import Settings
 
+from .cases import for_each
 from .http_service import (
     LOGIN,
     LOGOUT,
@@ -25,7 +25,6 @@ from .http_service import (
     granted,
     refused,
     serve,
-    short,
 )
 
 FROZEN = UserState("冻结")
@@ -83,14 +82,16 @@ def test_registering_logs_in(http: HttpService) -> None:
     assert http.user_info(granted(result)).json["data"]["phone"] == PHONE
 
 
-@pytest.mark.parametrize("phone", NO_NUMBER, ids=short)
-def test_what_is_no_mobile_number_is_not_registered(http: HttpService, phone: str) -> None:
+@for_each("phone", NO_NUMBER)
+def test_what_is_no_mobile_number_is_not_registered(phone: str) -> None:
+    http = serve()
     refused(http.register(phone), 403, "phone_invalid", "注册失败,请输入11位手机号")
     assert not http.store.users
 
 
-@pytest.mark.parametrize("phone", ONE_NUMBER, ids=short)
-def test_a_number_has_one_spelling_when_it_registers(http: HttpService, phone: str) -> None:
+@for_each("phone", ONE_NUMBER)
+def test_a_number_has_one_spelling_when_it_registers(phone: str) -> None:
+    http = serve()
     token = http.registered(phone)
     assert http.user_info(token).json["data"]["phone"] == "13800138000"
     for again in ONE_NUMBER:
@@ -98,19 +99,22 @@ def test_a_number_has_one_spelling_when_it_registers(http: HttpService, phone: s
     assert len(http.store.users) == 1
 
 
-@pytest.mark.parametrize("phone", [f"1{digit}000000000" for digit in "3456789"])
-def test_every_mobile_range_registers(http: HttpService, phone: str) -> None:
+@for_each("phone", [f"1{digit}000000000" for digit in "3456789"])
+def test_every_mobile_range_registers(phone: str) -> None:
+    http = serve()
     assert granted(http.register(phone))
 
 
-@pytest.mark.parametrize("password", ["", "12345", "a" * 33, "a" * 5_000, "𠮷" * 5, "𠮷" * 33], ids=short)
-def test_a_password_of_a_wrong_length_is_refused(http: HttpService, password: str) -> None:
+@for_each("password", ["", "12345", "a" * 33, "a" * 5_000, "𠮷" * 5, "𠮷" * 33])
+def test_a_password_of_a_wrong_length_is_refused(password: str) -> None:
+    http = serve()
     refused(http.register(password=password), 403, "password_length", "注册失败,密码长度请大于6位,小于32位")
     assert not http.store.users
 
 
-@pytest.mark.parametrize("password", ["123456", "a" * 32, "𠮷" * 6, "𠮷" * 32, "      ", " 密码 é\t", "13800138000"])
-def test_a_password_is_taken_exactly_as_it_came(http: HttpService, password: str) -> None:
+@for_each("password", ["123456", "a" * 32, "𠮷" * 6, "𠮷" * 32, "      ", " 密码 é\t", "13800138000"])
+def test_a_password_is_taken_exactly_as_it_came(password: str) -> None:
+    http = serve()
     http.registered(password=password)
     assert granted(http.login(password=password))
     for other in (password.strip() + "!", password + " ", password.swapcase() + "x", password[:-1]):
@@ -122,14 +126,16 @@ def test_e_with_an_accent_is_not_e_and_an_accent(http: HttpService) -> None:
     refused(http.login(password="cafe\u0301-bar"), 403, "invalid_credentials")
 
 
-@pytest.mark.parametrize("name", [None, "", "张三", "𠮷 😀", "a" * 80, " padded ", "<b>'\"--"])
-def test_a_user_name_is_kept_as_it_came(http: HttpService, name: str | None) -> None:
+@for_each("name", [None, "", "张三", "𠮷 😀", "a" * 80, " padded ", "<b>'\"--"])
+def test_a_user_name_is_kept_as_it_came(name: str | None) -> None:
+    http = serve()
     token = http.registered(user_name=name)
     assert http.user_info(token).json["data"]["user_name"] == name
 
 
-@pytest.mark.parametrize("name", ["a" * 81, "a\nb", "a\x1bb", "\x7f"])
-def test_a_user_name_that_cannot_be_kept_is_refused(http: HttpService, name: str) -> None:
+@for_each("name", ["a" * 81, "a\nb", "a\x1bb", "\x7f"])
+def test_a_user_name_that_cannot_be_kept_is_refused(name: str) -> None:
+    http = serve()
     refused(http.register(user_name=name), 403, "user_name_invalid")
     assert not http.store.users
 
@@ -137,7 +143,7 @@ def test_a_user_name_that_cannot_be_kept_is_refused(http: HttpService, name: str
 STRICT = Settings(time_zone=SHANGHAI, password_policy="strict")
 
 
-@pytest.mark.parametrize("password", ["1234567", "a" * 129])
+@for_each("password", ["1234567", "a" * 129])
 def test_the_strict_policy_has_its_own_lengths(password: str) -> None:
     http = serve(STRICT)
     refused(http.register(password=password), 403, "password_length", "注册失败,密码长度请大于8位,小于128位")
@@ -145,7 +151,7 @@ def test_the_strict_policy_has_its_own_lengths(password: str) -> None:
         assert granted(http.register(f"1380013800{len(http.store.users)}", allowed))
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("password", "reason"),
     [
         ("iloveyou1", "password_common"),
@@ -166,7 +172,7 @@ def test_the_default_policy_takes_common_passwords_as_the_tutorial_did() -> None
     assert granted(http.register(password="iloveyou1"))
 
 
-@pytest.mark.parametrize("policy", ["contract", "strict"])
+@for_each("policy", ["contract", "strict"])
 def test_the_strict_policy_binds_no_login(policy: str) -> None:
     http = serve(Settings(time_zone=SHANGHAI, password_policy=policy), common_passwords=["iloveyou1"])
     http.registered()
@@ -187,15 +193,17 @@ def test_nobody_need_have_invited(http: HttpService) -> None:
     assert http.user_info(http.registered(invited_by=None)).json["data"]["mid"] is None
 
 
-@pytest.mark.parametrize("inviter", [2, 99, 0, -1, 2**31 - 1, 2**31, 2**63, 2**70, -(2**70), 10**4000], ids=short)
-def test_an_inviter_nobody_knows_is_refused(http: HttpService, inviter: int) -> None:
+@for_each("inviter", [2, 99, 0, -1, 2**31 - 1, 2**31, 2**63, 2**70, -(2**70), 10**4000])
+def test_an_inviter_nobody_knows_is_refused(inviter: int) -> None:
+    http = serve()
     http.registered()
     refused(http.register("13900139000", invited_by=inviter), 403, "referrer_unknown")
     assert len(http.store.users) == 1
 
 
-@pytest.mark.parametrize("inviter", [True, False, "1", "", 1.0, [1], {"id": 1}, {}, []])
-def test_an_inviter_of_a_wrong_type_is_never_coerced(http: HttpService, inviter: object) -> None:
+@for_each("inviter", [True, False, "1", "", 1.0, [1], {"id": 1}, {}, []])
+def test_an_inviter_of_a_wrong_type_is_never_coerced(inviter: object) -> None:
+    http = serve()
     http.registered()
     refused(http.register("13900139000", invited_by=inviter), 400, "member_invalid")
     assert len(http.store.users) == 1
@@ -254,13 +262,14 @@ def test_logging_in_gives_a_token(http: HttpService) -> None:
     assert http.user_info(granted(result)).status_code == 200
 
 
-@pytest.mark.parametrize("phone", ONE_NUMBER, ids=short)
-def test_a_number_logs_in_by_any_spelling(http: HttpService, phone: str) -> None:
+@for_each("phone", ONE_NUMBER)
+def test_a_number_logs_in_by_any_spelling(phone: str) -> None:
+    http = serve()
     http.registered()
     assert granted(http.login(phone))
 
 
-@pytest.mark.parametrize("phone", ["13900139000", *NO_NUMBER], ids=short)
+@for_each("phone", ["13900139000", *NO_NUMBER])
 def test_login_does_not_say_which_was_wrong(phone: str) -> None:
     """An unknown number, what is no number, a wrong password, and that of a frozen user: one answer, to the byte."""
     http = serve()
@@ -283,9 +292,9 @@ def test_the_answers_differ_in_time_alone(http: HttpService) -> None:
     assert before.text.replace("08:00:00", "08:00:01") == after.text
 
 
-@pytest.mark.parametrize("phone", [PHONE, "13900139000"])
-@pytest.mark.parametrize("state", [UserState.active(), FROZEN])
-@pytest.mark.parametrize("password", [PASSWORD, "another password", "", "x" * 16_000], ids=short)
+@for_each("phone", [PHONE, "13900139000"])
+@for_each("state", [UserState.active(), FROZEN])
+@for_each("password", [PASSWORD, "another password", "", "x" * 16_000])
 def test_one_password_is_judged_for_each_number(phone: str, state: UserState, password: str) -> None:
     hasher = FakePasswordHasher()
     http = serve(hasher=hasher)
@@ -295,8 +304,9 @@ def test_one_password_is_judged_for_each_number(phone: str, state: UserState, pa
     assert hasher.judged == 1
 
 
-@pytest.mark.parametrize("state", ["冻结", "", "normal", "正常 ", "正 常"])
-def test_a_user_who_is_not_active_may_not_log_in(http: HttpService, state: str) -> None:
+@for_each("state", ["冻结", "", "normal", "正常 ", "正 常"])
+def test_a_user_who_is_not_active_may_not_log_in(state: str) -> None:
+    http = serve()
     http.registered()
     http.change_user(state=UserState(state))
     refused(http.login(), 403, "user_not_active", "该用户状态不允许登陆")
@@ -354,11 +364,12 @@ def test_the_members_have_the_contracts_types(http: HttpService) -> None:
     }
 
 
-@pytest.mark.parametrize(
+@for_each(
     "balance",
     ["12345678901234567.8901", "9999999999999999.9999", "0.0000", "0.0001", "-5.1000", "100.0000", "0.3000", "0.1"],
 )
-def test_the_balance_is_exact_to_the_last_digit(http: HttpService, balance: str) -> None:
+def test_the_balance_is_exact_to_the_last_digit(balance: str) -> None:
+    http = serve()
     token = http.registered()
     http.change_user(account_balance=Decimal(balance))
     raw = http.user_info(token).content
@@ -391,7 +402,7 @@ def test_a_registration_nobody_wrote_down_has_no_time(http: HttpService) -> None
 # The time.
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("zone", "moment", "local"),
     [
         ("Asia/Shanghai", datetime(2026, 1, 1, tzinfo=UTC), "2026-01-01 08:00:00"),
@@ -432,10 +443,9 @@ def test_without_a_token_the_challenge_names_no_error(http: HttpService) -> None
     assert result.headers["www-authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize(
-    "token", ["x", "a.b.c", "null", "undefined", "{}", "\xff", "x" * 8_000, "fake-user-token-2"], ids=short
-)
-def test_a_token_that_is_none_of_ours_is_invalid(http: HttpService, token: str) -> None:
+@for_each("token", ["x", "a.b.c", "null", "undefined", "{}", "\xff", "x" * 8_000, "fake-user-token-2"])
+def test_a_token_that_is_none_of_ours_is_invalid(token: str) -> None:
+    http = serve()
     http.registered()
     result = http.user_info(token)
     refused(result, 401, "token_invalid", "token无效")
@@ -488,8 +498,9 @@ def test_a_user_who_is_gone_is_not_found(http: HttpService) -> None:
     assert result.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
 
-@pytest.mark.parametrize("state", ["冻结", "", "normal"])
-def test_a_user_who_is_not_active_is_refused_at_once(http: HttpService, state: str) -> None:
+@for_each("state", ["冻结", "", "normal"])
+def test_a_user_who_is_not_active_is_refused_at_once(state: str) -> None:
+    http = serve()
     token = http.registered()
     http.change_user(state=UserState(state))
     result = http.user_info(token)

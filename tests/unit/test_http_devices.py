@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import pytest
 from attrs import evolve
 
 from menshen.adapters.memory.fakes import FakePasswordHasher
@@ -10,6 +9,7 @@ from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.devices import Device, DeviceType
 from menshen.entrypoints.settings import Settings
 
+from .cases import for_each
 from .http_service import (
     ADDRESS,
     LOGIN,
@@ -25,7 +25,6 @@ from .http_service import (
     refused,
     serve,
     session_of,
-    short,
 )
 
 BOTH = (REGISTER, LOGIN)
@@ -58,19 +57,18 @@ def body(**more: object) -> dict[str, object]:
 # The device.
 
 
-@pytest.mark.parametrize("path", BOTH)
-@pytest.mark.parametrize("type_name", ["phone", "tablet", "pc", "web", "mini_program", "other"])
+@for_each("path", BOTH)
+@for_each("type_name", ["phone", "tablet", "pc", "web", "mini_program", "other"])
 def test_a_login_may_say_what_it_is(path: str, type_name: str) -> None:
     http = house(path)
     granted(http.post(path, body(device={"type": type_name, "id": "d-1", "name": "张三的手机"})))
     assert only_device(http) == Device(DeviceType(type_name), "d-1", "张三的手机")
 
 
-@pytest.mark.parametrize("path", BOTH)
-@pytest.mark.parametrize(
+@for_each("path", BOTH)
+@for_each(
     "more",
     [{}, {"device": None}, {"device": {}}, {"device": {"type": None, "id": None, "name": None}}, {"device": {"x": 1}}],
-    ids=short,
 )
 def test_a_client_that_says_nothing_is_other(path: str, more: dict[str, object]) -> None:
     http = house(path)
@@ -78,8 +76,8 @@ def test_a_client_that_says_nothing_is_other(path: str, more: dict[str, object])
     assert only_device(http) == Device(DeviceType.OTHER, None, None)
 
 
-@pytest.mark.parametrize("path", BOTH)
-@pytest.mark.parametrize(
+@for_each("path", BOTH)
+@for_each(
     "device",
     [
         {"id": "x" * 128},
@@ -88,7 +86,6 @@ def test_a_client_that_says_nothing_is_other(path: str, more: dict[str, object])
         {"name": ""},
         {"id": " ", "name": " "},
     ],
-    ids=short,
 )
 def test_ids_and_names_are_kept_as_they_came(path: str, device: dict[str, str]) -> None:
     http = house(path)
@@ -104,8 +101,8 @@ CANNOT_BE_KEPT = [
 ]
 
 
-@pytest.mark.parametrize("path", BOTH)
-@pytest.mark.parametrize("device", CANNOT_BE_KEPT, ids=short)
+@for_each("path", BOTH)
+@for_each("device", CANNOT_BE_KEPT)
 def test_a_device_that_cannot_be_kept_is_refused_and_nothing_is_stored(path: str, device: dict[str, str]) -> None:
     http = house(path)
     users = dict(http.store.users)
@@ -117,9 +114,9 @@ def test_a_device_that_cannot_be_kept_is_refused_and_nothing_is_stored(path: str
     refused(english, 400, "device_invalid", "The device cannot be understood.")
 
 
-@pytest.mark.parametrize("path", BOTH)
-@pytest.mark.parametrize("text", ["\ud800", "\0"])
-@pytest.mark.parametrize("member", ["type", "id", "name"])
+@for_each("path", BOTH)
+@for_each("text", ["\ud800", "\0"])
+@for_each("member", ["type", "id", "name"])
 def test_what_is_no_character_is_no_json_of_ours(path: str, member: str, text: str) -> None:
     http = house(path)
     refused(http.post(path, body(device={member: text})), 400, "body_invalid")
@@ -142,8 +139,8 @@ WRONG: list[tuple[dict[str, object], str]] = [
 ]
 
 
-@pytest.mark.parametrize("path", BOTH)
-@pytest.mark.parametrize(("more", "member"), WRONG, ids=short)
+@for_each("path", BOTH)
+@for_each(("more", "member"), WRONG)
 def test_a_wrong_type_is_never_coerced(path: str, more: dict[str, object], member: str) -> None:
     hasher = FakePasswordHasher()
     http = serve(hasher=hasher)
@@ -155,8 +152,8 @@ def test_a_wrong_type_is_never_coerced(path: str, more: dict[str, object], membe
 # Remembering.
 
 
-@pytest.mark.parametrize("path", BOTH)
-@pytest.mark.parametrize("remember", [True, False, None])
+@for_each("path", BOTH)
+@for_each("remember", [True, False, None])
 def test_remember_takes_the_longer_life(path: str, remember: bool | None) -> None:
     http = house(path)
     granted(http.post(path, body(remember=remember)))
@@ -187,7 +184,7 @@ def test_the_operator_says_how_long_that_is() -> None:
 # Where it comes from.
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("user_agent", "kept"),
     [
         ("Mozilla/5.0", "Mozilla/5.0"),
@@ -196,9 +193,9 @@ def test_the_operator_says_how_long_that_is() -> None:
         ("a\x1bb\tc", "a?b?c"),
         ("", ""),
     ],
-    ids=short,
 )
-def test_the_session_knows_the_address_and_a_hint_of_the_program(http: HttpService, user_agent: str, kept: str) -> None:
+def test_the_session_knows_the_address_and_a_hint_of_the_program(user_agent: str, kept: str) -> None:
+    http = serve()
     http.registered()
     session = http.session(session_of(http.post(LOGIN, body(), **{"User-Agent": user_agent})))
     assert (session.address, session.user_agent) == (ADDRESS, kept)
@@ -207,8 +204,9 @@ def test_the_session_knows_the_address_and_a_hint_of_the_program(http: HttpServi
 # The same device again.
 
 
-@pytest.mark.parametrize("path", BOTH)
-def test_the_same_device_replaces_its_own_session_even_where_many_are_allowed(http: HttpService, path: str) -> None:
+@for_each("path", BOTH)
+def test_the_same_device_replaces_its_own_session_even_where_many_are_allowed(path: str) -> None:
+    http = serve()
     device = {"type": "phone", "id": "d-1", "name": "old name"}
     first = granted(http.post(REGISTER, body(device=device if path == REGISTER else None)))
     if path == LOGIN:
@@ -242,7 +240,7 @@ def test_a_phone_ends_a_phone_and_spares_the_pc() -> None:
     assert {http.user_info(token).status_code for token in (pc, other, again)} == {200}
 
 
-@pytest.mark.parametrize(("overflow", "ends"), [("evict_oldest", 0), ("evict_idle", 1)])
+@for_each(("overflow", "ends"), [("evict_oldest", 0), ("evict_idle", 1)])
 def test_who_goes_is_the_operators_choice(overflow: str, ends: int) -> None:
     http = with_policy(total=2, overflow=overflow)
     tokens = [http.registered()]
@@ -342,7 +340,7 @@ def test_the_same_device_is_let_in_again() -> None:
     assert http.user_info(second).status_code == 200
 
 
-@pytest.mark.parametrize("replace", [None, "", "no such session", "x" * 9_000], ids=short)
+@for_each("replace", [None, "", "no such session", "x" * 9_000])
 def test_whom_nobody_knows_makes_no_room(replace: str | None) -> None:
     http, token, _ = full()
     assert envelope(http.login(replace=replace))["reason"] == "too_many_devices"
@@ -356,7 +354,7 @@ def test_nobody_replaces_a_session_of_somebody_else() -> None:
     assert http.user_info(token).status_code == http.user_info(other).status_code == 200
 
 
-@pytest.mark.parametrize("replace", [1, 0, True, False, 1.5, [], {}, ["fake"]], ids=short)
+@for_each("replace", [1, 0, True, False, 1.5, [], {}, ["fake"]])
 def test_whom_to_replace_is_a_text(replace: object) -> None:
     http, token, _ = full()
     refused(http.login(replace=replace), 400, "member_invalid", "参数replace类型错误")

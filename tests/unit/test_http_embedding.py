@@ -3,12 +3,12 @@
 from typing import Any
 
 import falcon
-import pytest
 from falcon.testing import TestClient
 
 from menshen.domain.actors import Actor
 from menshen.entrypoints.accounts import Accounts
 
+from .cases import for_each
 from .http_service import (
     ACCOUNT,
     ADMIN_LOGIN,
@@ -23,7 +23,6 @@ from .http_service import (
     USER_INFO,
     Embedded,
     Mine,
-    Route,
     call_wsgi,
     done,
     envelope,
@@ -38,7 +37,7 @@ from .http_service import (
 ROUTES = routes_of(serve())
 
 
-@pytest.mark.parametrize("default_deny", [False, True])
+@for_each("default_deny", [False, True])
 def test_the_account_routes_work_in_an_app_as_they_do_alone(default_deny: bool) -> None:
     embedded = Embedded(default_deny=default_deny)
     token = embedded.registered()
@@ -50,7 +49,7 @@ def test_the_account_routes_work_in_an_app_as_they_do_alone(default_deny: bool) 
     assert embedded.get(USER_INFO, again).status_code == 200
 
 
-@pytest.mark.parametrize("default_deny", [False, True])
+@for_each("default_deny", [False, True])
 def test_the_account_routes_keep_their_envelope_in_an_app(default_deny: bool) -> None:
     embedded = Embedded(default_deny=default_deny)
     wrong = embedded.get(LOGIN)
@@ -158,31 +157,48 @@ def test_the_account_api_may_stand_below_a_prefix() -> None:
 # All of them, those with parameters in the path as well.
 
 
-@pytest.mark.parametrize("default_deny", [False, True])
-@pytest.mark.parametrize("route", ROUTES, ids=str)
-def test_every_account_route_is_reached_in_an_app(route: Route, default_deny: bool) -> None:
-    embedded, alone = Embedded(default_deny=default_deny), serve()
-    admins = [embedded.http.admin(), alone.admin()]
-    users = [embedded.http.registered(), alone.registered()]
-    for tokens in ([None, None], ["x", "x"], users, admins):
-        theirs_by, ours_by = ({} if token is None else {"token": token} for token in tokens)
-        theirs = embedded.request(route.method, route.path, {}, **theirs_by)
-        ours = alone.request(route.method, route.path, {}, **ours_by)
-        assert theirs.content == ours.content
-        assert theirs.status == ours.status
-        assert theirs.headers == ours.headers
+class Both:
+    """The routes in an app and alone, with the same users and admins."""
+
+    def __init__(self, default_deny: bool) -> None:
+        self.embedded, self.alone = Embedded(default_deny=default_deny), serve()
+        self.admins = [self.embedded.http.admin(), self.alone.admin()]
+        self.users = [self.embedded.http.registered(), self.alone.registered()]
+        self._before = self._state()
+
+    def is_untouched(self) -> bool:
+        return self._state() == self._before
+
+    def _state(self) -> list[dict[Any, Any]]:
+        stores = (self.embedded.http.store, self.alone.store)
+        return [dict(rows) for store in stores for rows in (store.users, store.sessions)]
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=str)
-def test_nothing_is_open_before_it_is_mounted(route: Route) -> None:
+@for_each("default_deny", [False, True])
+def test_every_account_route_is_reached_in_an_app(default_deny: bool) -> None:
+    both = Both(default_deny)
+    for route in ROUTES:
+        both = both if both.is_untouched() else Both(default_deny)
+        for tokens in ([None, None], ["x", "x"], both.users, both.admins):
+            theirs_by, ours_by = ({} if token is None else {"token": token} for token in tokens)
+            theirs = both.embedded.request(route.method, route.path, {}, **theirs_by)
+            ours = both.alone.request(route.method, route.path, {}, **ours_by)
+            assert theirs.content == ours.content, route
+            assert theirs.status == ours.status, route
+            assert theirs.headers == ours.headers, route
+
+
+def test_nothing_is_open_before_it_is_mounted() -> None:
     embedded = Embedded(default_deny=True, mount=False)
-    refused(embedded.request(route.method, route.path), 401, "token_missing")
-    refused(embedded.request("OPTIONS", route.path), 401, "token_missing")
     token = embedded.http.registered()
-    assert embedded.request(route.method, route.path, token=token).status_code == 404
+    for route in ROUTES:
+        closed = [embedded.request(method, route.path) for method in (route.method, "OPTIONS")]
+        assert [answer.json["reason"] for answer in closed] == ["token_missing"] * 2, route
+        assert [answer.status_code for answer in closed] == [401] * 2, route
+        assert embedded.request(route.method, route.path, token=token).status_code == 404, route
 
 
-@pytest.mark.parametrize("default_deny", [False, True])
+@for_each("default_deny", [False, True])
 def test_the_users_routes_do_their_work_in_an_app(default_deny: bool) -> None:
     embedded = Embedded(default_deny=default_deny)
     token = embedded.registered()
@@ -195,7 +211,7 @@ def test_the_users_routes_do_their_work_in_an_app(default_deny: bool) -> None:
     assert done(embedded.request("DELETE", ACCOUNT, {"password": PASSWORD}, token=token))["closes_at"]
 
 
-@pytest.mark.parametrize("default_deny", [False, True])
+@for_each("default_deny", [False, True])
 def test_the_admins_routes_do_their_work_in_an_app(default_deny: bool) -> None:
     embedded = Embedded(default_deny=default_deny)
     embedded.registered()
@@ -213,7 +229,7 @@ def test_an_admins_token_opens_no_route_of_the_app() -> None:
     refused(embedded.get("/mine", embedded.http.admin()), 401, "token_invalid")
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("template", "path"),
     [
         ("/api/user/sessions/mine", "/api/user/sessions/mine"),
@@ -235,7 +251,7 @@ def test_an_apps_own_route_that_looks_like_ours_stays_closed(template: str, path
     assert embedded.get(path, embedded.http.registered()).json["user"] == PHONE
 
 
-@pytest.mark.parametrize("prefix", ["/api/users", "/api/administrators", "/api/x"])
+@for_each("prefix", ["/api/users", "/api/administrators", "/api/x"])
 def test_an_apps_own_sink_beside_ours_stays_closed(prefix: str) -> None:
     embedded = Embedded(default_deny=True)
     embedded.app.add_sink(sink, prefix)

@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-import pytest
-
 from menshen.entrypoints.settings import Settings
 
+from .cases import for_each
 from .http_service import (
     ACCOUNT,
     ADMIN_USERS,
@@ -93,8 +92,9 @@ ENDS: dict[str, tuple[End, str, object]] = {
 }
 
 
-@pytest.mark.parametrize("how", ENDS)
-def test_each_end_is_told_apart(http: HttpService, how: str) -> None:
+@for_each("how", ENDS)
+def test_each_end_is_told_apart(how: str) -> None:
+    http = serve()
     end, reason, by = ENDS[how]
     mine, other = http.registered(device=MINE), granted(http.login(device=OTHER))
     http.clock.move(timedelta(hours=1))
@@ -108,8 +108,9 @@ def test_each_end_is_told_apart(http: HttpService, how: str) -> None:
     refused(english, 401, reason, "The token has expired.", data)
 
 
-@pytest.mark.parametrize("how", ENDS)
-def test_an_end_is_told_of_the_refresh_token_as_well(http: HttpService, how: str) -> None:
+@for_each("how", ENDS)
+def test_an_end_is_told_of_the_refresh_token_as_well(how: str) -> None:
+    http = serve()
     end, reason, by = ENDS[how]
     answer = http.register(device=MINE)
     other = granted(http.login(device=OTHER))
@@ -121,8 +122,9 @@ def test_an_end_is_told_of_the_refresh_token_as_well(http: HttpService, how: str
     assert result.headers["www-authenticate"] == 'Bearer error="invalid_token"'
 
 
-@pytest.mark.parametrize("how", ENDS)
-def test_the_first_end_stays(http: HttpService, how: str) -> None:
+@for_each("how", ENDS)
+def test_the_first_end_stays(how: str) -> None:
+    http = serve()
     end, _, _ = ENDS[how]
     mine, other = http.registered(device=MINE), granted(http.login(device=OTHER))
     end(http, mine, other)
@@ -137,8 +139,9 @@ def test_the_first_end_stays(http: HttpService, how: str) -> None:
     assert (again.json["reason"], again.json["data"]) == (first.json["reason"], first.json["data"])
 
 
-@pytest.mark.parametrize("how", ["logged out", "replaced", "kicked from another device", "password changed"])
-def test_the_other_device_stays_in(http: HttpService, how: str) -> None:
+@for_each("how", ["logged out", "replaced", "kicked from another device", "password changed"])
+def test_the_other_device_stays_in(how: str) -> None:
+    http = serve()
     end, _, _ = ENDS[how]
     mine, other = http.registered(device=MINE), granted(http.login(device=OTHER))
     end(http, mine, other)

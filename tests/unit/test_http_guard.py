@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import falcon
-import pytest
 from falcon.testing import TestClient
 
 from menshen.domain.errors import StoreUnavailable
@@ -13,6 +12,7 @@ from menshen.domain.users import UserId, UserState
 from menshen.entrypoints.accounts import Accounts
 from menshen.entrypoints.settings import Settings
 
+from .cases import for_each
 from .http_service import (
     LOGOUT,
     PHONE,
@@ -27,7 +27,6 @@ from .http_service import (
     granted,
     refused,
     serve,
-    short,
     sink,
 )
 
@@ -42,14 +41,16 @@ def test_a_token_is_read_from_its_own_header(http: HttpService) -> None:
     assert http.user_info(token=token).status_code == 200
 
 
-@pytest.mark.parametrize("form", ["Bearer {}", "bearer {}", "BEARER {}", "Bearer  {}", "Bearer {} "])
-def test_a_token_is_read_from_the_authorization_header(http: HttpService, form: str) -> None:
+@for_each("form", ["Bearer {}", "bearer {}", "BEARER {}", "Bearer  {}", "Bearer {} "])
+def test_a_token_is_read_from_the_authorization_header(form: str) -> None:
+    http = serve()
     token = http.registered()
     assert http.user_info(Authorization=form.format(token)).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["token", "access_token", "authorization", "jwt", "Token"])
-def test_a_token_is_read_from_nowhere_else(http: HttpService, name: str) -> None:
+@for_each("name", ["token", "access_token", "authorization", "jwt", "Token"])
+def test_a_token_is_read_from_nowhere_else(name: str) -> None:
+    http = serve()
     token = http.registered()
     client = http.client
     refused(client.simulate_get(USER_INFO, params={name: token}), 401, "token_missing")
@@ -61,17 +62,19 @@ def test_a_token_is_read_from_nowhere_else(http: HttpService, name: str) -> None
     assert http.user_info(token).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["X-Token", "Access-Token", "X-Access-Token", "Proxy-Authorization", "jwt", "tokens"])
-def test_a_token_is_read_from_no_other_header(http: HttpService, name: str) -> None:
+@for_each("name", ["X-Token", "Access-Token", "X-Access-Token", "Proxy-Authorization", "jwt", "tokens"])
+def test_a_token_is_read_from_no_other_header(name: str) -> None:
+    http = serve()
     token = http.registered()
     refused(http.user_info(**{name: token}), 401, "token_missing")
     refused(http.user_info(**{name: f"Bearer {token}"}), 401, "token_missing")
 
 
-@pytest.mark.parametrize(
+@for_each(
     "authorization", ["Basic {}", "Token {}", "JWT {}", "{}", "Bearer:{}", "Bearertoken {}", "Bearer\t{}", "Digest {}"]
 )
-def test_another_scheme_carries_no_token(http: HttpService, authorization: str) -> None:
+def test_another_scheme_carries_no_token(authorization: str) -> None:
+    http = serve()
     result = http.user_info(Authorization=authorization.format(http.registered()))
     refused(result, 401, "token_missing", "token不存在")
     assert result.headers["www-authenticate"] == "Bearer"
@@ -82,7 +85,7 @@ def test_an_empty_header_is_no_token(http: HttpService) -> None:
     refused(http.user_info(Authorization=""), 401, "token_missing")
 
 
-@pytest.mark.parametrize(
+@for_each(
     "authorization",
     [
         "Bearer",
@@ -95,7 +98,8 @@ def test_an_empty_header_is_no_token(http: HttpService) -> None:
         "Bearer\t{}x ",
     ],
 )
-def test_a_bearer_that_is_no_token_opens_nothing(http: HttpService, authorization: str) -> None:
+def test_a_bearer_that_is_no_token_opens_nothing(authorization: str) -> None:
+    http = serve()
     token = http.registered()
     result = http.user_info(Authorization=authorization.format(token, token))
     assert envelope(result)["code"] == 401
@@ -201,7 +205,7 @@ def _logged_out(http: HttpService) -> None:
     http.client.simulate_post(LOGOUT, headers={"token": "fake-user-token-1"})
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("happens", "reason", "msg", "data"),
     [
         (_no_user, "user_not_found", "用户不存在", ""),
@@ -291,8 +295,8 @@ def test_every_route_is_closed_until_a_token_comes() -> None:
         assert embedded.get(path, token).json["user"] == PHONE
 
 
-@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"])
-@pytest.mark.parametrize("path", ["/mine", "/nothing", "/sink/x"])
+@for_each("method", ["HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"])
+@for_each("path", ["/mine", "/nothing", "/sink/x"])
 def test_every_method_is_closed(method: str, path: str) -> None:
     embedded = Embedded(default_deny=True)
     embedded.app.add_route("/mine", Mine())
@@ -303,7 +307,7 @@ def test_every_method_is_closed(method: str, path: str) -> None:
     assert "allow" not in result.headers
 
 
-@pytest.mark.parametrize(
+@for_each(
     "path",
     [
         "/",
@@ -339,7 +343,6 @@ def test_every_method_is_closed(method: str, path: str) -> None:
         "//api/user/login",
         "/\xe9\xff",
     ],
-    ids=short,
 )
 def test_paths_that_are_not_there_are_closed_as_well(path: str) -> None:
     embedded = Embedded(default_deny=True, exempt=["/open"])

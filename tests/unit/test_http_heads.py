@@ -8,6 +8,7 @@ from falcon.testing import Result
 from menshen.domain.errors import StoreUnavailable
 from menshen.entrypoints.settings import Settings
 
+from .cases import for_each
 from .http_service import (
     ADMIN_LOGIN,
     ADMIN_USERS,
@@ -51,8 +52,8 @@ SPELLINGS = [
 ]
 
 
-@pytest.mark.parametrize("target", SPELLINGS)
-@pytest.mark.parametrize("name", ["RAW_URI", "REQUEST_URI"])
+@for_each("target", SPELLINGS)
+@for_each("name", ["RAW_URI", "REQUEST_URI"])
 def test_a_path_in_another_spelling_is_not_there(target: str, name: str) -> None:
     """A proxy that denies /api/admin by its prefix would be passed by, alone and in somebody's app."""
     decoded = falcon.uri.decode(target, unquote_plus=False)
@@ -61,22 +62,21 @@ def test_a_path_in_another_spelling_is_not_there(target: str, name: str) -> None
         assert result.status_code == 404, result.text
 
 
-@pytest.mark.parametrize("target", ["//api/admin/login", "/api//admin/login", "/api/user/../admin/login"])
-def test_where_the_server_does_not_tell_what_was_sent_the_path_itself_is_plain(http: HttpService, target: str) -> None:
+@for_each("target", ["//api/admin/login", "/api//admin/login", "/api/user/../admin/login"])
+def test_where_the_server_does_not_tell_what_was_sent_the_path_itself_is_plain(target: str) -> None:
+    http = serve()
     assert call_wsgi(http.client.app, REQUEST_METHOD="POST", PATH_INFO=target).status_code == 404
 
 
-@pytest.mark.parametrize(
-    "target",
-    [ADMIN_LOGIN, f"{ADMIN_LOGIN}?a=%61//b", f"http://h.example:80{ADMIN_LOGIN}?x", f"{ADMIN_LOGIN}#x"],
-)
-def test_the_one_spelling_is_the_route(http: HttpService, target: str) -> None:
+@for_each("target", [ADMIN_LOGIN, f"{ADMIN_LOGIN}?a=%61//b", f"http://h.example:80{ADMIN_LOGIN}?x", f"{ADMIN_LOGIN}#x"])
+def test_the_one_spelling_is_the_route(target: str) -> None:
+    http = serve()
     refused(
         call_wsgi(http.client.app, REQUEST_METHOD="POST", PATH_INFO=ADMIN_LOGIN, RAW_URI=target), 400, "member_missing"
     )
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("prefix", "target", "is_there"),
     [
         ("/accounts", f"/accounts{ADMIN_LOGIN}", True),
@@ -88,7 +88,8 @@ def test_the_one_spelling_is_the_route(http: HttpService, target: str) -> None:
         ("/accounts", f"/other{ADMIN_LOGIN}", False),
     ],
 )
-def test_below_a_prefix_it_is_the_same(http: HttpService, prefix: str, target: str, is_there: bool) -> None:
+def test_below_a_prefix_it_is_the_same(prefix: str, target: str, is_there: bool) -> None:
+    http = serve()
     result = call_wsgi(
         http.client.app, REQUEST_METHOD="POST", SCRIPT_NAME=prefix, PATH_INFO=ADMIN_LOGIN, RAW_URI=target
     )
@@ -98,13 +99,15 @@ def test_below_a_prefix_it_is_the_same(http: HttpService, prefix: str, target: s
 # Host, and how much there may be.
 
 
-@pytest.mark.parametrize("host", [None, "", "a,b", "a, a", "a b", "a/b", "user@a", "a\\b", "a?b"])
-def test_a_request_has_one_host(http: HttpService, host: str | None) -> None:
+@for_each("host", [None, "", "a,b", "a, a", "a b", "a/b", "user@a", "a\\b", "a?b"])
+def test_a_request_has_one_host(host: str | None) -> None:
+    http = serve()
     refused(call_wsgi(http.client.app, PATH_INFO=USER_INFO, HTTP_HOST=host), 400, "host_invalid")
 
 
-@pytest.mark.parametrize("host", ["a", "a:80", "[::1]:80", "例子.example".encode().decode("latin-1")])
-def test_which_host_it_is_does_not_matter(http: HttpService, host: str) -> None:
+@for_each("host", ["a", "a:80", "[::1]:80", "例子.example".encode().decode("latin-1")])
+def test_which_host_it_is_does_not_matter(host: str) -> None:
+    http = serve()
     refused(call_wsgi(http.client.app, PATH_INFO=USER_INFO, HTTP_HOST=host), 401, "token_missing")
 
 
@@ -157,7 +160,7 @@ def test_head_tells_that_the_store_is_gone() -> None:
     assert (head.status_code, head.headers["retry-after"], head.content) == (503, "7", b"")
 
 
-@pytest.mark.parametrize("default_deny", [False, True])
+@for_each("default_deny", [False, True])
 def test_head_in_somebodys_app(default_deny: bool) -> None:
     """With default deny, or with the middleware alone: ours and theirs, guarded as GET is."""
     embedded = Embedded(default_deny=default_deny)
@@ -247,7 +250,7 @@ class Answering(Mine):
         resp.set_header("X-Preflight", "mine")
 
 
-@pytest.mark.parametrize("path", ["/mine", "/files/x", "/nothing"])
+@for_each("path", ["/mine", "/files/x", "/nothing"])
 def test_the_guard_never_answers_a_preflight_401(path: str) -> None:
     """With default deny and Falcon's own CORS; nothing that is guarded is reached by it."""
     embedded = Embedded(default_deny=True, cors_enable=True)

@@ -10,6 +10,7 @@ from falcon.testing import Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from .cases import for_each
 from .http_service import (
     ACCOUNT,
     ADMIN_LOGIN,
@@ -32,7 +33,6 @@ from .http_service import (
     routes_of,
     serve,
     session_of,
-    short,
 )
 
 FREEZE = "/api/admin/users/1/freeze"
@@ -76,7 +76,7 @@ TAKING = [
     Taking("POST", f"{SESSIONS}/<session>/end", {}, {"password": PASSWORD}),
 ]
 
-each_route = pytest.mark.parametrize("route", TAKING, ids=str)
+each_route = for_each("route", TAKING)
 
 
 class Desk:
@@ -118,9 +118,8 @@ class Desk:
 _desks: list[Desk] = []
 
 
-@pytest.fixture
-def desk() -> Desk:
-    """The desk of the test before, where nothing was done at it."""
+def a_desk() -> Desk:
+    """The desk of the case before, where nothing was done at it."""
     if not _desks or not _desks[0].is_untouched():
         _desks[:] = [Desk()]
     return _desks[0]
@@ -128,62 +127,65 @@ def desk() -> Desk:
 
 def test_every_route_that_takes_a_body_is_here() -> None:
     """Sent a body that is none, each of them says so, and no other route looks at it."""
-    desk = Desk()
     known = {(route.method, route.path.replace("<session>", "fake-session")) for route in TAKING} | {
         ("POST", REGISTER),
         ("POST", LOGIN),
     }
-    for route in routes_of(desk.http):
-        result = desk.send(Taking(route.method, route.path, {}), b"{")
+    for route in routes_of(a_desk().http):
+        result = a_desk().send(Taking(route.method, route.path, {}), b"{")
         asked = result.json.get("reason") == "body_invalid"
         assert asked == ((route.method, route.path) in known), route
-        desk = Desk()
 
 
 @each_route
-def test_a_good_body_is_taken(desk: Desk, route: Taking) -> None:
+def test_a_good_body_is_taken(route: Taking) -> None:
     """So that the refusals below are those of the reader."""
+    desk = a_desk()
     assert envelope(desk.call(route, desk.body(route)))["code"] == 200
     again = Desk()
     assert envelope(again.call(route, again.body(route, **route.may)))["code"] == 200
 
 
 @each_route
-def test_members_nobody_asked_for_do_not_matter(desk: Desk, route: Taking) -> None:
+def test_members_nobody_asked_for_do_not_matter(route: Taking) -> None:
+    desk = a_desk()
     assert envelope(desk.call(route, desk.body(route, x=1, state=None, __proto__={})))["code"] == 200
 
 
 @each_route
-@pytest.mark.parametrize(
+@for_each(
     "text",
     [b" ", b"{", b"[]", b"null", b'"x"', b"1", b"true", b"NaN", b"x=1", b"\xff", b"[" * 9_000, b'{"a":' * 2_000],
-    ids=short,
 )
-def test_what_is_not_one_strict_object_is_refused(desk: Desk, route: Taking, text: bytes) -> None:
+def test_what_is_not_one_strict_object_is_refused(route: Taking, text: bytes) -> None:
+    desk = a_desk()
     refused(desk.send(route, text), 400, "body_invalid", "请求体必须是一个JSON对象")
     assert desk.is_untouched()
 
 
 @each_route
-@pytest.mark.parametrize(
+@for_each(
     "member",
     [b'"x":NaN', b'"x":1e999', b'"x":1,"x":1', rb'"x":"\ud800"', rb'"x":"\u0000"', b'"x":' + b"[" * 9 + b"]" * 9],
 )
-def test_a_good_body_with_something_bad_in_it_is_refused(desk: Desk, route: Taking, member: bytes) -> None:
+def test_a_good_body_with_something_bad_in_it_is_refused(route: Taking, member: bytes) -> None:
+    desk = a_desk()
     text = json.dumps(desk.body(route, y=1)).encode()[:-1] + b"," + member + b"}"
     refused(desk.send(route, text), 400, "body_invalid")
     assert desk.is_untouched()
 
 
 @each_route
-def test_a_member_twice_is_refused(desk: Desk, route: Taking) -> None:
+def test_a_member_twice_is_refused(route: Taking) -> None:
+    desk = a_desk()
     text = json.dumps(desk.body(route, y=1)).encode()
     refused(desk.send(route, text[:-1] + b"," + text[1:]), 400, "body_invalid")
     assert desk.is_untouched()
 
 
 @each_route
-def test_a_body_has_a_type_a_size_and_no_packing(desk: Desk, route: Taking) -> None:
+def test_a_body_has_a_type_a_size_and_no_packing(route: Taking) -> None:
+    desk = a_desk()
     text = json.dumps(desk.body(route)).encode()
     for content_type in ("text/plain", "application/x-www-form-urlencoded", "application/json; charset=gbk", ""):
         refused(desk.send(route, text, **{"Content-Type": content_type}), 415, "media_type_unsupported")
@@ -193,8 +195,9 @@ def test_a_body_has_a_type_a_size_and_no_packing(desk: Desk, route: Taking) -> N
     assert desk.is_untouched()
 
 
-@pytest.mark.parametrize("route", [route for route in TAKING if route.must], ids=str)
-def test_a_request_without_a_body_is_refused(desk: Desk, route: Taking) -> None:
+@for_each("route", [route for route in TAKING if route.must])
+def test_a_request_without_a_body_is_refused(route: Taking) -> None:
+    desk = a_desk()
     token, first = desk._token(route), next(iter(route.must))
     refused(desk.http.request(route.method, route.path, token=token), 400, "member_missing", f"缺少参数{first}")
     headers = {"token": token, "Content-Type": "application/json", "Content-Length": "0"}
@@ -209,8 +212,9 @@ MAY = [(route, member) for route in TAKING for member in route.may]
 WRONG: list[object] = [0, 1, -1, 1.5, 50.0, True, False, "", "1", [], ["x"], {}, {"a": 1}, "50"]
 
 
-@pytest.mark.parametrize(("route", "member"), MUST, ids=str)
-def test_a_member_that_is_missing_is_named(desk: Desk, route: Taking, member: str) -> None:
+@for_each(("route", "member"), MUST)
+def test_a_member_that_is_missing_is_named(route: Taking, member: str) -> None:
+    desk = a_desk()
     body = desk.body(route)
     del body[member]
     refused(desk.call(route, body), 400, "member_missing", f"缺少参数{member}")
@@ -220,23 +224,26 @@ def test_a_member_that_is_missing_is_named(desk: Desk, route: Taking, member: st
     assert desk.is_untouched()
 
 
-@pytest.mark.parametrize(("route", "member"), MUST + MAY, ids=str)
-@pytest.mark.parametrize("value", WRONG, ids=short)
-def test_a_member_of_a_wrong_type_is_never_coerced(desk: Desk, route: Taking, member: str, value: object) -> None:
+@for_each(("route", "member"), MUST + MAY)
+@for_each("value", WRONG)
+def test_a_member_of_a_wrong_type_is_never_coerced(route: Taking, member: str, value: object) -> None:
+    desk = a_desk()
     if type(value) is type({**route.must, **route.may}[member]):
         return
     refused(desk.call(route, desk.body(route, **{member: value})), 400, "member_invalid", f"参数{member}类型错误")
     assert desk.is_untouched()
 
 
-@pytest.mark.parametrize(("route", "member"), [pair for pair in MUST if pair[1] != "user_name"], ids=str)
-def test_null_is_no_value(desk: Desk, route: Taking, member: str) -> None:
+@for_each(("route", "member"), [pair for pair in MUST if pair[1] != "user_name"])
+def test_null_is_no_value(route: Taking, member: str) -> None:
+    desk = a_desk()
     refused(desk.call(route, desk.body(route, **{member: None})), 400, "member_invalid", f"参数{member}类型错误")
     assert desk.is_untouched()
 
 
-@pytest.mark.parametrize(("route", "member"), MAY, ids=str)
-def test_null_is_the_same_as_not_there(desk: Desk, route: Taking, member: str) -> None:
+@for_each(("route", "member"), MAY)
+def test_null_is_the_same_as_not_there(route: Taking, member: str) -> None:
+    desk = a_desk()
     assert envelope(desk.call(route, desk.body(route, **{member: None})))["code"] == 200
 
 
@@ -256,7 +263,7 @@ values = st.recursive(
 @settings(max_examples=8, deadline=None)
 @given(data=st.data())
 def test_no_members_are_a_fault_of_ours(number: int, data: st.DataObject) -> None:
-    route, desk = TAKING[number], Desk()
+    route, desk = TAKING[number], a_desk()
     names = [*route.must, *route.may]
     body: dict[str, object] = data.draw(st.dictionaries(st.sampled_from(names), values))
     for name in data.draw(st.sets(st.sampled_from(names))):

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-import pytest
 from falcon.testing import Result
 
 from menshen.adapters.refresh_token_codec import HmacRefreshTokenCodec
@@ -11,6 +10,7 @@ from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.users import UserId, UserState
 from menshen.entrypoints.settings import Settings
 
+from .cases import for_each
 from .http_service import (
     ADMIN_REFRESH,
     LOGOUT,
@@ -25,7 +25,6 @@ from .http_service import (
     refused,
     serve,
     session_of,
-    short,
 )
 
 GRACE = timedelta(seconds=10)
@@ -45,8 +44,9 @@ WAYS: dict[str, Callable[[HttpService], Result]] = {
 # The form.
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_tokens_are_given_out_in_one_form(http: HttpService, way: str) -> None:
+@for_each("way", WAYS)
+def test_tokens_are_given_out_in_one_form(way: str) -> None:
+    http = serve()
     http.registered()
     answer = envelope(WAYS[way](http))
     assert set(answer) == {"code", "data", "msg", "time", "token"}
@@ -62,11 +62,9 @@ def test_tokens_are_given_out_in_one_form(http: HttpService, way: str) -> None:
     assert answer["token"] != answer["data"]["refresh_token"]
 
 
-@pytest.mark.parametrize(
-    ("way", "chinese", "english"),
-    [("login", "登陆成功", "Logged in."), ("refresh", "刷新成功", "Refreshed.")],
-)
-def test_it_is_said_in_two_languages(http: HttpService, way: str, chinese: str, english: str) -> None:
+@for_each(("way", "chinese", "english"), [("login", "登陆成功", "Logged in."), ("refresh", "刷新成功", "Refreshed.")])
+def test_it_is_said_in_two_languages(way: str, chinese: str, english: str) -> None:
+    http = serve()
     http.registered()
     assert envelope(WAYS[way](http))["msg"] == chinese
     speaking = serve(Settings(time_zone=SHANGHAI, language="en"))
@@ -118,8 +116,9 @@ def test_it_needs_no_access_token_and_heeds_none(http: HttpService) -> None:
         assert done(http.user_info(granted(fresh)))["id"] == 2
 
 
-@pytest.mark.parametrize("after", [timedelta(), timedelta(seconds=1), GRACE])
-def test_a_lost_answer_and_two_tabs_get_a_working_answer(http: HttpService, after: timedelta) -> None:
+@for_each("after", [timedelta(), timedelta(seconds=1), GRACE])
+def test_a_lost_answer_and_two_tabs_get_a_working_answer(after: timedelta) -> None:
+    http = serve()
     first = http.register()
     second = http.refresh(refresh_token_of(first))
     http.clock.move(after)
@@ -204,8 +203,9 @@ def test_a_refresh_token_lasts_as_long_as_its_session_may_be_idle() -> None:
 NO_TOKENS = ["", " ", "x", "null", "a.b.c", "x/1", "/", "{}", "x" * 9_000, "'--", "fake-id-" + "0" * 32 + "/0"]
 
 
-@pytest.mark.parametrize("text", NO_TOKENS, ids=short)
-def test_what_is_no_refresh_token_is_invalid(http: HttpService, text: str) -> None:
+@for_each("text", NO_TOKENS)
+def test_what_is_no_refresh_token_is_invalid(text: str) -> None:
+    http = serve()
     http.registered()
     result = http.refresh(text)
     refused(result, 401, "refresh_token_invalid", "token无效")
@@ -214,7 +214,7 @@ def test_what_is_no_refresh_token_is_invalid(http: HttpService, text: str) -> No
     refused(english, 401, "refresh_token_invalid", "The token is invalid.")
 
 
-@pytest.mark.parametrize("text", [*NO_TOKENS, "x" * 40 + "." + "y" * 43, "\u2028", "１"], ids=short)
+@for_each("text", [*NO_TOKENS, "x" * 40 + "." + "y" * 43, "\u2028", "１"])
 def test_what_is_no_refresh_token_of_production_is_invalid(text: str) -> None:
     http = serve(refresh_codec=HmacRefreshTokenCodec(bytes(32)))
     http.registered()
@@ -268,8 +268,9 @@ def test_after_logging_out_there_is_nothing_to_refresh(http: HttpService) -> Non
     refused(http.refresh(refresh_token_of(answer)), 401, "session_logged_out", "token过期", data)
 
 
-@pytest.mark.parametrize("state", ["冻结", "注销中", "已注销", "", "normal"])
-def test_the_state_is_judged_anew(http: HttpService, state: str) -> None:
+@for_each("state", ["冻结", "注销中", "已注销", "", "normal"])
+def test_the_state_is_judged_anew(state: str) -> None:
+    http = serve()
     answer = http.register()
     http.change_user(state=UserState(state))
     result = http.refresh(refresh_token_of(answer))

@@ -25,6 +25,7 @@ from menshen.domain.sessions import SessionKind
 from menshen.domain.users import User, UserState
 from menshen.entrypoints.settings import Settings
 
+from .cases import for_each
 from .memory_house import (
     MOMENT,
     OPERATOR,
@@ -48,14 +49,16 @@ def test_the_right_password_opens_a_session(house: House) -> None:
     assert house.service.authenticate(granted.access_token).session == granted.session
 
 
-@pytest.mark.parametrize("spelling", ["+86 138-0013-8000", "１３８００１３８０００", "0086 13800138000"])
-def test_login_takes_a_number_in_any_spelling(house: House, spelling: str) -> None:
+@for_each("spelling", ["+86 138-0013-8000", "１３８００１３８０００", "0086 13800138000"])
+def test_login_takes_a_number_in_any_spelling(spelling: str) -> None:
+    house = House()
     user = house.register()
     assert house.login(spelling).user == user
 
 
-@pytest.mark.parametrize("password", ["", PASSWORD + " ", " " + PASSWORD, PASSWORD.upper(), "\ud800", "x" * 1_000_000])
-def test_another_password_opens_nothing(house: House, password: str) -> None:
+@for_each("password", ["", PASSWORD + " ", " " + PASSWORD, PASSWORD.upper(), "\ud800", "x" * 1_000_000])
+def test_another_password_opens_nothing(password: str) -> None:
+    house = House()
     house.register()
     with pytest.raises(InvalidCredentials):
         house.login(password=password)
@@ -83,10 +86,11 @@ def test_a_frozen_user_is_told_so_only_with_the_right_password(house: House) -> 
     assert not house.store.sessions
 
 
-@pytest.mark.parametrize("registered", [True, False])
-@pytest.mark.parametrize("frozen", [True, False])
-@pytest.mark.parametrize("password", [PASSWORD, WRONG_PASSWORD, ""])
-def test_each_login_judges_exactly_one_password(house: House, registered: bool, frozen: bool, password: str) -> None:
+@for_each("registered", [True, False])
+@for_each("frozen", [True, False])
+@for_each("password", [PASSWORD, WRONG_PASSWORD, ""])
+def test_each_login_judges_exactly_one_password(registered: bool, frozen: bool, password: str) -> None:
+    house = House()
     if registered:
         user = house.register()
         if frozen:
@@ -97,8 +101,9 @@ def test_each_login_judges_exactly_one_password(house: House, registered: bool, 
     assert house.hasher.judged == before + 1
 
 
-@pytest.mark.parametrize("phone", MALFORMED)
-def test_no_password_is_judged_for_what_is_no_number(house: House, phone: str) -> None:
+@for_each("phone", MALFORMED)
+def test_no_password_is_judged_for_what_is_no_number(phone: str) -> None:
+    house = House()
     with pytest.raises(InvalidCredentials):
         house.login(phone)
     assert house.hasher.judged == 0
@@ -298,8 +303,9 @@ def test_login_replaces_an_outdated_hash(house: House) -> None:
     house.login()
 
 
-@pytest.mark.parametrize("stored", [f"fake:{PASSWORD}", "old:another password"])
-def test_login_leaves_any_other_hash_alone(house: House, stored: str) -> None:
+@for_each("stored", [f"fake:{PASSWORD}", "old:another password"])
+def test_login_leaves_any_other_hash_alone(stored: str) -> None:
+    house = House()
     user = house.register()
     house.put_hash(user, stored)
     with suppress(InvalidCredentials):
@@ -318,8 +324,9 @@ def test_two_logins_at_once_that_both_renew_the_hash_both_succeed(house: House) 
     assert set(house.live(user)) == {granted.session.id, *(other.session.id for other in others)}
 
 
-@pytest.mark.parametrize("stored", [f"old:{PASSWORD}", f"fake:{PASSWORD}"])
-def test_a_password_that_was_changed_since_it_was_judged_opens_nothing(house: House, stored: str) -> None:
+@for_each("stored", [f"old:{PASSWORD}", f"fake:{PASSWORD}"])
+def test_a_password_that_was_changed_since_it_was_judged_opens_nothing(stored: str) -> None:
+    house = House()
     user = house.register()
     house.put_hash(user, stored)
     hasher = MeddlingHasher(house, after=lambda: house.put_hash(user, "fake:a newer password"))
@@ -375,8 +382,9 @@ class BusyHasher:
         raise HasherBusy("busy")
 
 
-@pytest.mark.parametrize("phone", [PHONE, OTHER_PHONE])
-def test_a_busy_hasher_is_told_for_known_and_unknown_numbers_alike(house: House, phone: str) -> None:
+@for_each("phone", [PHONE, OTHER_PHONE])
+def test_a_busy_hasher_is_told_for_known_and_unknown_numbers_alike(phone: str) -> None:
+    house = House()
     house.register()
     with pytest.raises(HasherBusy):
         evolve(house.service.login, hasher=BusyHasher())(phone=phone, password=PASSWORD)

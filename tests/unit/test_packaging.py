@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import pytest
+from .cases import for_each
 
 ROOT = Path(__file__).parents[2]
 NOT_SHIPPED = {"tests", "benchmarks", "docs", "requirements", "build", "dist"}
@@ -67,7 +67,7 @@ def test_there_are_pins_for_running_and_for_developing() -> None:
     assert [pins.name for pins in PINS] == ["dev.txt", "runtime.txt"]
 
 
-@pytest.mark.parametrize("pins", PINS, ids=lambda pins: pins.name)
+@for_each("pins", PINS)
 def test_every_pin_is_one_version_with_its_hashes(pins: Path) -> None:
     entries = pinned(pins)
     assert len(entries) > 5
@@ -77,7 +77,7 @@ def test_every_pin_is_one_version_with_its_hashes(pins: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("pins", PINS, ids=lambda pins: pins.name)
+@for_each("pins", PINS)
 def test_no_pin_names_an_address(pins: Path) -> None:
     text = pins.read_text(encoding="utf-8")
     assert "://" not in text
@@ -85,13 +85,13 @@ def test_no_pin_names_an_address(pins: Path) -> None:
     assert not re.search(r"^\s*-", re.sub(r"^\s*--hash=", "", text, flags=re.MULTILINE), re.MULTILINE)
 
 
-@pytest.mark.parametrize("pins", PINS, ids=lambda pins: pins.name)
+@for_each("pins", PINS)
 def test_every_dependency_is_pinned(pins: Path) -> None:
     wanted = {re.split(r"[^A-Za-z0-9._-]", entry)[0].lower() for entry in PROJECT["project"]["dependencies"]}
     assert wanted <= set(pinned(pins))
 
 
-@pytest.mark.parametrize("pins", PINS, ids=lambda pins: pins.name)
+@for_each("pins", PINS)
 def test_pyjwt_is_one_without_the_known_holes(pins: Path) -> None:
     version = re.match(r"pyjwt==(\d+)\.(\d+)", pinned(pins)["pyjwt"], re.IGNORECASE)
     assert version is not None

@@ -14,6 +14,8 @@ from menshen.domain.errors import (
 from menshen.domain.passwords import PasswordPolicy, contract_policy, strict_policy
 from menshen.domain.users import Phone
 
+from .cases import for_each
+
 PHONE = Phone("13800138000")
 CONTRACT = contract_policy()
 STRICT = strict_policy(common=frozenset({"password1", "qwertyuiop"}), service_name="the service")
@@ -23,11 +25,11 @@ def check(policy: PasswordPolicy, password: str, user_name: str | None = None) -
     policy.check(password, phone=PHONE, user_name=user_name)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("policy", "minimum", "maximum"),
     [(CONTRACT, 6, 32), (STRICT, 8, 128), (strict_policy(common=(), service_name="", minimum=15), 15, 128)],
 )
-@pytest.mark.parametrize("character", ["x", " ", "密", "🔑", "\N{COMBINING ACUTE ACCENT}"])
+@for_each("character", ["x", " ", "密", "🔑", "\N{COMBINING ACUTE ACCENT}"])
 def test_a_length_is_in_characters_with_both_ends_allowed(
     policy: PasswordPolicy, minimum: int, maximum: int, character: str
 ) -> None:
@@ -39,15 +41,15 @@ def test_a_length_is_in_characters_with_both_ends_allowed(
         assert (refusal.value.minimum, refusal.value.maximum) == (minimum, maximum)
 
 
-@pytest.mark.parametrize("policy", [CONTRACT, STRICT])
-@pytest.mark.parametrize("password", ["x" * 1_000_000, "\N{COMBINING ACUTE ACCENT}" * 60_000], ids=["1 MB", "marks"])
+@for_each("policy", [CONTRACT, STRICT])
+@for_each("password", ["x" * 1_000_000, "\N{COMBINING ACUTE ACCENT}" * 60_000], ids=["1 MB", "marks"])
 def test_a_very_long_password_is_refused(policy: PasswordPolicy, password: str) -> None:
     with pytest.raises(PasswordLengthInvalid):
         check(policy, password)
 
 
-@pytest.mark.parametrize("policy", [CONTRACT, STRICT])
-@pytest.mark.parametrize(
+@for_each("policy", [CONTRACT, STRICT])
+@for_each(
     "password",
     [
         "abcdefgh",
@@ -68,33 +70,33 @@ def test_no_rule_says_which_characters_a_password_holds(policy: PasswordPolicy, 
     check(policy, password, user_name="somebody")
 
 
-@pytest.mark.parametrize("policy", [CONTRACT, STRICT])
-@pytest.mark.parametrize("password", ["with a \0 in it", "\0" * 8, "lone \ud83d half"])
+@for_each("policy", [CONTRACT, STRICT])
+@for_each("password", ["with a \0 in it", "\0" * 8, "lone \ud83d half"])
 def test_what_is_no_text_is_refused(policy: PasswordPolicy, password: str) -> None:
     with pytest.raises(PasswordTextInvalid):
         check(policy, password)
 
 
-@pytest.mark.parametrize("password", ["password1", "PASSWORD1", "Password1", "qwertyuiop"])
+@for_each("password", ["password1", "PASSWORD1", "Password1", "qwertyuiop"])
 def test_common_passwords_are_refused_under_strict(password: str) -> None:
     with pytest.raises(PasswordTooCommon):
         check(STRICT, password)
     check(CONTRACT, password)
 
 
-@pytest.mark.parametrize("password", ["password1 ", "password12", "qwertyuio"])
+@for_each("password", ["password1 ", "password12", "qwertyuio"])
 def test_a_common_password_with_a_difference_is_another_one(password: str) -> None:
     check(STRICT, password)
 
 
-@pytest.mark.parametrize("password", ["13800138000", "my13800138000!", "x13800138000"])
+@for_each("password", ["13800138000", "my13800138000!", "x13800138000"])
 def test_a_password_that_holds_the_phone_number_is_refused_under_strict(password: str) -> None:
     with pytest.raises(PasswordHoldsIdentifier):
         check(STRICT, password)
     check(CONTRACT, password)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("password", "user_name"),
     [
         ("zhangsan1", "zhangsan"),
@@ -112,18 +114,18 @@ def test_a_password_that_holds_the_user_name_is_refused_under_strict(password: s
     check(STRICT, password, "somebody else")
 
 
-@pytest.mark.parametrize("user_name", [None, "", "a", "ana", "A d", "三", "ан", "123"])
+@for_each("user_name", [None, "", "a", "ana", "A d", "三", "ан", "123"])
 def test_a_user_name_too_short_to_tell_anything_forbids_nothing(user_name: str | None) -> None:
     check(STRICT, "a banana a day 三 банан 123", user_name)
 
 
-@pytest.mark.parametrize("user_name", ["Anna", "张三", "欧阳小明", "金씨", "a三", "𠮷野"])
+@for_each("user_name", ["Anna", "张三", "欧阳小明", "金씨", "a三", "𠮷野"])
 def test_one_that_tells_something_forbids_what_holds_it(user_name: str) -> None:
     with pytest.raises(PasswordHoldsIdentifier):
         check(STRICT, f"correct {user_name} staple", user_name)
 
 
-@pytest.mark.parametrize("password", ["the service", "The Service"])
+@for_each("password", ["the service", "The Service"])
 def test_the_name_of_the_service_is_refused_under_strict(password: str) -> None:
     with pytest.raises(PasswordHoldsIdentifier):
         check(STRICT, password)

@@ -2,16 +2,17 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import PackageNotFoundError, requires
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import pytest
 from attrs import frozen
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from .cases import for_each
 from .test_packaging import PROJECT, ROOT
 
 RUNTIME, DEV = ROOT / "requirements" / "runtime.txt", ROOT / "requirements" / "dev.txt"
@@ -56,13 +57,10 @@ class Pins:
 
     @classmethod
     def read(cls, path: Path, environment: dict[str, str]) -> "Pins":
-        found = re.findall(r"^([A-Za-z0-9].*?)(?: \\)?$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-        pins = [Requirement(line) for line in found]
-        assert pins
         return cls(
             {
                 canonicalize_name(pin.name): str(pin.specifier).removeprefix("==")
-                for pin in pins
+                for pin in pins_in(path)
                 if pin.marker is None or pin.marker.evaluate({**environment, "extra": ""})
             },
             environment,
@@ -82,29 +80,38 @@ class Pins:
             key = (name, frozenset({"", *wanted.extras}))
             if key not in seen:
                 seen.add(key)
-                open_ends += [(Requirement(text), key[1], name) for text in requirements_of(name)]
+                open_ends += [(needed, key[1], name) for needed in requirements_of(name)]
 
     def _holds(self, wanted: Requirement, extras: frozenset[str]) -> bool:
         marker = wanted.marker
         return marker is None or any(marker.evaluate({**self.environment, "extra": extra}) for extra in extras)
 
 
-def requirements_of(name: str) -> list[str]:
+@cache
+def pins_in(path: Path) -> list[Requirement]:
+    """Every line of it, for whichever machine."""
+    found = re.findall(r"^([A-Za-z0-9].*?)(?: \\)?$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert found
+    return [Requirement(line) for line in found]
+
+
+@cache
+def requirements_of(name: str) -> list[Requirement]:
     """As its own metadata has them. What is not installed here, since only other machines need it, tells nothing."""
     try:
-        return requires(name) or []
+        return [Requirement(text) for text in requires(name) or []]
     except PackageNotFoundError:
         return []
 
 
-@pytest.mark.parametrize("path", [RUNTIME, DEV], ids=lambda path: path.name)
+@for_each("path", [RUNTIME, DEV])
 def test_the_file_is_whole_for_every_python_and_machine(path: Path) -> None:
     """It is installed without resolving, so that nothing would be added that it lacks; extras are among what it needs."""
     for environment in ENVIRONMENTS:
         assert list(Pins.read(path, environment).holes(ASKED[path])) == [], environment
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("path", "name", "hole"),
     [
         (RUNTIME, "mako", "alembic asks for Mako, pinned: None"),

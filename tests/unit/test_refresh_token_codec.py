@@ -13,6 +13,8 @@ from menshen.domain.ports import RefreshTokenCodec
 from menshen.domain.refresh_tokens import RefreshToken
 from menshen.domain.sessions import SessionId
 
+from .cases import for_each
+
 SECRET = b"kZ3vQ8mT1xW6rB4nY7cJ2hL5pD9sF0gA"
 CODEC = HmacRefreshTokenCodec(SECRET)
 BITS = bytes(range(1, 33))
@@ -63,7 +65,7 @@ class TestADigest:
         chain = chain_of(CODEC, TOKEN)
         assert not {CODEC.digest(token) for token in chain} & {token.secret for token in chain}
 
-    @pytest.mark.parametrize("secret", [b"", SECRET[:-1], SECRET + b"0", SECRET.lower(), b"\x01" * 32])
+    @for_each("secret", [b"", SECRET[:-1], SECRET + b"0", SECRET.lower(), b"\x01" * 32])
     def test_by_another_secret_of_the_service_it_is_another_one_under_another_key_id(self, secret: bytes) -> None:
         """A new secret logs everybody out, and who has the old one opens nothing with it."""
         other = HmacRefreshTokenCodec(secret)
@@ -75,7 +77,7 @@ class TestADigest:
         assert len(CODEC.key_id) == 16
         assert CODEC.key_id not in {SECRET.hex()[:16], hashlib.sha256(SECRET).hexdigest()[:16]}
 
-    @pytest.mark.parametrize("bit", range(0, 256, 17))
+    @for_each("bit", range(0, 256, 17))
     def test_it_changes_with_every_bit(self, bit: int) -> None:
         changed = (int.from_bytes(BITS) ^ 1 << bit).to_bytes(32)
         assert CODEC.digest(RefreshToken(SESSION, changed)) != CODEC.digest(TOKEN)
@@ -88,7 +90,7 @@ class TestASuccessor:
     def test_it_has_256_bits_too(self) -> None:
         assert {len(token.secret) for token in chain_of(CODEC, TOKEN)} == {32}
 
-    @pytest.mark.parametrize("secret", [b"", SECRET[:-1], SECRET + b"0", SECRET.lower(), b"\x01" * 32])
+    @for_each("secret", [b"", SECRET[:-1], SECRET + b"0", SECRET.lower(), b"\x01" * 32])
     def test_it_is_another_one_by_another_secret_of_the_service(self, secret: bytes) -> None:
         assert HmacRefreshTokenCodec(secret).successor(TOKEN).secret != CODEC.successor(TOKEN).secret
 
@@ -121,18 +123,18 @@ class TestDecoding:
         token = CODEC.decode(text)
         assert token is None or CODEC.encode(token) == text
 
-    @pytest.mark.parametrize("length", [0, 1, 16, 30, 31, 33, 34, 48, 64])
+    @for_each("length", [0, 1, 16, 30, 31, 33, 34, 48, 64])
     def test_another_number_of_bits_is_refused(self, length: int) -> None:
         assert CODEC.decode(spelt(b"\x01" * length)) is None
 
-    @pytest.mark.parametrize("last", SIGNS)
+    @for_each("last", SIGNS)
     def test_bits_that_nobody_reads_must_be_zero(self, last: str) -> None:
         """43 signs hold 258 bits: four last signs would spell the same 256."""
         token = CODEC.decode(TEXT[:-1] + last)
         assert (token is not None) == (SIGNS.index(last) % 4 == 0)
         assert token != TOKEN or last == TEXT[-1]
 
-    @pytest.mark.parametrize(
+    @for_each(
         "text",
         [
             TEXT + "=",

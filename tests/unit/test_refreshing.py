@@ -39,6 +39,7 @@ from menshen.domain.use_cases.granting import Granted
 from menshen.domain.users import User, UserId
 from menshen.entrypoints.settings import Settings
 
+from .cases import for_each
 from .memory_house import MOMENT, OPERATOR, SECOND, House, client_on
 
 T = TypeVar("T")
@@ -52,7 +53,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 RETRY = timedelta(minutes=10)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("generation", "since_rotation", "shown"),
     [
         (0, timedelta(0), Shown.CURRENT),

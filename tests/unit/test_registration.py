@@ -23,6 +23,7 @@ from menshen.domain.errors import (
 from menshen.domain.ports import Transaction, Verdict
 from menshen.domain.users import MAX_USER_ID, Phone, UserState
 
+from .cases import for_each
 from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, PHONE, House, client_on
 
 T = TypeVar("T")
@@ -41,14 +42,16 @@ def test_registering_makes_an_active_user(house: House) -> None:
     assert user.wechat_openid is None
 
 
-@pytest.mark.parametrize("password", ["abcdef", " abcdef ", "密码密码密码", "Straße", "e\u0301e\u0301e\u0301"])
-def test_the_password_is_hashed_exactly_as_it_came(house: House, password: str) -> None:
+@for_each("password", ["abcdef", " abcdef ", "密码密码密码", "Straße", "e\u0301e\u0301e\u0301"])
+def test_the_password_is_hashed_exactly_as_it_came(password: str) -> None:
+    house = House()
     user = house.service.register_user(phone=PHONE, password=password)
     assert user.password_hash == house.hasher.hash(password)
 
 
-@pytest.mark.parametrize("spelling", [PHONE, "+86 13800138000", "１３８００１３８０００", "138-0013-8000"])
-def test_a_number_is_taken_in_any_spelling(house: House, spelling: str) -> None:
+@for_each("spelling", [PHONE, "+86 13800138000", "１３８００１３８０００", "138-0013-8000"])
+def test_a_number_is_taken_in_any_spelling(spelling: str) -> None:
+    house = House()
     first = house.register()
     with pytest.raises(PhoneTaken):
         house.service.register_user(phone=spelling, password="another password")
@@ -61,16 +64,19 @@ def test_a_user_may_be_invited_by_another(house: House) -> None:
     assert user.referrer_id == referrer.id
 
 
-@pytest.mark.parametrize("invited_by", [0, -1, 2, MAX_USER_ID, MAX_USER_ID + 1, 2**63, -(2**63), 10**40])
-def test_an_id_that_nobody_has_invites_nobody(house: House, invited_by: int) -> None:
+@for_each("invited_by", [0, -1, 2, MAX_USER_ID, MAX_USER_ID + 1, 2**63, -(2**63), 10**40])
+def test_an_id_that_nobody_has_invites_nobody(invited_by: int) -> None:
+    house = House()
     house.register()
     with pytest.raises(ReferrerUnknown):
         house.service.register_user(phone=OTHER_PHONE, password=PASSWORD, invited_by=invited_by)
     assert len(house.store.users) == 1
 
 
-@pytest.mark.parametrize("invited_by", [0, -1, MAX_USER_ID + 1, 2**63, -(2**63), 10**40])
-def test_an_id_that_no_table_can_hold_reaches_no_store(house: House, invited_by: int) -> None:
+@for_each("invited_by", [0, -1, MAX_USER_ID + 1, 2**63, -(2**63), 10**40])
+def test_an_id_that_no_table_can_hold_reaches_no_store(invited_by: int) -> None:
+    house = House()
+
     class NoStore:
         def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
             raise AssertionError(work)
@@ -80,7 +86,7 @@ def test_an_id_that_no_table_can_hold_reaches_no_store(house: House, invited_by:
         register(phone=PHONE, password=PASSWORD, invited_by=invited_by)
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("phone", "password", "user_name", "refusal"),
     [
         ("1380013800", PASSWORD, None, PhoneInvalid),
@@ -91,9 +97,8 @@ def test_an_id_that_no_table_can_hold_reaches_no_store(house: House, invited_by:
         (PHONE, PASSWORD, "a\nb", UserNameInvalid),
     ],
 )
-def test_who_is_refused_is_not_kept(
-    house: House, phone: str, password: str, user_name: str | None, refusal: type[Refusal]
-) -> None:
+def test_who_is_refused_is_not_kept(phone: str, password: str, user_name: str | None, refusal: type[Refusal]) -> None:
+    house = House()
     with pytest.raises(refusal):
         house.service.register_and_login(phone=phone, password=password, user_name=user_name)
     assert not house.store.users
@@ -150,8 +155,9 @@ def test_a_number_is_free_again_once_the_account_that_had_it_is_closed(house: Ho
     assert (house.user(first).phone, house.user(first).user_name) == (None, None)
 
 
-@pytest.mark.parametrize("state", [UserState("冻结"), UserState("异常"), UserState("注销中")])
-def test_a_number_whose_user_may_not_act_is_taken_all_the_same(house: House, state: UserState) -> None:
+@for_each("state", [UserState("冻结"), UserState("异常"), UserState("注销中")])
+def test_a_number_whose_user_may_not_act_is_taken_all_the_same(state: UserState) -> None:
+    house = House()
     house.put_state(house.register(), state)
     with pytest.raises(PhoneTaken):
         house.register()
@@ -186,12 +192,11 @@ def test_an_operator_who_registers_somebody_is_named(house: House) -> None:
     assert (registered.actor, registered.subject) == (OPERATOR, user.id)
 
 
-@pytest.mark.parametrize(
-    ("phone", "invited_by", "refusal"), [(PHONE, None, PhoneTaken), (OTHER_PHONE, 99, ReferrerUnknown)]
-)
+@for_each(("phone", "invited_by", "refusal"), [(PHONE, None, PhoneTaken), (OTHER_PHONE, 99, ReferrerUnknown)])
 def test_a_registration_that_the_store_refuses_is_recorded(
-    house: House, phone: str, invited_by: int | None, refusal: type[Refusal]
+    phone: str, invited_by: int | None, refusal: type[Refusal]
 ) -> None:
+    house = House()
     house.register()
     client = client_on("phone")
     with pytest.raises(refusal):

@@ -26,6 +26,7 @@ from menshen.domain.use_cases.granting import Granted
 from menshen.domain.users import UserId
 from menshen.entrypoints.settings import Settings
 
+from .cases import for_each
 from .memory_house import MOMENT, OPERATOR, OTHER_PHONE, PASSWORD, SECOND, House
 
 DAY = timedelta(days=1)
@@ -63,9 +64,9 @@ Way = Callable[[House, Granted], None]
 WAYS: list[Way] = [by_guard, by_refreshing]
 
 
-@pytest.mark.parametrize("again", WAYS)
-@pytest.mark.parametrize("first", WAYS)
-@pytest.mark.parametrize(
+@for_each("again", WAYS)
+@for_each("first", WAYS)
+@for_each(
     ("runs_out", "refusal", "reason"),
     [(be_idle, SessionIdle, EndReason.IDLE), (expire, SessionExpired, EndReason.EXPIRED)],
 )
@@ -225,7 +226,7 @@ def set_password(house: House, granted: Granted) -> None:
     house.service.set_password(granted.user.id, password="another password", actor=OPERATOR)
 
 
-@pytest.mark.parametrize(
+@for_each(
     "acts",
     [
         change_password,

@@ -38,6 +38,7 @@ from menshen.domain.use_cases.granting import Granted
 from menshen.domain.users import UserId, UserState
 from menshen.entrypoints.settings import Settings
 
+from .cases import for_each
 from .memory_house import MOMENT, OPERATOR, PASSWORD, SECOND, House, client_on, told_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -73,14 +74,14 @@ def session(end: SessionEnd | None = None, *, seen: datetime = START, idle: time
     )
 
 
-@pytest.mark.parametrize("now", [START, START + timedelta(days=1), END - MOMENT])
+@for_each("now", [START, START + timedelta(days=1), END - MOMENT])
 def test_a_session_lives_until_its_end(now: datetime) -> None:
     used = session(seen=now)
     assert used.is_live(now)
     used.check_live(now)
 
 
-@pytest.mark.parametrize("now", [END, END + MOMENT, END + timedelta(days=365)])
+@for_each("now", [END, END + MOMENT, END + timedelta(days=365)])
 def test_a_session_is_over_from_its_end_on(now: datetime) -> None:
     used = session(seen=END - MOMENT)
     assert not used.is_live(now)
@@ -112,8 +113,8 @@ def test_of_both_ends_of_a_session_the_absolute_one_is_told() -> None:
         session().check_live(END)
 
 
-@pytest.mark.parametrize("reason", EndReason)
-@pytest.mark.parametrize("now", [START, END - MOMENT, END, END + timedelta(days=365)])
+@for_each("reason", EndReason)
+@for_each("now", [START, END - MOMENT, END, END + timedelta(days=365)])
 def test_a_session_that_was_ended_tells_how_for_ever(reason: EndReason, now: datetime) -> None:
     ended = session(SessionEnd(START + SECOND, reason, by=TABLET))
     assert not ended.is_live(now)
@@ -362,10 +363,10 @@ def test_a_session_remembers_where_it_came_from() -> None:
 # How many there may be.
 
 
-@pytest.mark.parametrize(
+@for_each(
     "policy", [None, DevicePolicy.from_table({"web": 1_000}), DevicePolicy.from_table({"phone": 1, "pc+tablet": 3})]
 )
-@pytest.mark.parametrize("own", [False, True])
+@for_each("own", [False, True])
 def test_the_101st_login_ends_the_oldest_where_the_policy_sets_no_total(policy: DevicePolicy | None, own: bool) -> None:
     house = House(Settings(device_policy=None if own else policy))
     user = house.register()

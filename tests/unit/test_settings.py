@@ -22,6 +22,8 @@ from menshen.entrypoints.settings import (
     variable,
 )
 
+from .cases import for_each
+
 SECRET = "kZ3vQ8mT1xW6rB4nY7cJ2hL5pD9sF0gA"
 
 DEFAULTS: dict[str, object] = {
@@ -250,13 +252,13 @@ def test_an_empty_environment_gives_the_defaults() -> None:
     assert read_settings({"PATH": "/bin", "PORT": "1", "menshen_port": "2"}) == Settings()
 
 
-@pytest.mark.parametrize(("setting", "text"), pairs(GOOD))
+@for_each(("setting", "text"), pairs(GOOD))
 def test_a_good_value_is_read(setting: str, text: str) -> None:
     read = read_settings({name_of(setting): text})
     assert attrs.asdict(read, recurse=False) == {**DEFAULTS, setting: GOOD[setting][text]}
 
 
-@pytest.mark.parametrize(("setting", "text"), pairs(BAD), ids=lambda text: repr(text[:24]))
+@for_each(("setting", "text"), pairs(BAD))
 def test_a_bad_value_is_refused_in_one_line_that_names_the_variable(setting: str, text: str) -> None:
     with pytest.raises(SettingInvalid) as refusal:
         read_settings({name_of(setting): text})
@@ -299,7 +301,7 @@ def test_what_may_hold_a_secret_is_masked_and_nothing_else() -> None:
     assert [name for name, field in FIELDS.items() if field.metadata["show"]] == ["database_url", "secret_key"]
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("url", "told"),
     [
         ("postgresql+psycopg://me:s3cret@db:5432/a", "postgresql+psycopg://me:***@db:5432/a"),
@@ -328,14 +330,14 @@ def test_every_setting_is_shown_under_its_variable() -> None:
     assert shown(Settings())["MENSHEN_DATABASE_URL"] == "menshen.sqlite3 in the data folder"
 
 
-@pytest.mark.parametrize(("setting", "text"), [pair for pair in pairs(GOOD) if pair[0] != "secret_key"])
+@for_each(("setting", "text"), [pair for pair in pairs(GOOD) if pair[0] != "secret_key"])
 def test_what_is_shown_reads_back_as_the_same(setting: str, text: str) -> None:
     held = read_settings({name_of(setting): text})
     if held != Settings():
         assert read_settings({name_of(setting): shown(held)[name_of(setting)]}) == held
 
 
-@pytest.mark.parametrize("data_dir", ["menshen-data", "/var/lib/menshen"])
+@for_each("data_dir", ["menshen-data", "/var/lib/menshen"])
 def test_the_database_is_in_the_data_folder_unless_told_otherwise(data_dir: str) -> None:
     held = read_settings({"MENSHEN_DATA_DIR": data_dir})
     assert database_url(held) == f"sqlite:///{data_dir}/menshen.sqlite3"
@@ -348,7 +350,7 @@ def test_memory_is_that_of_one_process() -> None:
         read_settings({"MENSHEN_DATABASE_URL": "memory://", "MENSHEN_WORKERS": "2"})
 
 
-@pytest.mark.parametrize("policy", ["multi", '{"total": 2}', '{"phone": 1}', '{"total": 1, "overflow": "reject_new"}'])
+@for_each("policy", ["multi", '{"total": 2}', '{"phone": 1}', '{"total": 1, "overflow": "reject_new"}'])
 def test_single_by_one_name_and_many_by_the_other_contradict(policy: str) -> None:
     environ = {"MENSHEN_MULTI_DEVICE_LOGIN": "false", "MENSHEN_DEVICE_POLICY": policy}
     with pytest.raises(SettingInvalid) as refusal:
@@ -357,7 +359,7 @@ def test_single_by_one_name_and_many_by_the_other_contradict(policy: str) -> Non
     assert len(str(refusal.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("multi_device_login", "policy"),
     [("false", "single"), ("false", '{"total": 1}'), ("true", "multi"), ("true", '{"phone": 1}')],
 )
@@ -366,7 +368,7 @@ def test_two_names_may_say_the_same(multi_device_login: str, policy: str) -> Non
     assert held.device_policy == read_settings({"MENSHEN_DEVICE_POLICY": policy}).device_policy
 
 
-@pytest.mark.parametrize(
+@for_each(
     "environ",
     [
         {"MENSHEN_AUDIENCE": "the same", "MENSHEN_ADMIN_AUDIENCE": "the same"},
@@ -392,7 +394,7 @@ def test_a_policy_that_is_none_says_why() -> None:
             read_settings({"MENSHEN_DEVICE_POLICY": text})
 
 
-@pytest.mark.parametrize(
+@for_each(
     ("name", "line"),
     [
         ("MENSHEN_PROT", "MENSHEN_PROT is no setting; did you mean MENSHEN_PORT?"),
@@ -425,7 +427,7 @@ def test_what_kubernetes_sets_for_a_service_called_menshen_changes_nothing() -> 
     assert line.startswith("MENSHEN_PORT (tcp://10.3.240.10:8000) is passed over")
 
 
-@pytest.mark.parametrize("text", ["tcp://", "tcp:8000", "http://10.0.0.1:8000", "tcp://10.0.0.1:80 80"])
+@for_each("text", ["tcp://", "tcp:8000", "http://10.0.0.1:8000", "tcp://10.0.0.1:80 80"])
 def test_another_text_is_no_port(text: str) -> None:
     with pytest.raises(SettingInvalid, match="MENSHEN_PORT"):
         read_settings({"MENSHEN_PORT": text})
@@ -436,7 +438,7 @@ def test_the_page_about_the_settings_is_up_to_date() -> None:
     assert page.read_text(encoding="utf-8") == markdown(), "make docs"
 
 
-@pytest.mark.parametrize("setting", FIELDS)
+@for_each("setting", FIELDS)
 def test_the_page_has_a_row_for_every_setting(setting: str) -> None:
     rows = [line for line in markdown().splitlines() if line.startswith(f"| `{name_of(setting)}` |")]
     assert len(rows) == 1

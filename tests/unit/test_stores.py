@@ -22,6 +22,8 @@ from menshen.entrypoints.databases import SERVING_THREADS, database_url, open_mi
 from menshen.entrypoints.settings import SettingInvalid, Settings
 from menshen.entrypoints.stores import GROUP, memory_store, open_store
 
+from .cases import for_each
+
 
 class TestTheUrl:
     def test_memory_is_a_store_that_says_what_it_is(self) -> None:
@@ -36,7 +38,7 @@ class TestTheUrl:
         assert (found.drivername, found.database) == ("sqlite", "/a b/c%d?e/menshen.sqlite3")
         assert database_url(Settings(database_url="memory://")) == "memory://"
 
-    @pytest.mark.parametrize(
+    @for_each(
         "url",
         [
             "postgresql+psycopg://me@host/accounts",
@@ -61,7 +63,7 @@ class TestTheUrl:
         store.close()
         assert not path.exists()
 
-    @pytest.mark.parametrize(
+    @for_each(
         "url",
         [
             *("redis://host/0", "MEMORY://", "memory:///a", "memory", "postgres://host/accounts", ":", "://", " "),
@@ -122,7 +124,7 @@ class TestWhatOthersOffer:
         open_store(Settings(database_url=f"sqlite:///{tmp_path}/a.db"), is_checked=False).close()
         assert opened == []
 
-    @pytest.mark.parametrize(
+    @for_each(
         ("url", "words"),
         [
             ("shelf://broken", "it must not be broken"),

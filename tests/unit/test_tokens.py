@@ -10,6 +10,8 @@ from menshen.domain.sessions import SessionId
 from menshen.domain.tokens import AccessTokenClaims
 from menshen.domain.users import UserId
 
+from .cases import for_each
+
 ISSUED = datetime(2026, 1, 1, tzinfo=UTC)
 EXPIRES = ISSUED + timedelta(days=7)
 MOMENT = timedelta(microseconds=1)
@@ -26,12 +28,12 @@ def claims(not_before: datetime | None = None, issued_at: datetime = ISSUED) -> 
     )
 
 
-@pytest.mark.parametrize("now", [ISSUED, ISSUED + timedelta(days=3), EXPIRES - MOMENT])
+@for_each("now", [ISSUED, ISSUED + timedelta(days=3), EXPIRES - MOMENT])
 def test_a_token_holds_until_it_expires(now: datetime) -> None:
     claims().check_time(now)
 
 
-@pytest.mark.parametrize("now", [EXPIRES, EXPIRES + MOMENT, EXPIRES + timedelta(days=365)])
+@for_each("now", [EXPIRES, EXPIRES + MOMENT, EXPIRES + timedelta(days=365)])
 def test_a_token_has_expired_at_exp_and_after(now: datetime) -> None:
     with pytest.raises(TokenExpired):
         claims().check_time(now)
@@ -46,7 +48,7 @@ def test_a_token_from_a_clock_that_runs_ahead_a_little_holds() -> None:
     claims(not_before=ISSUED + CLOCK_LEEWAY).check_time(ISSUED)
 
 
-@pytest.mark.parametrize("ahead", [MOMENT, timedelta(days=1)])
+@for_each("ahead", [MOMENT, timedelta(days=1)])
 def test_a_token_from_the_future_is_invalid(ahead: timedelta) -> None:
     with pytest.raises(TokenInvalid):
         claims().check_time(ISSUED - CLOCK_LEEWAY - ahead)

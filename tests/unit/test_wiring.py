@@ -28,6 +28,8 @@ from menshen.entrypoints.settings import SettingInvalid, Settings
 from menshen.entrypoints.stores import open_store
 from menshen.entrypoints.wiring import SERVICE_NAME, Adapters, Service, open_adapters, open_service, wire
 
+from .cases import for_each
+
 SECRET = bytes(range(100, 132))
 IN_MEMORY = Settings(
     database_url="memory://",
@@ -269,7 +271,7 @@ def test_the_strict_policy_knows_3000_common_passwords_the_service_and_its_minim
         register(phone="13800138000", password="my 13800138000")
 
 
-@pytest.mark.parametrize(
+@for_each(
     "url",
     [
         *("sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite+aiosqlite:///x", "sqlite:///file:x?uri=true"),
