@@ -41,6 +41,15 @@ class HashPage:
     """Whose was the last that was looked at; None where there is nobody more."""
 
 
+@frozen
+class SessionPage:
+    """Some sessions."""
+
+    ids: Sequence[SessionId]
+    last: SessionId | None
+    """The last that was looked at; None where there are no more."""
+
+
 class UserRepository(Protocol):
     """The users."""
 
@@ -101,10 +110,10 @@ class SessionRepository(Protocol):
         """
         ...
 
-    def unended(self, *, after: SessionId, limit: int) -> Sequence[SessionId]:
-        """The next *limit* sessions, in an order that never changes, that have not ended.
+    def unended(self, *, after: SessionId, limit: int) -> SessionPage:
+        """Those that have not ended among the next *limit* sessions, in an order that never changes.
 
-        *after*: the last one that was got before, or ``""``. One that has run out may be among them.
+        *after*: the last one that was looked at before, or ``""``. One that has run out may be among them.
         """
         ...
 

@@ -41,7 +41,9 @@ def open_adoption(
     """
     check_has_tables(settings, "adopt")
     place = place_of(settings)
-    if place is not None and place.is_there:
+    if place is not None:
+        if not place.is_there:
+            raise place.invalid(f"there is no database at {place.file}")
         place.check()
     try:
         opened = adoption.Adoption.open(

@@ -156,7 +156,8 @@ def bring_up_to_date(migrations: Migrations, *, is_made: bool) -> None:
     if not migrations.are_due():
         return
     if place is None or not is_made:
-        raise SettingInvalid(f"{PREFIX}DATABASE_URL: the tables are not there or behind: run `menshen migrate`")
+        line = "the tables are not there or behind: run `menshen migrate`"
+        raise database_invalid(ValueError(line)) if place is None else place.invalid(f"{place.file}: {line}")
     migrations.carry_out()
 
 

@@ -3,6 +3,7 @@
 import errno
 import os
 import pwd
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +29,14 @@ class Place:
 
     @property
     def is_there(self) -> bool:
-        return os.path.lexists(self.file)
+        """Whether there is something; also where one may not look, or cannot, which ``check`` tells."""
+        try:
+            self.file.lstat()
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return True
 
     def make_folder(self, say: Callable[[str], None]) -> None:
         """Make the folder, open to its owner alone, and *say* so, where it is not there. Raises SettingInvalid."""
@@ -46,12 +54,20 @@ class Place:
     def check(self) -> None:
         """Raises SettingInvalid where the file could not be made, or not be read and written."""
         folder = self.file.parent
-        self._check(folder, folder, os.W_OK | os.X_OK)
+        self._check(folder, folder, os.X_OK)
+        # Where a link leads, SQLite makes its other files.
+        self._check(self._real.parent, self._real.parent, os.W_OK | os.X_OK)
         if self.is_there:
             # Not opened: closing it again would take the locks from others in this process that have it open.
             self._check(self.file, folder, os.R_OK | os.W_OK)
             if self.file.is_dir():
                 raise self.invalid(f"{_shown(self.file)} cannot be used: it is a folder")
+
+    def check_readable(self) -> None:
+        """Raises SettingInvalid where the file, which is there, cannot be read. A link that leads nowhere is not judged."""
+        self._check(self.file.parent, self.file.parent, os.X_OK)
+        if not self.file.is_symlink():
+            self._check(self.file, self.file.parent, os.R_OK)
 
     def _check(self, path: Path, folder: Path, mode: int) -> None:
         try:
@@ -62,6 +78,11 @@ class Place:
                 raise _READ_ONLY if os.statvfs(path).f_flag & os.ST_RDONLY else PermissionError
         except OSError as error:
             raise self.invalid(f"{_shown(path)} cannot be used: {_cause(path, error)}") from None
+
+    @property
+    def _real(self) -> Path:
+        """Where the file really is; a link that leads nowhere is told as it is."""
+        return self.file.resolve() if self.file.exists() else self.file
 
     def invalid(self, why: str) -> SettingInvalid:
         return SettingInvalid(f"{self.setting}: {why}")
@@ -76,7 +97,7 @@ class Place:
 
     def exposures(self) -> list[str]:
         """A line for each of its files that others on this machine may read or write."""
-        files = [self.file, *(self.file.with_name(f"{self.file.name}-{end}") for end in ("wal", "shm"))]
+        files = [self._real, *(self._real.with_name(f"{self._real.name}-{end}") for end in ("wal", "shm"))]
         return [line for file in files for line in exposures(file)]
 
 
@@ -101,10 +122,17 @@ def network_of(file: Path) -> str | None:
     except OSError:
         return None
     # The fifth field is where it is mounted, and the first after the dash what it is (proc(5)).
-    mounts = [(fields[4], fields[fields.index("-") + 1]) for fields in map(str.split, lines) if "-" in fields]
-    over = [(len(point), kind) for point, kind in mounts if f"{there}/".startswith(f"{point.rstrip('/')}/")]
-    kind = max(over)[1] if over else ""
+    mounts = [
+        (_unescaped(fields[4]), fields[fields.index("-") + 1]) for fields in map(str.split, lines) if "-" in fields
+    ]
+    over = [(point, kind) for point, kind in mounts if f"{there}/".startswith(f"{point.rstrip('/')}/")]
+    # Of two at one point the later one is seen.
+    kind = max(reversed(over), key=lambda mount: len(mount[0]))[1] if over else ""
     return kind if kind in _OF_A_NETWORK else None
+
+
+def _unescaped(point: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), point)
 
 
 def _nearest(path: Path) -> Path:
@@ -114,22 +142,23 @@ def _nearest(path: Path) -> Path:
 
 def _cause(path: Path, error: OSError) -> str:
     """Why the system did not let us, and what to do."""
+    if isinstance(error, PermissionError):
+        return _refusal(path)
     if path.is_symlink() and not path.exists():
         return f"it is a link to {_shown(path.readlink())}, which is not there"
     if isinstance(error, FileNotFoundError):
         return "it is not there"
     if isinstance(error, NotADirectoryError | FileExistsError):
         return f"{_shown(next((each for each in (path, *path.parents) if each.is_file()), path))} is no folder"
-    if isinstance(error, PermissionError):
-        return _refusal(path)
     return str(error.strerror or error)
 
 
 def _refusal(path: Path) -> str:
     try:
         found = path.stat()
-    except OSError:
-        return f"{_who(os.geteuid())} may not look there"
+    except PermissionError:
+        # It is the folder that does not let us see it.
+        return _refusal(path.parent)
     mode = stat.S_IMODE(found.st_mode)
     return (
         f"{_shown(path)} belongs to {_who(found.st_uid)}, with mode {mode:o}, and this runs as {_who(os.geteuid())}:"

@@ -50,7 +50,10 @@ def find_secret(settings: Settings) -> bytes | None:
         return _checked(read_secret_text(settings.secret_key_file, name), name)
     made = secret_place(settings)
     # A link that leads nowhere is no reason to make another secret.
-    return _checked(_read(made.file), str(made.file)) if made.is_there else None
+    if not made.is_there:
+        return None
+    made.check_readable()
+    return _checked(_read(made.file), str(made.file))
 
 
 def make_secret(settings: Settings) -> tuple[bytes, Path]:

@@ -70,9 +70,12 @@ class UsingSessionsContract(OfOneUser):
             sessions.add(session)
         sessions.end([ended.id], LOGGED_OUT)
         found: list[SessionId] = []
-        while some := sessions.unended(after=found[-1] if found else SessionId(""), limit=3):
-            assert len(some) <= 3
-            found += some
+        last: SessionId | None = SessionId("")
+        while last is not None:
+            page = sessions.unended(after=last, limit=3)
+            assert len(page.ids) <= 3
+            found += page.ids
+            last = page.last
         assert sorted(found) == sorted(session.id for session in mine)
         assert len(set(found)) == len(found)
 

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from attrs import evolve, frozen
 
+from ...domain.ports import SessionPage
 from ...domain.sessions import Presence, Refreshing, Session, SessionEnd, SessionId, SessionKind
 from ...domain.users import UserId
 from .store import MemoryStore
@@ -38,11 +39,11 @@ class MemorySessionRepository:
                 self.store.put(self.store.sessions, session.id, evolve(session, end=end))
             return len(ending)
 
-    def unended(self, *, after: SessionId, limit: int) -> Sequence[SessionId]:
+    def unended(self, *, after: SessionId, limit: int) -> SessionPage:
         with self.store.step():
-            return sorted(
-                session.id for session in self.store.sessions.values() if session.id > after and session.end is None
-            )[:limit]
+            page = sorted(each for each in self.store.sessions if each > after)[:limit]
+            ids = [each for each in page if self.store.sessions[each].end is None]
+            return SessionPage(ids, page[-1] if len(page) == limit else None)
 
     def by_id(self, session_id: SessionId) -> Session | None:
         with self.store.step():

@@ -10,8 +10,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
 from .database import Database
-from .schema import VERSION_TABLE, VERSIONS, Schema, version_on
-from .tables import metadata
+from .schema import VERSIONS, Schema, version_on
+from .tables import VERSION_TABLE, metadata
 
 
 def migrate(database: Database) -> bool:

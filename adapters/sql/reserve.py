@@ -1,5 +1,6 @@
 """Room on the disk that is kept for what must work when the disk is full."""
 
+import errno
 import logging
 import os
 from contextlib import suppress
@@ -54,7 +55,8 @@ class FileReserve:
 
     @property
     def path(self) -> Path:
-        return Path(f"{self.database}-reserve")
+        # Where a link leads, as SQLite's own files are: that is the disk which may be full.
+        return Path(f"{os.path.realpath(self.database)}-reserve")
 
     def check(self) -> None:
         try:
@@ -93,7 +95,8 @@ class FileReserve:
             # A folder in which nothing can be made says so for the database; a database alone needs no reserve.
             return
         try:
-            os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
+            self._give_to_owner(descriptor)
+            _fill(descriptor)
         except OSError:
             # A quota, which the disk does not tell of. What was got until then is not kept from others.
             with suppress(OSError):
@@ -102,5 +105,24 @@ class FileReserve:
         finally:
             os.close(descriptor)
 
+    def _give_to_owner(self, descriptor: int) -> None:
+        """Who may write the database is to give it: root does as SQLite does for files that it makes."""
+        if os.geteuid() == 0:
+            owner = os.stat(self.database)
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
     def _full(self) -> StoreUnavailable:
+        _log.error("the disk of %s is full", self.database)
         return StoreUnavailable(f"the disk of {self.database} is full")
+
+
+def _fill(descriptor: int) -> None:
+    """Raises OSError where there is no room."""
+    try:
+        os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
+    except (AttributeError, OSError) as error:
+        # Not every system has it, nor every file system.
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        for written in range(0, RESERVE_BYTES, _MARGIN_BYTES):
+            os.pwrite(descriptor, bytes(_MARGIN_BYTES), written)

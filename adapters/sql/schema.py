@@ -4,13 +4,10 @@ from attrs import frozen
 from sqlalchemy import Connection, String, column, inspect, select, table
 
 from .database import Database
-from .tables import metadata
+from .tables import VERSION_TABLE, metadata
 
 VERSIONS = ("0001", "0002", "0003", "0004", "0005")
 """Every version that there ever was, the oldest first; ``migrations/versions`` has the steps."""
-
-VERSION_TABLE = "menshen_version"
-"""Not Alembic's own name for it: in an adopted database that is the other application's."""
 
 _versions = table(VERSION_TABLE, column("version_num", String(32)))
 

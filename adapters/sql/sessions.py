@@ -8,6 +8,7 @@ from sqlalchemy import Connection, RowMapping, and_, bindparam, case, delete, in
 
 from ...domain.actors import Actor
 from ...domain.devices import Device, DeviceType
+from ...domain.ports import SessionPage
 from ...domain.sessions import (
     EndReason,
     Presence,
@@ -133,10 +134,13 @@ class SqlSessionRepository:
                 for first in range(0, len(ordered), _MANY)
             )
 
-    def unended(self, *, after: SessionId, limit: int) -> Sequence[SessionId]:
-        wanted = (sessions.c.id > after, sessions.c.ended_at.is_(None))
-        statement = select(sessions.c.id).where(*wanted).order_by(sessions.c.id).limit(limit)
-        return [SessionId(each) for each in self.connections.read(lambda each: each.scalars(statement).all())]
+    def unended(self, *, after: SessionId, limit: int) -> SessionPage:
+        # Not those alone that have not ended: where these are few, a database would walk through all the others at once.
+        columns = (sessions.c.id, sessions.c.ended_at)
+        statement = select(*columns).where(sessions.c.id > after).order_by(sessions.c.id).limit(limit)
+        page = self.connections.read(lambda connection: connection.execute(statement).all())
+        ids = [SessionId(row.id) for row in page if row.ended_at is None]
+        return SessionPage(ids, SessionId(page[-1].id) if len(page) == limit else None)
 
     def by_id(self, session_id: SessionId) -> Session | None:
         if not _can_be(session_id):

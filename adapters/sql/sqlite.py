@@ -14,11 +14,13 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from .product import WAIT_SECONDS, WRITES, in_other_words
 from .reserve import FileReserve, Reserve
+from .tables import VERSION_TABLE
 
 _BUSY = frozenset({"SQLITE_BUSY", "SQLITE_BUSY_RECOVERY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_BUSY_TIMEOUT"})
 
-_FULL = frozenset({"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"})
-"""The second is said of the index of the log, which a first connection makes, and many changes make grow."""
+_FULL = frozenset({"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE"})
+"""The second is said of the index of the log, which a first connection makes, and many changes make grow; the third of a
+quota, among others."""
 
 CHECK_SECONDS = 2.0
 """How long a file is looked at when it is opened. A larger one than can be read in that time is looked at in part."""
@@ -28,6 +30,8 @@ _STEPS_BETWEEN_LOOKS = 10_000
 _PAGES_AT_ONCE = 256
 _INCREMENTAL = 2
 """``PRAGMA auto_vacuum``."""
+
+_HAS_TABLE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
 
 _DURABLE = 2
 """``PRAGMA synchronous = FULL``."""
@@ -176,13 +180,15 @@ def _is_full(error: sqlite3.OperationalError) -> bool:
 
 
 def _set_up(connection: Any) -> None:
-    # Only for a database that is yet to be made: elsewhere it would be a write, and wait for others. What was made otherwise
-    # keeps its free pages for itself.
-    if connection.execute("PRAGMA page_count").fetchone() == (0,):
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     # The driver's own transactions begin too late; ours begin in _begin.
     connection.isolation_level = None
-    _use_wal(connection)
+    is_new = connection.execute("PRAGMA page_count").fetchone() == (0,)
+    if is_new:
+        # Elsewhere it would be a write, and wait for others. What was made otherwise keeps its free pages for itself.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    # It changes the file for good: who looks at another's must leave it as it is.
+    if is_new or connection.execute(_HAS_TABLE, (VERSION_TABLE,)).fetchone() == (1,):
+        _use_wal(connection)
     # In WAL, NORMAL acknowledges what a power cut may take back; FULL syncs before the answer.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")

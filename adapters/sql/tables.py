@@ -19,6 +19,9 @@ from sqlalchemy import (
 
 from .types import Digest, Moments, Money, UtcDateTime, WholeText
 
+VERSION_TABLE = "menshen_version"
+"""Not Alembic's own name for it: in an adopted database that is the other application's."""
+
 metadata = MetaData()
 
 # Text is compared sign by sign: no case, no accents, no trailing blanks that count for nothing.

@@ -41,7 +41,7 @@ class SqlUnitOfWork:
                 try:
                     return self._once(work, is_vital=is_vital)
                 except Full:
-                    if not (is_vital and self.database.reserve.give()):
+                    if not (is_vital and attempt <= MAX_REPEATS and self.database.reserve.give()):
                         raise
                 except Repeatable:
                     if attempt > MAX_REPEATS or time.monotonic() - begin > REPEAT_SECONDS:

@@ -71,8 +71,10 @@ class Authenticate:
 
     def _judged(self, claims: AccessTokenClaims, presence: Presence, now: datetime) -> Authenticated:
         session = presence.admit(self.kind, now)
-        # A token that was over when its session was last used stays so, though the clock was put back since.
-        claims.check_time(max(now, session.last_seen_at))
+        # A token that was over when its session was last used stays so, though the clock was put back since. One of the
+        # latest rotation cannot have been; where the clock was put back before that, the last use seems to lie ahead.
+        if claims.issued_at < session.refreshing.rotated_at.replace(microsecond=0):
+            claims.check_time(max(now, session.last_seen_at))
         return Authenticated(user=presence.user, session=session)
 
     def _note_end(self, presence: Presence, now: datetime) -> None:

@@ -118,9 +118,14 @@ class Grants:
         is_user = self.kind is SessionKind.USER
         return policy_of(user if is_user else evolve(user, device_policy=None), self.device_policy)
 
-    def _hangs_on_another_key(self, session: Session) -> bool:
-        """Whether neither its access token nor its refresh token opens anything any more: the secret is another one."""
-        return session.refreshing.key_id not in {None, self.refresh_codec.key_id}
+    def _hangs_on_another_key(self, session: Session, now: datetime) -> bool:
+        """Whether neither its access token nor its refresh token opens anything any more: the secret is another one.
+
+        A chain from before keys had names is not continued; its last access token opens until it expires.
+        """
+        if session.refreshing.key_id is None:
+            return now >= session.refreshing.rotated_at + self.access_token_ttl
+        return session.refreshing.key_id != self.refresh_codec.key_id
 
     def _make_room(
         self, tx: Transaction, user: User, session: Session, client: Client, replacing: SessionId | None
@@ -128,7 +133,7 @@ class Grants:
         policy = self.policy_for(user)
         live = settled(tx, user.id, self.kind, session.started_at)
         leaving = {other.id for other in live if other.id == replacing}
-        dead = [other for other in live if self._hangs_on_another_key(other)]
+        dead = [other for other in live if self._hangs_on_another_key(other, session.started_at)]
         end_sessions(
             tx, dead, SessionEnd(at=session.started_at, reason=EndReason.KICKED), actor=Actor.service(), client=client
         )

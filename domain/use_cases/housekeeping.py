@@ -1,6 +1,7 @@
 """What must be done from time to time: forgetting what is old, and finishing closings that have come due."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -8,6 +9,7 @@ from attrs import frozen
 
 from ..actors import Actor
 from ..audit import Action, AuditEntry, AuditEvent, AuditId, EntryKind
+from ..errors import StoreUnavailable
 from ..ports import AuditLog, Clock, Transaction, UnitOfWork, UserRepository
 from ..users import UserId
 from .clock_judging import check_clock
@@ -68,7 +70,9 @@ class Prune:
         )
         if not should_stop():
             self.work.transact(lambda tx: tx.audit.note_pruned(now), is_vital=True)
-        self.give_back()
+        # What is gone is gone; the room can be given another time.
+        with suppress(StoreUnavailable):
+            self.give_back()
         return pruned
 
     def _erase_due(self, now: datetime) -> int:

@@ -1,4 +1,4 @@
-"""Ending every session of everybody, when a secret has leaked."""
+"""Ending every session of everybody, when what the store holds has leaked."""
 
 from datetime import datetime
 
@@ -15,7 +15,7 @@ from .granting import judge_again
 from .recording import record_refusal, transact_or_record
 
 BATCH = 500
-"""How many sessions one transaction ends, so that nobody waits for long."""
+"""How many sessions one transaction looks at, so that nobody waits for long."""
 
 _FIRST = SessionId("")
 
@@ -73,6 +73,6 @@ def _judge_again(tx: Transaction, caller: Admin, judged: User, now: datetime) ->
 
 def _end_some(tx: Transaction, after: SessionId, event: AuditEvent) -> tuple[SessionId | None, int]:
     """End the next ones. Returns the last that was looked at, or None where there are no more, and how many ended."""
-    some = tx.sessions.unended(after=after, limit=BATCH)
-    ended = tx.sessions.end(some, SessionEnd(at=event.at, reason=EndReason.KICKED, actor=event.actor)) if some else 0
-    return (some[-1] if len(some) == BATCH else None), ended
+    page = tx.sessions.unended(after=after, limit=BATCH)
+    end = SessionEnd(at=event.at, reason=EndReason.KICKED, actor=event.actor)
+    return page.last, tx.sessions.end(page.ids, end) if page.ids else 0

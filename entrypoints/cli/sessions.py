@@ -74,6 +74,8 @@ def _kick_everybody(context: Context) -> int:
 
 def _explain(context: Context) -> int:
     with context.service(without_secret=WithoutSecret.REFUSE) as service:
+        if sys.stdin is None:
+            raise OSError("there is no standard input to read the token from")
         token = getpass.getpass("Token: ") if sys.stdin.isatty() else sys.stdin.readline()
         explanation = service.browse.explain(token.strip(), caller=context.operator())
     claims, user, session = explanation.claims, explanation.user, explanation.session

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 from attrs import evolve
+from sqlalchemy.exc import DBAPIError
 
 from menshen.adapters.conformance.audit import new_event
 from menshen.adapters.sql.database import Database, open_database
@@ -108,8 +109,55 @@ class TestTheReserve:
             raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
 
         monkeypatch.setattr(os, "posix_fallocate", exceeds)
+        Path(reserve.database).touch()
         with pytest.raises(StoreUnavailable, match="is full"):
             reserve.check()
+        assert reserve.path.stat().st_size == 0
+
+    @pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS, None])
+    def test_where_the_system_cannot_set_room_aside_it_is_written(
+        self, reserve: FileReserve, monkeypatch: pytest.MonkeyPatch, number: int | None
+    ) -> None:
+        def cannot(*_arguments: int) -> None:
+            assert number is not None
+            raise OSError(number, os.strerror(number))
+
+        Path(reserve.database).touch()
+        if number is None:
+            monkeypatch.delattr(os, "posix_fallocate")
+        else:
+            monkeypatch.setattr(os, "posix_fallocate", cannot)
+        reserve.check()
+        assert reserve.path.stat().st_blocks * 512 >= RESERVE_BYTES
+
+    def test_it_is_where_a_link_leads(self, tmp_path: Path) -> None:
+        there = tmp_path / "there"
+        there.mkdir()
+        (there / "accounts.sqlite3").touch()
+        (tmp_path / "link").symlink_to(there / "accounts.sqlite3")
+        FileReserve(str(tmp_path / "link")).check()
+        assert (there / "accounts.sqlite3-reserve").stat().st_size == RESERVE_BYTES
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files for others")
+    def test_root_makes_it_for_the_one_whose_database_it_is(self, reserve: FileReserve) -> None:
+        Path(reserve.database).touch()
+        os.chown(reserve.database, 65534, 65534)
+        reserve.check()
+        assert (reserve.path.stat().st_uid, reserve.path.stat().st_gid) == (65534, 65534)
+
+    def test_a_quota_is_told_from_a_broken_disk_by_nothing(self, database: Database, reserve: FileReserve) -> None:
+        """SQLite says the same of both; so the reserve is given for either, and made anew where there is room."""
+        sql_store(database).work.transact(append)
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorname = "SQLITE_IOERR_WRITE"
+        raised = [DBAPIError("INSERT", {}, error)]
+
+        def fails_once(tx: Transaction) -> None:
+            if raised:
+                raise raised.pop()
+            append(tx)
+
+        sql_store(database).work.transact(fails_once, is_vital=True)
         assert reserve.path.stat().st_size == 0
 
     def test_where_no_file_can_be_made_there_is_none(self, tmp_path: Path) -> None:

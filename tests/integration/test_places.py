@@ -148,6 +148,24 @@ class TestAPlaceThatCannotBeUsed:
         [line] = lines
         assert f"{database} belongs to uid 0 (root), with mode 600, and this runs as uid {NOBODY} (" in line
 
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+    def test_a_folder_in_which_one_may_not_look(self, folder: Path) -> None:
+        database = made(folder / "data")
+        with as_nobody():
+            lines = {self.line(arguments, 2, DATA_DIR=str(database.parent)) for arguments in (*MAKING, *LOOKING)}
+        assert {"no accounts" in line for line in lines} == {False}
+        assert all(f"{database.parent} belongs to uid 0 (root), with mode 700" in line for line in lines)
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+    def test_a_link_counts_where_it_leads(self, folder: Path) -> None:
+        database = made(folder / "data")
+        for path in (database.parent, *database.parent.iterdir()):
+            os.chown(path, NOBODY, NOBODY)
+        link = folder / "link"
+        link.symlink_to(database)
+        with as_nobody():
+            assert said("user", "find", DATABASE_URL=f"sqlite:///{link}", DATA_DIR=str(folder / "data")).code == 0
+
     def test_a_disk_on_which_nothing_can_be_written(self, tmp_path: Path) -> None:
         def on_it(data: Path) -> str:
             with read_only_disk(tmp_path):
@@ -184,7 +202,7 @@ class TestLooking:
             assert list(tmp_path.iterdir()) == []
             if arguments != ("migrate", "--sql"):
                 assert found.code in {1, 2}
-                assert only_line(found.err)
+                assert "Errno" not in only_line(found.err)
         assert arguments[0] in {"adopt", "migrate"} or f"no accounts in {tmp_path / 'data'}" in found.err
 
     @pytest.mark.parametrize("arguments", LOOKING, ids=" ".join)
@@ -224,6 +242,16 @@ class TestLooking:
         ]
         assert said("user", "find", DATA_DIR=str(data)).err == ""
 
+    def test_leaves_a_database_of_others_as_it_is(self, tmp_path: Path) -> None:
+        database = tmp_path / "theirs.sqlite3"
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("CREATE TABLE theirs (id INTEGER)")
+        before = database.read_bytes()
+        for arguments in LOOKING:
+            said(*arguments, DATABASE_URL=f"sqlite:///{database}")
+            assert database.read_bytes() == before, arguments
+        assert list(tmp_path.iterdir()) == [database]
+
 
 class TestFilesOfEverybody:
     @pytest.mark.parametrize(
@@ -260,6 +288,9 @@ MOUNTS = """\
 22 1 254:0 / / rw,relatime - ext4 /dev/root rw
 30 22 0:26 / /mnt rw,relatime shared:1 - tmpfs tmpfs rw
 31 30 0:27 / /mnt/share rw,relatime shared:2 master:3 - {kind} server:/share rw
+32 30 0:28 / /mnt/a\\040share rw,relatime - {kind} server:/other rw
+33 30 0:29 / /mnt/twice rw,relatime - {kind} server:/other rw
+34 33 254:1 / /mnt/twice rw,relatime - ext4 /dev/other rw
 """
 
 
@@ -270,6 +301,9 @@ class TestNetworks:
         assert told_of("/mnt/share/menshen/accounts.sqlite3") == kind
         assert told_of("/mnt/shared/accounts.sqlite3") is None
         assert told_of("/srv/accounts.sqlite3") is None
+        assert told_of("/mnt/a share/accounts.sqlite3") == kind
+        # Of two at one point the later one is seen.
+        assert told_of("/mnt/twice/accounts.sqlite3") is None
 
     def test_a_disk_is_none(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert mounted("ext4", tmp_path, monkeypatch)("/mnt/share/accounts.sqlite3") is None

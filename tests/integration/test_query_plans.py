@@ -152,7 +152,7 @@ USES = [
     Use("sessions.end: many", lambda tx: gives(tx.sessions.end(SESSIONS, END), MANY), SESSIONS_BY_ID, 3 * MANY),
     Use(
         "sessions.unended",
-        lambda tx: gives(len(tx.sessions.unended(after=SESSION, limit=BATCH)), BATCH),
+        lambda tx: gives(tx.sessions.unended(after=SESSION, limit=BATCH).last is not None, True),
         SESSIONS_BY_ID,
         3 * BATCH,
     ),

@@ -94,6 +94,21 @@ def test_a_token_that_was_over_when_its_session_was_used_does_not_come_alive_aga
     house.authenticate(new)
 
 
+def test_a_token_that_was_issued_after_the_clock_went_back_opens() -> None:
+    """Its session seems to have been used after it will be over; a client would refresh in a circle."""
+    house = House(Settings(access_token_ttl=timedelta(minutes=15)))
+    house.register()
+    granted = house.login()
+    house.clock.move(timedelta(minutes=50))
+    granted = house.service.refresh(granted.refresh_token)
+    house.authenticate(granted)
+    house.clock.move(-timedelta(minutes=50))
+    for _ in range(4):
+        granted = house.service.refresh(granted.refresh_token)
+        house.authenticate(granted)
+        house.clock.move(timedelta(minutes=10))
+
+
 def test_a_refresh_token_that_was_seen_to_have_expired_stays_so() -> None:
     house = House(Settings(refresh_token_ttl=DAY, session_idle_ttl=DAY))
     house.register()

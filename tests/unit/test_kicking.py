@@ -185,6 +185,19 @@ def test_a_chain_from_before_keys_had_names_is_not_continued(house: House) -> No
     assert house.stored(granted).end is None
 
 
+def test_it_takes_no_place_once_its_last_access_token_is_over() -> None:
+    house = House.with_policy({"total": 1, "overflow": "reject_new"})
+    house.register()
+    granted = house.login()
+    session = house.stored(granted)
+    house.store.sessions[session.id] = evolve(session, refreshing=evolve(session.refreshing, key_id=None))
+    house.clock.move(granted.access_token_ttl - timedelta(seconds=1))
+    with pytest.raises(TooManyDevices):
+        house.login()
+    house.clock.move(timedelta(seconds=1))
+    assert house.login()
+
+
 def test_what_hangs_on_another_key_takes_no_place_of_the_device_policy() -> None:
     house = under(House.with_policy({"total": 1, "overflow": "reject_new"}), OLD)
     house.register()

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, make_url
 
 from menshen.adapters.memory.store import MemoryStore
 from menshen.adapters.sql import unit_of_work
-from menshen.adapters.sql.database import REPEAT_SECONDS, Database, Repeatable
+from menshen.adapters.sql.database import REPEAT_SECONDS, Database, Full, Repeatable
 from menshen.adapters.sql.unit_of_work import MAX_REPEATS, SqlUnitOfWork
 from menshen.adapters.sql.users import SqlUserRepository
 from menshen.domain.errors import PhoneTaken, StoreUnavailable
@@ -166,6 +166,8 @@ class BusyDatabase:
     now: float = 0.0
     attempts: int = 0
     slept: list[float] = field(factory=list)
+    error: Exception = field(factory=lambda: Repeatable("the store was busy"))
+    given: int = 0
     product: None = None
 
     @contextmanager
@@ -174,7 +176,15 @@ class BusyDatabase:
         self.now += self.seconds
         yield cast(Connection, None)
         if self.attempts <= self.failures:
-            raise Repeatable("the store was busy") from OSError("a deadlock")
+            raise self.error from OSError("a deadlock")
+
+    @property
+    def reserve(self) -> "BusyDatabase":
+        return self
+
+    def give(self) -> bool:
+        self.given += 1
+        return True
 
     def monotonic(self) -> float:
         return self.now
@@ -187,8 +197,10 @@ class BusyDatabase:
 class TestRepeats:
     @pytest.fixture
     def busy(self, monkeypatch: pytest.MonkeyPatch) -> Callable[..., BusyDatabase]:
-        def make(failures: int, seconds: float = 0.0) -> BusyDatabase:
+        def make(failures: int, seconds: float = 0.0, error: Exception | None = None) -> BusyDatabase:
             database = BusyDatabase(failures, seconds)
+            if error is not None:
+                database.error = error
             monkeypatch.setattr(unit_of_work, "time", database)
             return database
 
@@ -231,6 +243,24 @@ class TestRepeats:
             _transact(database, lambda tx: None)
         assert (database.attempts, database.slept) == (1, [])
 
+    @pytest.mark.parametrize("is_vital", [True, False])
+    def test_on_a_full_disk_the_reserve_is_given_for_what_is_vital_alone(
+        self, busy: Callable[..., BusyDatabase], is_vital: bool
+    ) -> None:
+        database = busy(1, error=Full("the disk is full"))
+        if is_vital:
+            _transact(database, lambda tx: None, is_vital=True)
+        else:
+            with pytest.raises(StoreUnavailable):
+                _transact(database, lambda tx: None)
+        assert database.given == int(is_vital)
+
+    def test_a_reserve_that_does_not_last_is_not_given_again_and_again(self, busy: Callable[..., BusyDatabase]) -> None:
+        database = busy(1000, error=Full("the disk is full"))
+        with pytest.raises(StoreUnavailable):
+            _transact(database, lambda tx: None, is_vital=True)
+        assert database.attempts == MAX_REPEATS + 1
+
     @pytest.mark.parametrize("error", [PhoneTaken(), StoreUnavailable("gone"), KeyError()])
     def test_another_error_is_final(self, busy: Callable[..., BusyDatabase], error: Exception) -> None:
         database = busy(0)
@@ -243,8 +273,8 @@ class TestRepeats:
         assert (database.attempts, database.slept) == (1, [])
 
 
-def _transact(database: BusyDatabase, work: Callable[[Any], None]) -> None:
-    SqlUnitOfWork(cast(Database, database)).transact(work)
+def _transact(database: BusyDatabase, work: Callable[[Any], None], *, is_vital: bool = False) -> None:
+    SqlUnitOfWork(cast(Database, database)).transact(work, is_vital=is_vital)
 
 
 def _migrations(url: str) -> None:

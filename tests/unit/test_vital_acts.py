@@ -10,6 +10,7 @@ from attrs import evolve
 from menshen.adapters.memory.store import MemoryUnitOfWork
 from menshen.domain.errors import StoreUnavailable
 from menshen.domain.ports import Transaction
+from menshen.domain.use_cases import kicking
 from menshen.domain.use_cases.acting import Admin
 
 from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, House, client_on
@@ -90,7 +91,10 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("act", VITAL.values(), ids=VITAL)
-def test_what_takes_rights_away_goes_on(people: People, full: Callable[[], None], act: Act) -> None:
+def test_what_takes_rights_away_goes_on(
+    people: People, full: Callable[[], None], act: Act, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kicking, "BATCH", 1)
     full()
     before = len(people.house.events)
     act(people)
@@ -118,3 +122,10 @@ def test_the_disk_gets_the_room_after_each_round(people: People) -> None:
     prune = evolve(people.closing().service.prune, give_back=lambda: left.append(len(sessions)))
     prune()
     assert left == [0]
+
+
+def test_what_was_pruned_is_told_also_where_its_room_cannot_be_given_back_now(people: People) -> None:
+    def is_busy() -> None:
+        raise StoreUnavailable("another is writing")
+
+    assert evolve(people.closing().service.prune, give_back=is_busy)().accounts == 1
