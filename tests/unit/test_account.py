@@ -443,9 +443,12 @@ RECORDED = {
 }
 
 
-@pytest.mark.parametrize("act", [*RECORDED, rename_after, end_one_after, end_others_after])
-@pytest.mark.parametrize("name", MEANWHILE)
-def test_who_is_out_by_now_changes_nothing(house: House, current: Granted, name: str, act: Act) -> None:
+@for_each("act", [*RECORDED, rename_after, end_one_after, end_others_after])
+@for_each("name", MEANWHILE)
+def test_who_is_out_by_now_changes_nothing(name: str, act: Act) -> None:
+    house = House()
+    house.register_admin()
+    current = house.login(client=HERE)
     meanwhile, refusal = MEANWHILE[name]
     after: list[object] = []
 

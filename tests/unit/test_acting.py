@@ -25,6 +25,7 @@ from menshen.domain.use_cases.closing import CloseAccount
 from menshen.domain.use_cases.operating import Operate
 from menshen.domain.users import User, UserId
 
+from .cases import for_each
 from .http_service import ADMIN_PHONE, HttpService, Route, envelope, routes_of, serve
 from .memory_house import OPERATOR, OTHER_PHONE, House
 from .test_http_admin_refusals import call, each_admin_route
@@ -118,9 +119,10 @@ def test_an_admin_may_do_it_to_themselves_and_then_no_more(house: House) -> None
     assert not house.user(admin).is_admin
 
 
-@each_act
-@pytest.mark.parametrize("actor", [Actor.user(UserId(2)), Actor.nobody(), Actor.service()])
-def test_a_user_without_a_session_that_could_be_judged_does_nothing(house: House, act: Act, actor: Actor) -> None:
+@for_each("act", ACTS.values(), ids=ACTS)
+@for_each("actor", [Actor.user(UserId(2)), Actor.nobody(), Actor.service()])
+def test_a_user_without_a_session_that_could_be_judged_does_nothing(act: Act, actor: Actor) -> None:
+    house = House()
     user, _ = house.register(), house.register_admin(OTHER_PHONE)
     login = house.login()
     with pytest.raises(SessionUnknown):

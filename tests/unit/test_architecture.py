@@ -68,9 +68,15 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse((ROOT / path).read_text(encoding="utf-8"))
 
 
+@cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    """Everything that is said in the module at *path*, wherever in it."""
+    return [*ast.walk(tree_of(path))]
+
+
 def imports_of(path: Path) -> Iterator[Import]:
     """Everything that the module at *path* imports, wherever in it."""
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield Import(str(path), alias.name, 0, node.lineno)
@@ -159,7 +165,7 @@ def test_the_environment_is_read_in_two_places_alone() -> None:
     reading = {
         str(path)
         for path in MODULES
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "environb", "getenv"}
         if isinstance(node.value, ast.Name) and node.value.id == "os"
     }

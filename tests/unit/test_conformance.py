@@ -4,6 +4,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from inspect import getsourcefile
 from itertools import chain
@@ -42,6 +43,7 @@ def _is_of_tests(kind: type) -> bool:
     return any(name.startswith("test_") or _is_fixture(body) for name, body in _functions(kind).items())
 
 
+@cache
 def _functions(kind: type) -> dict[str, ast.FunctionDef]:
     """The functions that the body of a class defines itself."""
     tree = TREES.get(kind.__module__.rpartition(".")[2], ast.Module([], []))

@@ -133,7 +133,7 @@ def test_all_that_a_store_may_hold_takes_the_same_work_to_refuse(counted: Counte
     assert others == [first] * (len(KINDS) + len(OF_NO_USE) - 1)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@for_each("kind", KINDS)
 def test_one_kind_beside_ours_takes_the_same_work_as_nobody(counted: CountedWork, kind: str) -> None:
     [stored, ours, *others] = works(counted, Store(KINDS[kind]), KINDS[kind], KINDS["ours"])
     assert stored == ours == others[0]

@@ -14,6 +14,7 @@ from menshen.domain.use_cases.explaining import Explanation
 from menshen.domain.use_cases.granting import Granted
 from menshen.domain.users import User, UserState
 
+from .cases import for_each
 from .memory_house import OPERATOR, OTHER_PHONE, House, client_on
 
 
@@ -44,8 +45,10 @@ def test_an_admins_token_is_explained_as_one(house: House, user: User) -> None:
     assert explained.session == granted.session
 
 
-@pytest.mark.parametrize("token", ["", "a.b.c", "\ud800", "x" * 1_000_000])
-def test_what_is_no_token_tells_nothing(house: House, user: User, token: str) -> None:
+@for_each("token", ["", "a.b.c", "\ud800", "x" * 1_000_000])
+def test_what_is_no_token_tells_nothing(token: str) -> None:
+    house = House()
+    house.register_admin()
     house.login()
     assert house.service.explain_token(token) == Explanation(verdict="token_invalid")
 
@@ -99,11 +102,13 @@ ABOUT_THE_SESSION: list[tuple[Callable[[House, Granted], None], str]] = [
 ]
 
 
-@pytest.mark.parametrize("kind", [SessionKind.USER, SessionKind.ADMIN])
-@pytest.mark.parametrize(("befalls", "verdict"), ABOUT_THE_SESSION)
+@for_each("kind", [SessionKind.USER, SessionKind.ADMIN])
+@for_each(("befalls", "verdict"), ABOUT_THE_SESSION)
 def test_a_token_that_fails_a_check_tells_which_and_whose_it_is(
-    house: House, user: User, befalls: Callable[[House, Granted], None], verdict: str, kind: SessionKind
+    befalls: Callable[[House, Granted], None], verdict: str, kind: SessionKind
 ) -> None:
+    house = House()
+    user = house.register_admin()
     granted = house.login() if kind is SessionKind.USER else house.admin_login()
     befalls(house, granted)
     explained = explain(house, granted)
@@ -112,10 +117,10 @@ def test_a_token_that_fails_a_check_tells_which_and_whose_it_is(
     assert explained.claims is not None
 
 
-@pytest.mark.parametrize(("befalls", "verdict"), ABOUT_THE_SESSION)
-def test_the_verdict_is_what_the_guard_says(
-    house: House, user: User, befalls: Callable[[House, Granted], None], verdict: str
-) -> None:
+@for_each(("befalls", "verdict"), ABOUT_THE_SESSION)
+def test_the_verdict_is_what_the_guard_says(befalls: Callable[[House, Granted], None], verdict: str) -> None:
+    house = House()
+    house.register_admin()
     granted = house.login()
     befalls(house, granted)
     with pytest.raises(Unauthenticated) as refused:
@@ -162,8 +167,10 @@ def test_who_is_no_admin_any_more_is_told(house: House, user: User) -> None:
     assert (explained.verdict, explained.session) == ("not_an_admin", granted.session)
 
 
-@pytest.mark.parametrize("kind", [SessionKind.USER, SessionKind.ADMIN])
-def test_explaining_is_no_use_of_the_session(house: House, user: User, kind: SessionKind) -> None:
+@for_each("kind", [SessionKind.USER, SessionKind.ADMIN])
+def test_explaining_is_no_use_of_the_session(kind: SessionKind) -> None:
+    house = House()
+    house.register_admin()
     granted = house.login() if kind is SessionKind.USER else house.admin_login()
     house.clock.move(timedelta(minutes=10))
     before, events = dict(house.store.sessions), house.events

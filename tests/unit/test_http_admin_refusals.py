@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import pytest
 from attrs import evolve
 from falcon.testing import Result
 
@@ -216,15 +217,22 @@ def test_a_user_session_in_an_admins_token_opens_nothing(route: Route) -> None:
     assert untouched(http)
 
 
-@each_route
-def test_a_store_that_is_gone_lets_nobody_in(route: Route) -> None:
+@pytest.fixture
+def broken() -> tuple[HttpService, list[str]]:
+    """A service without a store for sessions, and tokens of an admin and of a user that it would let in with one."""
     http = serve()
     tokens = [http.admin(), http.registered()]
     broken = serve(sessions=failing_sessions(StoreUnavailable("gone", retry_after=2)))
     for kind in ("authenticate", "authenticate_admin"):
         theirs, ours = getattr(broken.service, kind).codec, getattr(http.service, kind).codec
         theirs.issued.update(ours.issued)
-    result = call(broken, route, tokens[0 if route in ADMIN_ROUTES else 1])
+    return broken, tokens
+
+
+@each_route
+def test_a_store_that_is_gone_lets_nobody_in(broken: tuple[HttpService, list[str]], route: Route) -> None:
+    http, tokens = broken
+    result = call(http, route, tokens[0 if route in ADMIN_ROUTES else 1])
     refused(result, 503, "store_unavailable", "服务繁忙,请稍后再试")
     assert result.headers["retry-after"] == "2"
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import falcon
+import pytest
 from falcon.testing import TestClient
 
 from menshen.domain.errors import StoreUnavailable
@@ -295,13 +296,20 @@ def test_every_route_is_closed_until_a_token_comes() -> None:
         assert embedded.get(path, token).json["user"] == PHONE
 
 
+@pytest.fixture
+def closed() -> Embedded:
+    """An app with a route, a sink and a route that is open."""
+    embedded = Embedded(default_deny=True, exempt=["/open"])
+    embedded.app.add_route("/mine", Mine())
+    embedded.app.add_route("/open", Mine())
+    embedded.app.add_sink(sink, "/sink/")
+    return embedded
+
+
 @for_each("method", ["HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND"])
 @for_each("path", ["/mine", "/nothing", "/sink/x"])
-def test_every_method_is_closed(method: str, path: str) -> None:
-    embedded = Embedded(default_deny=True)
-    embedded.app.add_route("/mine", Mine())
-    embedded.app.add_sink(sink, "/sink/")
-    result = call_wsgi(embedded.app, REQUEST_METHOD=method, PATH_INFO=path)
+def test_every_method_is_closed(closed: Embedded, method: str, path: str) -> None:
+    result = call_wsgi(closed.app, REQUEST_METHOD=method, PATH_INFO=path)
     assert result.status_code == 401
     assert result.headers["www-authenticate"] == "Bearer"
     assert "allow" not in result.headers
@@ -344,11 +352,8 @@ def test_every_method_is_closed(method: str, path: str) -> None:
         "/\xe9\xff",
     ],
 )
-def test_paths_that_are_not_there_are_closed_as_well(path: str) -> None:
-    embedded = Embedded(default_deny=True, exempt=["/open"])
-    embedded.app.add_route("/mine", Mine())
-    embedded.app.add_route("/open", Mine())
-    refused(call_wsgi(embedded.app, PATH_INFO=path), 401, "token_missing")
+def test_paths_that_are_not_there_are_closed_as_well(closed: Embedded, path: str) -> None:
+    refused(call_wsgi(closed.app, PATH_INFO=path), 401, "token_missing")
 
 
 def test_with_a_token_the_apps_own_404_and_405_are_seen() -> None:

@@ -52,12 +52,19 @@ SPELLINGS = [
 ]
 
 
+@pytest.fixture
+def alone_and_embedded() -> tuple[HttpService, Embedded]:
+    return serve(), Embedded()
+
+
 @for_each("target", SPELLINGS)
 @for_each("name", ["RAW_URI", "REQUEST_URI"])
-def test_a_path_in_another_spelling_is_not_there(target: str, name: str) -> None:
+def test_a_path_in_another_spelling_is_not_there(
+    alone_and_embedded: tuple[HttpService, Embedded], target: str, name: str
+) -> None:
     """A proxy that denies /api/admin by its prefix would be passed by, alone and in somebody's app."""
     decoded = falcon.uri.decode(target, unquote_plus=False)
-    for there in (serve(), Embedded()):
+    for there in alone_and_embedded:
         result = call_wsgi(there.client.app, REQUEST_METHOD="POST", PATH_INFO=decoded, **{name: f"{target}?x=//y%61"})
         assert result.status_code == 404, result.text
 

@@ -4,6 +4,7 @@ import pytest
 
 from menshen.domain.users import User, UserId
 
+from .cases import for_each
 from .memory_house import House
 
 
@@ -12,15 +13,13 @@ def user(house: House) -> User:
     return house.register()
 
 
-@pytest.mark.parametrize(
-    "identifier", ["13800138000", "+86 138-0013-8000", "１３８００１３８０００", "1", "01", "0000000001"]
-)
+@for_each("identifier", ["13800138000", "+86 138-0013-8000", "１３８００１３８０００", "1", "01", "0000000001"])
 def test_a_user_is_found_by_phone_number_or_id(house: House, user: User, identifier: str) -> None:
     assert user.id == 1
     assert house.service.find_user(identifier) == user
 
 
-@pytest.mark.parametrize(
+@for_each(
     "identifier",
     [
         "",

@@ -244,15 +244,11 @@ def refused(house: House, granted: Granted) -> SessionOver:
     return refusal.value
 
 
-@pytest.fixture
-def stay() -> Stay:
-    return Stay(House())
-
-
-@pytest.mark.parametrize(("comes_about", "reason", "by", "actor"), ENDS)
+@for_each(("comes_about", "reason", "by", "actor"), ENDS)
 def test_each_end_of_a_session_is_kept_and_told(
-    stay: Stay, comes_about: Callable[[Stay], None], reason: EndReason, by: Device | None, actor: Actor
+    comes_about: Callable[[Stay], None], reason: EndReason, by: Device | None, actor: Actor
 ) -> None:
+    stay = Stay(House())
     comes_about(stay)
     house, now = stay.house, stay.house.clock.time
     assert house.stored(stay.phone).end == SessionEnd(now, reason, by, actor)
@@ -268,7 +264,7 @@ def test_every_reason_comes_about() -> None:
     }
 
 
-@pytest.mark.parametrize(
+@for_each(
     "comes_about",
     [
         Stay.log_out,
@@ -280,25 +276,22 @@ def test_every_reason_comes_about() -> None:
         Stay.show_a_refresh_token_twice,
     ],
 )
-def test_what_ends_one_session_leaves_the_one_it_came_from_alone(
-    stay: Stay, comes_about: Callable[[Stay], None]
-) -> None:
+def test_what_ends_one_session_leaves_the_one_it_came_from_alone(comes_about: Callable[[Stay], None]) -> None:
+    stay = Stay(House())
     comes_about(stay)
     stay.house.authenticate(stay.computer)
 
 
-@pytest.mark.parametrize(
-    "later", [Stay.log_out, Stay.be_replaced, Stay.be_kicked_with_all_others, Stay.have_the_password_changed]
-)
-@pytest.mark.parametrize(("first", "reason", "by", "actor"), ENDS)
+@for_each("later", [Stay.log_out, Stay.be_replaced, Stay.be_kicked_with_all_others, Stay.have_the_password_changed])
+@for_each(("first", "reason", "by", "actor"), ENDS)
 def test_an_end_is_final(
-    stay: Stay,
     first: Callable[[Stay], None],
     reason: EndReason,
     by: Device | None,
     actor: Actor,
     later: Callable[[Stay], None],
 ) -> None:
+    stay = Stay(House())
     first(stay)
     ended = stay.house.stored(stay.phone)
     stay.house.put_state(stay.user, UserState.active())
