@@ -41,7 +41,7 @@ class TestCreate:
             "user", "create", "138-0013-8000", "--name", "张三", "--json", folder=tmp_path, stdin="correct horse\n"
         )
         assert made.returncode == 0, made.stderr
-        assert "made a secret" in only_line(made.stderr)
+        assert [line.split(" ")[2:4] for line in made.stderr.splitlines()] == [["the", "folder"], ["the", "database"]]
         assert (tmp_path / "menshen-data" / "menshen.sqlite3").exists()
         for_people = menshen("user", "show", "13800138000", folder=tmp_path)
         assert "user_name        张三\n" in for_people.stdout

@@ -40,7 +40,8 @@ def test_the_line_names_the_extra(tmp_path: Path, url: str, extra: str) -> None:
 
 def test_an_embedded_database_needs_none(tmp_path: Path) -> None:
     done = _menshen(tmp_path, "migrate", MENSHEN_DATABASE_URL=f"sqlite:///{tmp_path}/accounts.sqlite3")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "accounts.sqlite3").exists()
 
 
 def _menshen(folder: Path, command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
