@@ -43,6 +43,10 @@ def open_for_adoption(url: str) -> Database:
     # One to hold the lock, one to work.
     database = open_database(url, connections=2, is_patient=True)
     _prepare(database)
+    if database.product.is_embedded:
+        # The file is not ours yet, and so has the mode that it had; whoever reads meanwhile would wait.
+        with database.reading() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
     return database
 
 

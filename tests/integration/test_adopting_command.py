@@ -95,7 +95,7 @@ def test_a_file_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     missing = Tutorial("sqlite", f"sqlite:///{tmp_path}/missing.sqlite3")
     for arguments in (["--dry-run"], ["--yes"]):
         code, _, err = menshen_told(missing, "adopt", *arguments)
-        assert code == 1
+        assert code == 2
         assert "missing.sqlite3" in only_line(err)
     assert list(tmp_path.iterdir()) == []
 
