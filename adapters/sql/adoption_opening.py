@@ -3,6 +3,7 @@
 import errno
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -10,6 +11,7 @@ from urllib.parse import quote
 from sqlalchemy import create_engine, event
 from sqlalchemy.pool import NullPool
 
+from ...domain.errors import StoreUnavailable
 from . import adoption_repeating
 from .database import Database, open_database
 from .sqlite import Sqlite
@@ -44,8 +46,9 @@ def open_for_adoption(url: str) -> Database:
     database = open_database(url, connections=2, is_patient=True)
     _prepare(database)
     if database.product.is_embedded:
-        # The file is not ours yet, and so has the mode that it had; whoever reads meanwhile would wait.
-        with database.reading() as connection:
+        # The file is not ours yet, and so has the mode that it had; whoever reads meanwhile would wait. Where somebody keeps
+        # it locked, the first change says so.
+        with suppress(StoreUnavailable), database.reading() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode = WAL")
     return database
 
