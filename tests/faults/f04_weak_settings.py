@@ -32,8 +32,8 @@ _WEAK_SQLITE = (
     """
 from menshen.adapters.sql import sqlite
 set_up = sqlite._set_up
-def set_up_weakly(connection, record):
-    set_up(connection, record)
+def set_up_weakly(connection):
+    set_up(connection)
     connection.execute("PRAGMA synchronous = NORMAL")
 sqlite._set_up = set_up_weakly
 from menshen.entrypoints.cli.main import entry_point

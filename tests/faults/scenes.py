@@ -29,15 +29,15 @@ DURABLE: Mapping[str, Sequence[str]] = {
 
 _HASHES = """
 import time
-from menshen.entrypoints import wiring
-hasher = wiring.Argon2PasswordHasher
+from menshen.entrypoints import stores
+hasher = stores.Argon2PasswordHasher
 
 class Hasher(hasher):
     def hash(self, password):
         time.sleep({seconds})
         return super().hash(password)
 
-wiring.Argon2PasswordHasher = lambda **_: Hasher(memory_kib=8, time_cost=1, parallelism=1)
+stores.Argon2PasswordHasher = lambda **_: Hasher(memory_kib=8, time_cost=1, parallelism=1)
 from menshen.entrypoints.cli.main import entry_point
 entry_point()
 """

@@ -75,8 +75,14 @@ def test_what_werkzeug_makes_slowly_is_not_weak(method: str) -> None:
     assert OURS.wrap([stored]) == [None]
 
 
-@pytest.mark.parametrize("method", ["pbkdf2", "pbkdf2:sha1", "pbkdf2:sha256"])
-@pytest.mark.parametrize("rounds", [1_000, 50_000, 150_000, 260_000, 600_000, 1_000_000])
+@pytest.mark.parametrize(
+    ("method", "rounds"),
+    [
+        *(("pbkdf2", rounds) for rounds in (1_000, 50_000, 150_000, 260_000, 600_000, 1_000_000)),
+        ("pbkdf2:sha1", 50_000),
+        ("pbkdf2:sha256", 50_000),
+    ],
+)
 def test_a_pbkdf2_that_names_no_rounds_is_read_by_the_default_of_each_version(method: str, rounds: int) -> None:
     algorithm = method.removeprefix("pbkdf2").removeprefix(":") or "sha256"
     salt, digest = by_werkzeug(f"pbkdf2:{algorithm}:{rounds}").split("$")[1:]
