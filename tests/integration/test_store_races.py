@@ -1,8 +1,8 @@
 """Many at the same moment, against the use cases on each store: sixteen threads, and four processes of four threads each.
 
-In 200 rounds from threads, and in 50 from processes, all register one phone; 200 more come over HTTP to four processes
-(``tests/faults/f05_one_phone.py``). Under each of five device policies come 4 rounds of 1,000 logins from threads in memory
-and on SQLite, 2 from processes on SQLite, and one round of 300 from either on the servers. In 20 rounds all refresh one
+In 50 rounds from threads, and in 20 from processes, all register one phone; 200 more come over HTTP to four processes
+(``tests/faults/f05_one_phone.py``). Under each of five device policies come 4 rounds of 1,000 logins from threads in memory,
+2 on SQLite, one from processes on SQLite, and one round of 300 from either on the servers. In 20 rounds all refresh one
 token, and in 10 a freeze comes between logins. SQLite's files lie in memory where the system has a folder for that, and the
 servers do not wait for the disk: the race is in the store, and what the disk has to promise is shown elsewhere.
 """
@@ -125,7 +125,7 @@ class Races:
     logins: ClassVar[int]
     """In each round."""
 
-    registrations: ClassVar[int] = 200
+    registrations: ClassVar[int] = 50
     """Rounds of them."""
 
     def test_of_sixteen_who_register_one_phone_exactly_one_is_acknowledged(
@@ -241,7 +241,7 @@ class Threads:
 class Processes:
     """Four, of four threads each."""
 
-    registrations: ClassVar[int] = 50
+    registrations: ClassVar[int] = 20
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -263,7 +263,7 @@ class OnDatabase:
 
 
 class OnSqlite(OnDatabase):
-    rounds: ClassVar[int] = 4
+    rounds: ClassVar[int] = 2
     logins: ClassVar[int] = 1000
 
     @pytest.fixture(scope="class")
@@ -299,7 +299,7 @@ class OnMariaDb(OnDatabase):
 
 
 class TestProcessesOnSqlite(OnSqlite, Processes, Races):
-    rounds: ClassVar[int] = 2
+    rounds: ClassVar[int] = 1
 
 
 class TestProcessesOnPostgreSql(OnPostgreSql, Processes, Races):
