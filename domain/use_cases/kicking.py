@@ -1,6 +1,7 @@
 """Ending every session of everybody, when what the store holds has leaked."""
 
 from datetime import datetime
+from functools import partial
 
 from attrs import frozen
 
@@ -48,8 +49,7 @@ class KickEverybody:
 
         last, ended = transact_or_record(self.work, event, first)
         while last is not None:
-            after = last
-            last, more = self.work.transact(lambda tx: _end_some(tx, after, event), is_vital=True)  # noqa: B023 - called at once
+            last, more = self.work.transact(partial(_end_some, after=last, event=event), is_vital=True)
             ended += more
         return ended
 

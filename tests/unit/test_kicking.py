@@ -7,7 +7,7 @@ from attrs import evolve, field, frozen
 
 from menshen.adapters.memory.users import MemoryUserRepository
 from menshen.adapters.refresh_token_codec import HmacRefreshTokenCodec
-from menshen.domain.audit import Action
+from menshen.domain.audit import Action, AuditEvent
 from menshen.domain.errors import (
     NotAnAdmin,
     ReauthenticationFailed,
@@ -18,8 +18,9 @@ from menshen.domain.errors import (
     TooManyDevices,
     UserNotFound,
 )
+from menshen.domain.ports import Transaction
 from menshen.domain.refresh_tokens import RefreshToken
-from menshen.domain.sessions import EndReason
+from menshen.domain.sessions import EndReason, SessionId
 from menshen.domain.use_cases import kicking
 from menshen.domain.use_cases.acting import Admin
 from menshen.domain.use_cases.granting import Granted
@@ -64,11 +65,11 @@ def test_each_batch_counts_at_once(house: House, everybody: list[Granted], monke
     """Were it to break off, what has ended stays so, and asking again ends the rest."""
     real, calls = kicking._end_some, []
 
-    def breaks_off(*arguments: object) -> object:
-        calls.append(arguments)
+    def breaks_off(tx: Transaction, after: SessionId, event: AuditEvent) -> tuple[SessionId | None, int]:
+        calls.append(after)
         if len(calls) == 2:
             raise OSError("the machine stops")
-        return real(*arguments)  # type: ignore[arg-type]
+        return real(tx, after, event)
 
     monkeypatch.setattr(kicking, "_end_some", breaks_off)
     with pytest.raises(OSError, match="stops"):
