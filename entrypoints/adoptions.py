@@ -44,7 +44,8 @@ def open_adoption(
     if place is not None:
         if not place.is_there:
             raise place.invalid(f"there is no database at {place.file}")
-        place.check()
+        # A dry run writes nothing: it may look at a copy that nobody may change.
+        place.check_readable()
     try:
         opened = adoption.Adoption.open(
             database_url(settings), zone, argon2_hasher(settings), adoption_states.decided(states)

@@ -47,7 +47,7 @@ class Tls:
     def context(self) -> ssl.SSLContext:
         """What makes such connections. Raises ValueError where a file cannot be used.
 
-        It is made once, as reading the machine's authorities takes 50 ms, and again when a file has changed.
+        It is made once, as reading the machine's authorities takes long, and again when a file has changed.
         """
         files = [self.ca, self.ca_folder, self.certificate, self.key]
         if self.ca is None and self.ca_folder is None:

@@ -157,6 +157,17 @@ class TestAPlaceThatCannotBeUsed:
         assert all(f"{database.parent} belongs to uid 0 (root), with mode 700" in line for line in lines)
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+    def test_a_dry_run_may_look_at_what_it_may_not_change(self, folder: Path) -> None:
+        database = folder / "theirs.sqlite3"
+        with closing(sqlite3.connect(database)) as connection, connection:
+            connection.execute("CREATE TABLE theirs (id INTEGER)")
+        database.chmod(0o644)
+        with as_nobody():
+            found = said("adopt", "--dry-run", DATABASE_URL=f"sqlite:///{database}", DATA_DIR=str(folder / "data"))
+        assert "belongs to" not in found.err
+        assert "x_user" in only_line(found.err)
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
     def test_a_link_counts_where_it_leads(self, folder: Path) -> None:
         database = made(folder / "data")
         for path in (database.parent, *database.parent.iterdir()):
