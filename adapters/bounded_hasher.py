@@ -10,7 +10,7 @@ from threading import BoundedSemaphore
 
 from attrs import field, frozen
 
-from ..domain.errors import HasherBusy
+from ..domain.passwords import HasherBusy
 from ..domain.ports import PasswordHasher, Verdict
 from .own_process import PerProcess
 

@@ -13,9 +13,8 @@ from typing import Any
 import jwt
 from attrs import field, frozen
 
-from ..domain.errors import TokenInvalid
 from ..domain.sessions import SessionId
-from ..domain.tokens import AccessTokenClaims
+from ..domain.tokens import AccessTokenClaims, TokenInvalid
 from ..domain.users import MAX_USER_ID, UserId
 
 ALGORITHM = "HS256"

@@ -8,12 +8,22 @@ from attrs import evolve
 
 from .device_policy import DevicePolicy, Limit, Overflow
 from .devices import EVERY_TYPE, DeviceType
-from .errors import TooManyDevices
+from .errors import Refusal
 from .sessions import Session, SessionId
 from .users import User
 
 MOST_SESSIONS = 100
 """How many sessions a user may have where the policy sets no total: nobody has more devices, and a list must end."""
+
+
+class TooManyDevices(Refusal):
+    """The device policy has no place for this login; *sessions* are those that are in."""
+
+    reason = "too_many_devices"
+
+    def __init__(self, sessions: list[Session]) -> None:
+        super().__init__(f"{len(sessions)} sessions are in")
+        self.sessions = sessions
 
 
 def policy_of(user: User, default: DevicePolicy) -> DevicePolicy:

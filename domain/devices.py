@@ -4,11 +4,17 @@ from enum import StrEnum
 
 from attrs import field, frozen
 
-from .errors import DeviceInvalid
+from .errors import Refusal
 from .texts import is_plain
 
 MAX_DEVICE_ID_LENGTH = 128
 MAX_DEVICE_NAME_LENGTH = 64
+
+
+class DeviceInvalid(Refusal):
+    """The device has an unknown type, or an id or a name that cannot be kept."""
+
+    reason = "device_invalid"
 
 
 class DeviceType(StrEnum):

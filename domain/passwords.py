@@ -8,8 +8,43 @@ from collections.abc import Container
 
 from attrs import field, frozen
 
-from .errors import PasswordHoldsIdentifier, PasswordLengthInvalid, PasswordTextInvalid, PasswordTooCommon
+from .errors import Refusal, Unavailable
 from .users import Phone
+
+
+class PasswordLengthInvalid(Refusal):
+    """The password is shorter than *minimum* or longer than *maximum* characters; both lengths are allowed."""
+
+    reason = "password_length"
+
+    def __init__(self, minimum: int, maximum: int) -> None:
+        super().__init__(f"a password has {minimum} to {maximum} characters")
+        self.minimum = minimum
+        self.maximum = maximum
+
+
+class PasswordTextInvalid(Refusal):
+    """The password holds what is no character (a lone surrogate) or NUL."""
+
+    reason = "password_text"
+
+
+class PasswordTooCommon(Refusal):
+    """The password is among the most common ones, which are tried first (ASVS 6.2.4)."""
+
+    reason = "password_common"
+
+
+class PasswordHoldsIdentifier(Refusal):
+    """The password holds the phone number or the user name, or is the service's name (ASVS 6.2.11)."""
+
+    reason = "password_holds_identifier"
+
+
+class HasherBusy(Unavailable):
+    """More passwords wait to be judged than can be judged in time (ASVS 15.2.2)."""
+
+    reason = "busy"
 
 
 @frozen

@@ -14,8 +14,9 @@ from attrs import field, frozen
 
 from .audit import AuditEntry, AuditEvent, AuditId, EntryKind
 from .passwords import HashKind, HashLikeness
+from .presences import Presence
 from .refresh_tokens import RefreshToken
-from .sessions import Presence, Refreshing, Session, SessionEnd, SessionId, SessionKind
+from .sessions import Refreshing, Session, SessionEnd, SessionId, SessionKind
 from .tokens import AccessTokenClaims
 from .users import NewUser, Phone, Standing, User, UserId
 

@@ -10,6 +10,7 @@ from enum import Enum, auto
 from attrs import field, frozen
 
 from .clocks import CLOCK_LEEWAY
+from .errors import Unauthenticated
 from .sessions import Refreshing, SessionId
 
 REUSE_GRACE = timedelta(seconds=10)
@@ -17,6 +18,18 @@ REUSE_GRACE = timedelta(seconds=10)
 
 MAX_RECENT = 32
 """How many replacements within the grace are remembered; a token from before them is taken for a stolen one."""
+
+
+class RefreshTokenInvalid(Unauthenticated):
+    """The refresh token is none of ours, or not of this kind of session."""
+
+    reason = "refresh_token_invalid"
+
+
+class RefreshTokenExpired(Unauthenticated):
+    """The refresh token was not used in time."""
+
+    reason = "refresh_token_expired"
 
 
 @frozen

@@ -8,29 +8,94 @@ from attrs import field, frozen
 
 from .actors import Actor
 from .devices import Device
-from .errors import (
-    NotAnAdmin,
-    PasswordWasChanged,
-    RefreshTokenWasReused,
-    SessionEnded,
-    SessionExpired,
-    SessionIdle,
-    SessionKicked,
-    SessionLoggedOut,
-    SessionOver,
-    SessionReplaced,
-    SessionUnknown,
-    StoreUnavailable,
-    UserNotActive,
-    UserWasClosed,
-    UserWasFrozen,
-)
-from .users import User, UserId
+from .errors import Refusal, Unauthenticated
+from .users import UserId
 
 SessionId = NewType("SessionId", str)
 
 LAST_SEEN_STEP = timedelta(minutes=1)
 """How exactly a session's last use is known; more would write on every request."""
+
+
+class SessionUnknown(Unauthenticated):
+    """The token is ours, but the store holds no such session of this user."""
+
+    reason = "session_unknown"
+
+
+class SessionOver(Unauthenticated):
+    """The session has ended: when, and by which other device, if one did it. Never raised itself."""
+
+    def __init__(self, *, ended_at: datetime, by: Device | None = None) -> None:
+        super().__init__()
+        self.ended_at = ended_at
+        self.by = by
+
+
+class SessionExpired(SessionOver):
+    """The session is past its absolute end."""
+
+    reason = "session_expired"
+
+
+class SessionIdle(SessionOver):
+    """The session was not used for too long."""
+
+    reason = "session_idle"
+
+
+class SessionReplaced(SessionOver):
+    """Another login took the place of this session (device policy)."""
+
+    reason = "session_replaced"
+
+
+class SessionLoggedOut(SessionOver):
+    """The user logged out of this session."""
+
+    reason = "session_logged_out"
+
+
+class SessionKicked(SessionOver):
+    """The user, from another device, or an operator ended this session."""
+
+    reason = "session_kicked"
+
+
+class PasswordWasChanged(SessionOver):
+    """The password was changed, which ends all other sessions."""
+
+    reason = "password_changed"
+
+
+class UserWasFrozen(SessionOver):
+    """The user was frozen when this session was live; the freeze may be over by now, the session stays ended."""
+
+    reason = "user_frozen"
+
+
+class UserWasClosed(SessionOver):
+    """The user closed the account when this session was live."""
+
+    reason = "user_closed"
+
+
+class RefreshTokenWasReused(SessionOver):
+    """A refresh token of this session came that had been replaced long before: somebody else may have it."""
+
+    reason = "refresh_token_reused"
+
+
+class SessionEnded(SessionOver):
+    """The session was ended for a reason that this version does not know, as a newer one may write it."""
+
+    reason = "session_ended"
+
+
+class NoSuchSession(Refusal):
+    """The user has no such live session."""
+
+    reason = "no_such_session"
 
 
 class SessionKind(StrEnum):
@@ -141,39 +206,6 @@ class Session:
     def is_due_to_be_seen(self, now: datetime) -> bool:
         """Whether its last use was long enough ago to be written down anew."""
         return now - self.last_seen_at >= LAST_SEEN_STEP
-
-
-@frozen
-class Presence:
-    """A user and, if the store holds it, one session of this user, both as they stood at one moment."""
-
-    user: User
-    session: Session | None
-
-    def check_is_of(self, user_id: UserId, session_id: SessionId) -> None:
-        """Raises StoreUnavailable where it is another user's, or another session's: then the store is not to be believed.
-
-        A store that answers somebody else's question must never open somebody else's account.
-        """
-        session = self.session
-        is_session = session is None or (session.id, session.user_id) == (session_id, user_id)
-        if self.user.id != user_id or not is_session:
-            raise StoreUnavailable("the store answered what was not asked")
-
-    def admit(self, kind: SessionKind, now: datetime) -> Session:
-        """The one rule of who may act, by a session of that *kind*: the guard asks it, and whoever holds the lock once more.
-
-        Raises UserNotActive, SessionUnknown, the refusal that tells how the session ended, NotAnAdmin.
-        """
-        session = self.session
-        if not self.user.is_active(now):
-            raise UserNotActive(None if session is None or session.end is None else session.end.at)
-        if session is None or session.kind is not kind:
-            raise SessionUnknown
-        session.check_live(now)
-        if kind is SessionKind.ADMIN and not self.user.is_admin:
-            raise NotAnAdmin
-        return session
 
 
 _REFUSAL_AFTER: dict[EndReason, type[SessionOver]] = {

@@ -2,6 +2,14 @@
 
 from unicodedata import category
 
+from .errors import Refusal
+
+
+class TextInvalid(Refusal):
+    """A text for people is empty, too long, or holds control characters."""
+
+    reason = "text_invalid"
+
 
 def is_plain(text: str, limit: int) -> bool:
     """Whether *text* has at most *limit* characters, and none that forges log lines or terminals or is no character."""

@@ -5,9 +5,27 @@ from datetime import datetime
 from attrs import frozen
 
 from .clocks import CLOCK_LEEWAY
-from .errors import TokenExpired, TokenInvalid
+from .errors import Unauthenticated
 from .sessions import SessionId
 from .users import UserId
+
+
+class TokenMissing(Unauthenticated):
+    """No token came."""
+
+    reason = "token_missing"
+
+
+class TokenInvalid(Unauthenticated):
+    """The token is malformed, not signed by us, not for us, or not valid yet."""
+
+    reason = "token_invalid"
+
+
+class TokenExpired(Unauthenticated):
+    """The token is past its ``exp``."""
+
+    reason = "token_expired"
 
 
 @frozen(kw_only=True)

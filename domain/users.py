@@ -9,8 +9,8 @@ from typing import NewType, Self
 from attrs import field, frozen
 
 from .device_policy import DevicePolicy
-from .errors import FeeInvalid, PhoneInvalid, TextInvalid, UserNameInvalid
-from .texts import is_plain
+from .errors import Refusal, Unauthenticated
+from .texts import TextInvalid, is_plain
 
 UserId = NewType("UserId", int)
 
@@ -36,6 +36,76 @@ _MOBILE = re.compile(r"(?:(?:\+|00)?86[ -]*)?(1[ -]*[3-9](?:[ -]*[0-9]){9})", re
 _AROUND = " \t\r\n\N{LEFT-TO-RIGHT MARK}\N{RIGHT-TO-LEFT MARK}\N{ZERO WIDTH NO-BREAK SPACE}" + "".join(
     map(chr, [*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 )
+
+
+class PhoneInvalid(Refusal):
+    """The text is not a mainland mobile number."""
+
+    reason = "phone_invalid"
+
+
+class UserNameInvalid(Refusal):
+    """The user name is longer than 80 characters or holds control characters."""
+
+    reason = "user_name_invalid"
+
+
+class PhoneTaken(Refusal):
+    """Another user has this phone number."""
+
+    reason = "phone_taken"
+
+
+class ReferrerUnknown(Refusal):
+    """The user named as the referrer does not exist."""
+
+    reason = "referrer_unknown"
+
+
+class LoginNotAllowed(Refusal):
+    """The password is right, and the state of the user forbids to log in."""
+
+    reason = "user_not_active"
+
+
+class UserNotFound(Unauthenticated):
+    """The token is ours, but its user no longer exists."""
+
+    reason = "user_not_found"
+
+
+class UserNotActive(Unauthenticated):
+    """The state of the user is not active; *ended_at* is when that ended the session, if it did."""
+
+    reason = "user_not_active"
+
+    def __init__(self, ended_at: datetime | None = None) -> None:
+        super().__init__()
+        self.ended_at = ended_at
+
+
+class NoSuchUser(Refusal):
+    """There is no user of this id."""
+
+    reason = "no_such_user"
+
+
+class FreezeInvalid(Refusal):
+    """A freeze ends in the future, and within ten years, or not at all."""
+
+    reason = "freeze_invalid"
+
+
+class StateConflict(Refusal):
+    """The state of the user does not allow this change."""
+
+    reason = "state_conflict"
+
+
+class FeeInvalid(Refusal):
+    """A fee percentage is a whole number from 0 to 100."""
+
+    reason = "fee_invalid"
 
 
 @frozen

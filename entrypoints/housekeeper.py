@@ -5,7 +5,8 @@ from threading import Event, Thread
 
 from attrs import define, field
 
-from ..domain.errors import ClockInDoubt, StoreUnavailable
+from ..domain.clocks import ClockInDoubt
+from ..domain.errors import StoreUnavailable
 from ..domain.use_cases.housekeeping import Prune
 
 _log = logging.getLogger("menshen.housekeeper")

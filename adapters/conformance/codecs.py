@@ -4,10 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ...domain.errors import TokenInvalid
 from ...domain.ports import TokenCodec
 from ...domain.sessions import SessionId
-from ...domain.tokens import AccessTokenClaims
+from ...domain.tokens import AccessTokenClaims, TokenInvalid
 from ...domain.users import MAX_USER_ID, UserId
 
 ISSUED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -10,10 +10,10 @@ from typing import ClassVar
 import pytest
 from attrs import evolve
 
-from ...domain.errors import PhoneTaken, ReferrerUnknown, StoreUnavailable
+from ...domain.errors import StoreUnavailable
 from ...domain.ports import Store, Transaction, UserFilter
 from ...domain.sessions import EndReason, SessionEnd, SessionKind
-from ...domain.users import Phone, User, UserId
+from ...domain.users import Phone, PhoneTaken, ReferrerUnknown, User, UserId
 from .audit import START, all_of, new_event
 from .sessions import at_once, new_session, refreshing
 from .users import FIRST, LATER, NOBODY, another_user, new_user, save

@@ -9,10 +9,9 @@ from attrs import evolve
 from ...domain.actors import Actor
 from ...domain.device_policy import DevicePolicy
 from ...domain.devices import Device, DeviceType
-from ...domain.errors import PhoneTaken
 from ...domain.ports import Store, Transaction, UserFilter
 from ...domain.sessions import EndReason, SessionEnd
-from ...domain.users import UserState
+from ...domain.users import PhoneTaken, UserState
 from .audit import START, all_of, new_event
 from .sessions import new_session, refreshing
 from .users import FIRST, LATER, another_user, erased, new_user, save

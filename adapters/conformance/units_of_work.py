@@ -11,10 +11,10 @@ import pytest
 from attrs import evolve, frozen
 
 from ...domain.audit import AuditEvent
-from ...domain.errors import PhoneTaken, Refusal
+from ...domain.errors import Refusal
 from ...domain.ports import AuditLog, SessionRepository, Transaction, UnitOfWork, UserFilter, UserRepository
 from ...domain.sessions import EndReason, Session, SessionEnd, SessionKind
-from ...domain.users import Phone, User, UserState
+from ...domain.users import Phone, PhoneTaken, User, UserState
 from .audit import all_of, new_event
 from .sessions import new_session, refreshing
 from .users import FIRST, another_user, erased, new_user, save

@@ -11,9 +11,8 @@ import pytest
 from attrs import evolve
 
 from ...domain.device_policy import DevicePolicy
-from ...domain.errors import PhoneTaken, ReferrerUnknown
 from ...domain.ports import Transaction, UnitOfWork, UserFilter, UserRepository
-from ...domain.users import MAX_USER_ID, NewUser, Phone, User, UserId, UserState
+from ...domain.users import MAX_USER_ID, NewUser, Phone, PhoneTaken, ReferrerUnknown, User, UserId, UserState
 
 REGISTERED_AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 LATER = datetime(2026, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)

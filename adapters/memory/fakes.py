@@ -5,11 +5,10 @@ from itertools import count
 
 from attrs import define, field
 
-from ...domain.errors import TokenInvalid
 from ...domain.ports import SessionRepository, Verdict
 from ...domain.refresh_tokens import RefreshToken
 from ...domain.sessions import SessionEnd, SessionId
-from ...domain.tokens import AccessTokenClaims
+from ...domain.tokens import AccessTokenClaims, TokenInvalid
 
 
 @define

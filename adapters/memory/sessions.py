@@ -6,7 +6,8 @@ from datetime import datetime
 from attrs import evolve, frozen
 
 from ...domain.ports import SessionPage
-from ...domain.sessions import Presence, Refreshing, Session, SessionEnd, SessionId, SessionKind
+from ...domain.presences import Presence
+from ...domain.sessions import Refreshing, Session, SessionEnd, SessionId, SessionKind
 from ...domain.users import UserId
 from .store import MemoryStore
 

@@ -5,10 +5,9 @@ from datetime import datetime
 
 from attrs import evolve, frozen
 
-from ...domain.errors import PhoneTaken, ReferrerUnknown
 from ...domain.passwords import HashLikeness
 from ...domain.ports import HashPage, UserFilter
-from ...domain.users import NewUser, Phone, User, UserId
+from ...domain.users import NewUser, Phone, PhoneTaken, ReferrerUnknown, User, UserId
 from .store import MemoryStore
 
 

@@ -9,9 +9,8 @@ from sqlalchemy import Boolean, ColumnElement, Connection, bindparam, column, no
 
 from ...domain.actors import Actor
 from ...domain.audit import Action, AuditEvent
-from ...domain.errors import NoSuchUser, PhoneInvalid
 from ...domain.ports import Clock
-from ...domain.users import Standing, UserId, UserState
+from ...domain.users import NoSuchUser, PhoneInvalid, Standing, UserId, UserState
 from .adoption_repeating import repeated
 from .adoption_rows import Left, money_of, number_of
 from .adoption_taking import holders

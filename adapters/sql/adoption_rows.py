@@ -9,10 +9,9 @@ from typing import Any
 
 from attrs import frozen
 
-from ...domain.errors import PhoneInvalid
 from ...domain.passwords import HashKind
 from ...domain.ports import StoredHashes
-from ...domain.users import MAX_USER_ID, Phone, Standing, UserState
+from ...domain.users import MAX_USER_ID, Phone, PhoneInvalid, Standing, UserState
 from .adoption_states import AS_IT_IS, Meant, StateDecisions, without_blanks
 from .types import Money
 

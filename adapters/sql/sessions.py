@@ -9,15 +9,8 @@ from sqlalchemy import Connection, RowMapping, and_, bindparam, case, delete, in
 from ...domain.actors import Actor
 from ...domain.devices import Device, DeviceType
 from ...domain.ports import SessionPage
-from ...domain.sessions import (
-    EndReason,
-    Presence,
-    Refreshing,
-    Session,
-    SessionEnd,
-    SessionId,
-    SessionKind,
-)
+from ...domain.presences import Presence
+from ...domain.sessions import EndReason, Refreshing, Session, SessionEnd, SessionId, SessionKind
 from ...domain.texts import is_plain
 from ...domain.users import UserId
 from .database import Connections, check_answers

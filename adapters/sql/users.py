@@ -29,11 +29,21 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from ...domain.device_policy import DevicePolicy
-from ...domain.errors import PhoneTaken, ReferrerUnknown
 from ...domain.passwords import HashLikeness
 from ...domain.ports import HashPage, UserFilter
 from ...domain.texts import is_plain
-from ...domain.users import DEFAULT_FEE_PERCENTAGE, NO_MONEY, NewUser, Phone, Standing, User, UserId, UserState
+from ...domain.users import (
+    DEFAULT_FEE_PERCENTAGE,
+    NO_MONEY,
+    NewUser,
+    Phone,
+    PhoneTaken,
+    ReferrerUnknown,
+    Standing,
+    User,
+    UserId,
+    UserState,
+)
 from .database import Connections, check_answers
 from .tables import users
 

@@ -8,10 +8,10 @@ from attrs import evolve, frozen
 from ..actors import Actor
 from ..audit import Action, event_of
 from ..devices import Client
-from ..errors import NoSuchSession, ReauthenticationFailed, ReauthenticationNeeded
 from ..passwords import PasswordPolicy
 from ..ports import Clock, PasswordHasher, SessionRepository, Transaction, UnitOfWork, Verdict
-from ..sessions import EndReason, Session, SessionEnd, SessionId, SessionKind
+from ..proofs import ReauthenticationFailed, ReauthenticationNeeded
+from ..sessions import EndReason, NoSuchSession, Session, SessionEnd, SessionId, SessionKind
 from ..users import User, check_user_name
 from .granting import all_settled, end_sessions, settled, still_in
 from .recording import COUNTED_WITHIN, record_refusal, transact_or_record

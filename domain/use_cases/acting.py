@@ -9,10 +9,9 @@ from attrs import evolve, frozen
 from ..actors import Actor
 from ..audit import Action, event_of
 from ..devices import NO_CLIENT, Client
-from ..errors import NoSuchUser, SessionUnknown
 from ..ports import Clock, Transaction, UnitOfWork
-from ..sessions import Session, SessionId, SessionKind
-from ..users import User, UserId
+from ..sessions import Session, SessionId, SessionKind, SessionUnknown
+from ..users import NoSuchUser, User, UserId
 from .granting import judge_again
 from .recording import transact_or_record
 

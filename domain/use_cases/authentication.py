@@ -5,11 +5,12 @@ from datetime import datetime
 
 from attrs import frozen
 
-from ..errors import Refusal, SessionOver, TokenExpired, UserNotFound
+from ..errors import Refusal
 from ..ports import Clock, LastSeen, SessionRepository, TokenCodec
-from ..sessions import Presence, Session, SessionKind
-from ..tokens import AccessTokenClaims
-from ..users import User
+from ..presences import Presence
+from ..sessions import Session, SessionKind, SessionOver
+from ..tokens import AccessTokenClaims, TokenExpired
+from ..users import User, UserNotFound
 
 
 @frozen

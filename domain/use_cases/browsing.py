@@ -7,11 +7,10 @@ from attrs import frozen
 
 from ..audit import Action, AuditEntry, EntryKind, event_of
 from ..devices import NO_CLIENT, Client
-from ..errors import NoSuchUser, PhoneInvalid
 from ..ports import Clock, UnitOfWork, UserFilter
 from ..sessions import Session
 from ..texts import is_plain
-from ..users import MAX_USER_NAME_LENGTH, Phone, User, UserId
+from ..users import MAX_USER_NAME_LENGTH, NoSuchUser, Phone, PhoneInvalid, User, UserId
 from .acting import Caller, actor_of
 from .explaining import ExplainToken, Explanation
 from .housekeeping import ReadAudit

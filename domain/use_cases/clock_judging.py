@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from ..errors import ClockInDoubt
+from ..clocks import ClockInDoubt
 from ..ports import Transaction
 
 LONGEST_STEP = timedelta(days=8)

@@ -7,10 +7,10 @@ from attrs import evolve, frozen
 from ..actors import Actor
 from ..audit import Action, AuditEvent, event_of
 from ..devices import NO_CLIENT, Client
-from ..errors import ReauthenticationFailed, StateConflict
 from ..ports import Clock, PasswordHasher, Transaction, UnitOfWork, Verdict
+from ..proofs import ReauthenticationFailed
 from ..sessions import EndReason, Session, SessionEnd
-from ..users import User, UserId, UserState
+from ..users import StateConflict, User, UserId, UserState
 from .acting import Acts, Caller, actor_of
 from .granting import all_settled, end_sessions, still_in
 from .recording import record_refusal, transact_or_record

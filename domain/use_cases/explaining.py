@@ -2,10 +2,10 @@
 
 from attrs import frozen
 
-from ..errors import Refusal, SessionUnknown, TokenInvalid
+from ..errors import Refusal
 from ..ports import SessionRepository, TokenCodec
-from ..sessions import Session, SessionKind
-from ..tokens import AccessTokenClaims
+from ..sessions import Session, SessionKind, SessionUnknown
+from ..tokens import AccessTokenClaims, TokenInvalid
 from ..users import User
 from .authentication import Authenticate
 

@@ -10,12 +10,12 @@ from ..audit import Action, event_of
 from ..clocks import CLOCK_LEEWAY
 from ..device_policy import DevicePolicy
 from ..devices import NO_CLIENT, Client
-from ..errors import LoginNotAllowed, UserNotFound
 from ..ports import RandomIds, RefreshTokenCodec, SessionRepository, TokenCodec, Transaction
+from ..presences import Presence
 from ..refresh_tokens import RefreshToken, recent_after
-from ..sessions import EndReason, Lifetimes, Presence, Refreshing, Session, SessionEnd, SessionId, SessionKind
+from ..sessions import EndReason, Lifetimes, Refreshing, Session, SessionEnd, SessionId, SessionKind
 from ..tokens import AccessTokenClaims
-from ..users import Standing, User, UserId, UserState
+from ..users import LoginNotAllowed, Standing, User, UserId, UserNotFound, UserState
 
 
 @frozen(kw_only=True)

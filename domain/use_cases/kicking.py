@@ -7,10 +7,10 @@ from attrs import frozen
 
 from ..audit import Action, AuditEvent, event_of
 from ..devices import NO_CLIENT, Client
-from ..errors import ReauthenticationFailed, ReauthenticationNeeded, UserNotFound
 from ..ports import Clock, PasswordHasher, Transaction, UnitOfWork, UserRepository, Verdict
+from ..proofs import ReauthenticationFailed, ReauthenticationNeeded
 from ..sessions import EndReason, SessionEnd, SessionId, SessionKind
-from ..users import User
+from ..users import User, UserNotFound
 from .acting import Admin, Caller, actor_of
 from .granting import judge_again
 from .recording import record_refusal, transact_or_record

@@ -5,10 +5,12 @@ from attrs import evolve, frozen
 from ..actors import Actor
 from ..audit import Action, event_of
 from ..devices import NO_CLIENT, Client
-from ..errors import AdminLoginNotAllowed, InvalidCredentials, PhoneInvalid, Refusal, Unavailable
+from ..errors import Refusal, Unavailable
 from ..ports import Clock, PasswordHasher, Transaction, UnitOfWork, UserRepository, Verdict
+from ..proofs import InvalidCredentials
+from ..realms import AdminLoginNotAllowed
 from ..sessions import EndReason, Session, SessionEnd, SessionId, SessionKind
-from ..users import Phone, User
+from ..users import Phone, PhoneInvalid, User
 from .granting import Granted, Grants, end_sessions
 from .recording import record_refusal
 

@@ -2,9 +2,8 @@
 
 from attrs import frozen
 
-from ..errors import PhoneInvalid
 from ..ports import UserRepository
-from ..users import MAX_USER_ID, Phone, User, UserId
+from ..users import MAX_USER_ID, Phone, PhoneInvalid, User, UserId
 
 
 @frozen

@@ -8,10 +8,9 @@ from attrs import evolve, frozen
 from ..audit import Action
 from ..device_policy import DevicePolicy
 from ..devices import NO_CLIENT, Client
-from ..errors import FreezeInvalid, NoSuchSession, NoSuchUser, StateConflict
 from ..ports import Clock, SessionRepository, Transaction, UnitOfWork, UserFilter, UserRepository
-from ..sessions import EndReason, Session, SessionEnd, SessionId, SessionKind
-from ..users import Standing, User, UserId, UserState, check_fee_percentage
+from ..sessions import EndReason, NoSuchSession, Session, SessionEnd, SessionId, SessionKind
+from ..users import FreezeInvalid, NoSuchUser, Standing, StateConflict, User, UserId, UserState, check_fee_percentage
 from .acting import Acts, Caller, actor_of
 from .granting import all_live, all_settled, end_sessions, settled
 

@@ -6,20 +6,12 @@ from ..actors import Actor
 from ..admission import surplus
 from ..clocks import CLOCK_LEEWAY
 from ..devices import NO_CLIENT, Client
-from ..errors import (
-    NotAnAdmin,
-    RefreshTokenExpired,
-    RefreshTokenInvalid,
-    RefreshTokenWasReused,
-    Refusal,
-    SessionReplaced,
-    UserNotActive,
-    UserNotFound,
-)
+from ..errors import Refusal
 from ..ports import Clock, SessionRepository, Transaction, UnitOfWork
-from ..refresh_tokens import RefreshToken, Shown, judge
-from ..sessions import EndReason, Session, SessionEnd, SessionKind
-from ..users import User, UserId
+from ..realms import NotAnAdmin
+from ..refresh_tokens import RefreshToken, RefreshTokenExpired, RefreshTokenInvalid, Shown, judge
+from ..sessions import EndReason, RefreshTokenWasReused, Session, SessionEnd, SessionKind, SessionReplaced
+from ..users import User, UserId, UserNotActive, UserNotFound
 from .granting import Granted, Grants, end_sessions
 
 _MAX_GENERATIONS = 1_000

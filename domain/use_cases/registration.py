@@ -8,10 +8,9 @@ from attrs import frozen
 from ..actors import Actor
 from ..audit import Action, event_of
 from ..devices import NO_CLIENT, Client
-from ..errors import ReferrerUnknown
 from ..passwords import PasswordPolicy
 from ..ports import Clock, PasswordHasher, Transaction, UnitOfWork
-from ..users import MAX_USER_ID, NewUser, Phone, Standing, User, UserId, check_user_name
+from ..users import MAX_USER_ID, NewUser, Phone, ReferrerUnknown, Standing, User, UserId, check_user_name
 from .closing import erase
 from .granting import Granted, Grants
 from .recording import transact_or_record

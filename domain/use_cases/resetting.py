@@ -6,11 +6,10 @@ from attrs import evolve, frozen
 
 from ..actors import Actor
 from ..audit import Action
-from ..errors import NoSuchUser, StateConflict
 from ..passwords import PasswordPolicy
 from ..ports import Clock, PasswordHasher, Transaction, UnitOfWork, UserRepository
 from ..sessions import EndReason, SessionEnd
-from ..users import Phone, User, UserId
+from ..users import NoSuchUser, Phone, StateConflict, User, UserId
 from .acting import Acts
 from .browsing import masked
 from .granting import all_settled, end_sessions

@@ -4,8 +4,8 @@ import getpass
 import sys
 from typing import Any
 
-from ...domain.errors import NoSuchUser
 from ...domain.sessions import Session, SessionId
+from ...domain.users import NoSuchUser
 from ..wiring import WithoutSecret
 from .output import DONE, USAGE, Commands, Context, note, print_record, print_table
 

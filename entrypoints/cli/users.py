@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...domain.device_policy import PolicyInvalid
-from ...domain.errors import NoSuchUser, PhoneInvalid
 from ...domain.ports import UserFilter
-from ...domain.users import Phone, Standing, User
+from ...domain.users import NoSuchUser, Phone, PhoneInvalid, Standing, User
 from ..device_policies import device_policy_text, parse_device_policy
 from ..settings import parse_duration
 from ..wiring import Service

@@ -7,11 +7,10 @@ from attrs import frozen
 
 from ...domain.audit import AuditEntry
 from ...domain.devices import Client
-from ...domain.errors import NoSuchUser
 from ...domain.sessions import Session, SessionId
 from ...domain.use_cases.acting import Admin
 from ...domain.use_cases.explaining import Explanation
-from ...domain.users import MAX_USER_ID, User, UserId
+from ...domain.users import MAX_USER_ID, NoSuchUser, User, UserId
 from ..wiring import Service
 from .clients import Clients
 from .envelope import Envelopes

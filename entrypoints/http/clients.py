@@ -8,8 +8,7 @@ from typing import Any
 import falcon
 from attrs import frozen
 
-from ...domain.devices import Client, Device, DeviceType
-from ...domain.errors import DeviceInvalid
+from ...domain.devices import Client, Device, DeviceInvalid, DeviceType
 from ..settings import IpNetwork
 from .json_body import optional_bool_member, optional_object_member, optional_text_member
 

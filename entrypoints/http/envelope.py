@@ -7,17 +7,12 @@ import falcon
 import msgspec
 from attrs import frozen
 
-from ...domain.errors import (
-    Refusal,
-    SessionOver,
-    TokenMissing,
-    TooManyDevices,
-    Unauthenticated,
-    Unavailable,
-    UserNotActive,
-)
+from ...domain.admission import TooManyDevices
+from ...domain.errors import Refusal, Unauthenticated, Unavailable
 from ...domain.ports import Clock
-from ...domain.sessions import Session
+from ...domain.sessions import Session, SessionOver
+from ...domain.tokens import TokenMissing
+from ...domain.users import UserNotActive
 from .errors import NOT_REGISTERED, answer_to
 from .languages import Text, preferred_language
 

@@ -2,7 +2,20 @@
 
 from attrs import frozen
 
-from ...domain import errors as domain
+from ...domain import (
+    admission,
+    clocks,
+    devices,
+    errors,
+    passwords,
+    proofs,
+    realms,
+    refresh_tokens,
+    sessions,
+    texts,
+    tokens,
+    users,
+)
 from ...domain.errors import Refusal
 from .languages import Text
 
@@ -136,94 +149,94 @@ _TOKEN_EXPIRED = Text("token过期", "The token has expired.")
 _BUSY = Text("服务繁忙,请稍后再试", "The service is busy, please try again.")
 
 ANSWERS: dict[type[Refusal], Answer] = {
-    domain.PhoneInvalid: Answer(
+    users.PhoneInvalid: Answer(
         403, Text("注册失败,请输入11位手机号", "Registration failed: enter a mobile number of 11 digits.")
     ),
-    domain.UserNameInvalid: Answer(
+    users.UserNameInvalid: Answer(
         403,
         Text(
             "{failed},用户名不能超过80个字符,且不能含有控制字符",
             "{failed}: a user name has at most 80 characters and no control characters.",
         ),
     ),
-    domain.PasswordLengthInvalid: Answer(
+    passwords.PasswordLengthInvalid: Answer(
         403,
         Text(
             "{failed},密码长度请大于{minimum}位,小于{maximum}位",
             "{failed}: a password has {minimum} to {maximum} characters.",
         ),
     ),
-    domain.PasswordTextInvalid: Answer(
+    passwords.PasswordTextInvalid: Answer(
         403, Text("{failed},密码含有无效字符", "{failed}: the password holds an invalid character.")
     ),
-    domain.PasswordTooCommon: Answer(
+    passwords.PasswordTooCommon: Answer(
         403, Text("{failed},密码过于常见,请更换", "{failed}: this password is too common, choose another.")
     ),
-    domain.PasswordHoldsIdentifier: Answer(
+    passwords.PasswordHoldsIdentifier: Answer(
         403,
         Text(
             "{failed},密码不能包含手机号或用户名",
             "{failed}: the password must not hold the phone number or the user name.",
         ),
     ),
-    domain.PhoneTaken: Answer(
+    users.PhoneTaken: Answer(
         403,
         Text(
             "注册失败,该手机已经注册,请直接登陆或更换手机后注册",
             "Registration failed: this number is registered already; log in, or use another number.",
         ),
     ),
-    domain.ReferrerUnknown: Answer(
+    users.ReferrerUnknown: Answer(
         403, Text("注册失败,邀请人不存在", "Registration failed: the inviting user does not exist.")
     ),
-    domain.InvalidCredentials: Answer(403, Text("用户账号或密码错误", "The phone number or the password is wrong.")),
-    domain.LoginNotAllowed: Answer(
+    proofs.InvalidCredentials: Answer(403, Text("用户账号或密码错误", "The phone number or the password is wrong.")),
+    users.LoginNotAllowed: Answer(
         403, Text("该用户状态不允许登陆", "The state of this user does not allow to log in.")
     ),
-    domain.AdminLoginNotAllowed: Answer(403, Text("该用户不是管理员", "This user is no admin.")),
-    domain.TooManyDevices: Answer(
+    realms.AdminLoginNotAllowed: Answer(403, Text("该用户不是管理员", "This user is no admin.")),
+    admission.TooManyDevices: Answer(
         403, Text("登陆设备数量已达上限", "No more devices may log in; sign one of them out first.")
     ),
-    domain.DeviceInvalid: Answer(400, Text("设备信息无效", "The device cannot be understood.")),
-    domain.ReauthenticationFailed: Answer(403, Text("密码错误", "The password is wrong.")),
-    domain.ReauthenticationNeeded: Answer(
+    devices.DeviceInvalid: Answer(400, Text("设备信息无效", "The device cannot be understood.")),
+    proofs.ReauthenticationFailed: Answer(403, Text("密码错误", "The password is wrong.")),
+    proofs.ReauthenticationNeeded: Answer(
         403, Text("请输入密码或重新登陆", "Give the password, or log in anew within the last ten minutes.")
     ),
-    domain.TokenMissing: Answer(401, Text("token不存在", "There is no token.")),
-    domain.TokenInvalid: Answer(401, _TOKEN_INVALID),
-    domain.TokenExpired: Answer(401, _TOKEN_EXPIRED),
-    domain.SessionUnknown: Answer(401, _TOKEN_EXPIRED),
-    domain.SessionExpired: Answer(401, _TOKEN_EXPIRED),
-    domain.SessionReplaced: Answer(401, _TOKEN_EXPIRED),
-    domain.SessionLoggedOut: Answer(401, _TOKEN_EXPIRED),
-    domain.SessionIdle: Answer(401, _TOKEN_EXPIRED),
-    domain.SessionKicked: Answer(401, _TOKEN_EXPIRED),
-    domain.PasswordWasChanged: Answer(401, _TOKEN_EXPIRED),
-    domain.UserWasFrozen: Answer(401, _TOKEN_EXPIRED),
-    domain.UserWasClosed: Answer(401, _TOKEN_EXPIRED),
-    domain.RefreshTokenWasReused: Answer(401, _TOKEN_EXPIRED),
-    domain.SessionEnded: Answer(401, _TOKEN_EXPIRED),
-    domain.RefreshTokenInvalid: Answer(401, _TOKEN_INVALID),
-    domain.RefreshTokenExpired: Answer(401, _TOKEN_EXPIRED),
-    domain.NotAnAdmin: Answer(401, Text("该用户不是管理员", "This user is no admin.")),
-    domain.NoSuchUser: Answer(404, Text("用户不存在", "The user does not exist.")),
-    domain.NoSuchSession: Answer(404, Text("会话不存在", "There is no such session.")),
-    domain.StateConflict: Answer(403, Text("该用户当前状态不允许此操作", "The state of the user does not allow this.")),
-    domain.FreezeInvalid: Answer(
+    tokens.TokenMissing: Answer(401, Text("token不存在", "There is no token.")),
+    tokens.TokenInvalid: Answer(401, _TOKEN_INVALID),
+    tokens.TokenExpired: Answer(401, _TOKEN_EXPIRED),
+    sessions.SessionUnknown: Answer(401, _TOKEN_EXPIRED),
+    sessions.SessionExpired: Answer(401, _TOKEN_EXPIRED),
+    sessions.SessionReplaced: Answer(401, _TOKEN_EXPIRED),
+    sessions.SessionLoggedOut: Answer(401, _TOKEN_EXPIRED),
+    sessions.SessionIdle: Answer(401, _TOKEN_EXPIRED),
+    sessions.SessionKicked: Answer(401, _TOKEN_EXPIRED),
+    sessions.PasswordWasChanged: Answer(401, _TOKEN_EXPIRED),
+    sessions.UserWasFrozen: Answer(401, _TOKEN_EXPIRED),
+    sessions.UserWasClosed: Answer(401, _TOKEN_EXPIRED),
+    sessions.RefreshTokenWasReused: Answer(401, _TOKEN_EXPIRED),
+    sessions.SessionEnded: Answer(401, _TOKEN_EXPIRED),
+    refresh_tokens.RefreshTokenInvalid: Answer(401, _TOKEN_INVALID),
+    refresh_tokens.RefreshTokenExpired: Answer(401, _TOKEN_EXPIRED),
+    realms.NotAnAdmin: Answer(401, Text("该用户不是管理员", "This user is no admin.")),
+    users.NoSuchUser: Answer(404, Text("用户不存在", "The user does not exist.")),
+    sessions.NoSuchSession: Answer(404, Text("会话不存在", "There is no such session.")),
+    users.StateConflict: Answer(403, Text("该用户当前状态不允许此操作", "The state of the user does not allow this.")),
+    users.FreezeInvalid: Answer(
         403, Text("冻结期限须在将来十年之内", "A freeze ends in the future, within ten years, or not at all.")
     ),
-    domain.FeeInvalid: Answer(403, Text("费率须为0到100的整数", "A fee percentage is a whole number from 0 to 100.")),
-    domain.TextInvalid: Answer(
+    users.FeeInvalid: Answer(403, Text("费率须为0到100的整数", "A fee percentage is a whole number from 0 to 100.")),
+    texts.TextInvalid: Answer(
         403, Text("文字为空、过长或含有控制字符", "The text is empty, too long, or holds control characters.")
     ),
-    domain.UserNotFound: Answer(401, Text("用户不存在", "The user does not exist.")),
-    domain.UserNotActive: Answer(
+    users.UserNotFound: Answer(401, Text("用户不存在", "The user does not exist.")),
+    users.UserNotActive: Answer(
         401, Text("该用户状态异常,请联系客服", "The state of this user is not normal; please contact support.")
     ),
-    domain.StoreUnavailable: Answer(503, _BUSY),
-    domain.HasherBusy: Answer(503, _BUSY),
+    errors.StoreUnavailable: Answer(503, _BUSY),
+    passwords.HasherBusy: Answer(503, _BUSY),
     # Only the command line and the log tell of it.
-    domain.ClockInDoubt: Answer(
+    clocks.ClockInDoubt: Answer(
         503,
         Text(
             "时钟显示{clock},但在{gap_ends}之前的{days}天内没有任何记录,时钟可能有误,未删除任何内容。请校准时钟;若时钟无误,请运行 menshen prune --clock-is-right",

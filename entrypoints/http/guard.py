@@ -7,7 +7,8 @@ import falcon
 from attrs import frozen
 from falcon.routing import CompiledRouter
 
-from ...domain.errors import Refusal, TokenInvalid, TokenMissing
+from ...domain.errors import Refusal
+from ...domain.tokens import TokenInvalid, TokenMissing
 from ...domain.use_cases.authentication import Authenticate
 from .cross_origin import is_preflight
 from .envelope import Envelopes

@@ -3,10 +3,9 @@
 import falcon
 
 from ...domain.audit import EntryKind
-from ...domain.errors import PhoneInvalid
 from ...domain.ports import UserFilter
 from ...domain.use_cases.operating import MAX_PAGE
-from ...domain.users import MAX_USER_ID, Phone, Standing, UserId
+from ...domain.users import MAX_USER_ID, Phone, PhoneInvalid, Standing, UserId
 from .errors import QueryInvalid
 
 _MAX_DIGITS = 18

@@ -22,10 +22,10 @@ from menshen.adapters.memory.sessions import MemorySessionRepository
 from menshen.adapters.memory.store import MemoryStore, MemoryUnitOfWork
 from menshen.adapters.memory.users import MemoryUserRepository
 from menshen.domain.audit import AuditEvent
-from menshen.domain.errors import PhoneTaken, StoreUnavailable
+from menshen.domain.errors import StoreUnavailable
 from menshen.domain.ports import Store, Transaction, UserFilter
 from menshen.domain.sessions import Refreshing, Session, SessionId
-from menshen.domain.users import NewUser, Phone, User, UserId
+from menshen.domain.users import NewUser, Phone, PhoneTaken, User, UserId
 
 T = TypeVar("T")
 

@@ -16,10 +16,10 @@ from menshen.adapters.conformance.users import another_user
 from menshen.adapters.sql.database import Database
 from menshen.adapters.sql.product import ANSWER_SECONDS
 from menshen.adapters.sql.store import sql_store
-from menshen.domain.errors import PhoneTaken, StoreUnavailable
+from menshen.domain.errors import StoreUnavailable
 from menshen.domain.ports import Store, Transaction, UserFilter
 from menshen.domain.sessions import SessionKind
-from menshen.domain.users import User, UserId
+from menshen.domain.users import PhoneTaken, User, UserId
 
 from .databases import DatabaseServer
 from .spellings import AT_THE_MOST, Outcome, Spelling, by_somebody_else, outcome_of

@@ -10,9 +10,9 @@ from attrs import evolve
 from menshen.adapters.conformance.users import another_user, new_user, save
 from menshen.adapters.sql import adoption_repeating
 from menshen.adapters.sql.store import sql_store
-from menshen.domain.errors import PhoneTaken, StoreUnavailable
+from menshen.domain.errors import StoreUnavailable
 from menshen.domain.ports import Store, Transaction
-from menshen.domain.users import Phone, User, UserId, UserState
+from menshen.domain.users import Phone, PhoneTaken, User, UserId, UserState
 
 from .databases import DatabaseServer
 from .migrators import by_hand, told

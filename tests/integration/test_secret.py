@@ -16,7 +16,7 @@ import pytest
 
 from menshen.adapters.conformance.codecs import new_claims
 from menshen.adapters.jwt_codec import JwtTokenCodec
-from menshen.domain.errors import TokenInvalid
+from menshen.domain.tokens import TokenInvalid
 from menshen.entrypoints.secret import FILE_NAME, find_secret, make_secret
 from menshen.entrypoints.settings import SettingInvalid, Settings
 from menshen.entrypoints.wiring import open_service

@@ -27,10 +27,10 @@ from menshen.adapters.sql.schema import Schema
 from menshen.adapters.sql.sessions import SqlSessionRepository
 from menshen.adapters.sql.unit_of_work import SqlUnitOfWork
 from menshen.adapters.sql.users import SqlUserRepository
-from menshen.domain.errors import PhoneTaken, StoreUnavailable
+from menshen.domain.errors import StoreUnavailable
 from menshen.domain.ports import HashPage, Transaction
 from menshen.domain.sessions import EndReason, SessionEnd, SessionId
-from menshen.domain.users import Phone, UserId
+from menshen.domain.users import Phone, PhoneTaken, UserId
 
 from .servers import clean_environment
 

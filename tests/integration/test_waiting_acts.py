@@ -11,9 +11,9 @@ from menshen.adapters.conformance.sessions import START, new_session
 from menshen.adapters.conformance.users import another_user
 from menshen.adapters.memory.fakes import FakeClock
 from menshen.adapters.sql.store import sql_store
-from menshen.domain.errors import NotAnAdmin, SessionKicked
 from menshen.domain.ports import Store, Transaction
-from menshen.domain.sessions import SessionKind
+from menshen.domain.realms import NotAnAdmin
+from menshen.domain.sessions import SessionKicked, SessionKind
 from menshen.domain.use_cases.acting import Admin
 from menshen.domain.use_cases.operating import Operate
 from menshen.domain.users import User, UserId

@@ -13,9 +13,8 @@ import pytest
 from hypothesis import strategies as st
 
 from menshen.adapters.jwt_codec import JwtTokenCodec
-from menshen.domain.errors import TokenInvalid
 from menshen.domain.sessions import SessionId
-from menshen.domain.tokens import AccessTokenClaims
+from menshen.domain.tokens import AccessTokenClaims, TokenInvalid
 from menshen.domain.users import UserId
 
 SECRET = b"kZ3vQ8mT1xW6rB4nY7cJ2hL5pD9sF0gA"

@@ -9,33 +9,31 @@ from attrs import evolve
 from menshen.domain.actors import Actor
 from menshen.domain.audit import Action
 from menshen.domain.devices import NO_CLIENT
-from menshen.domain.errors import (
+from menshen.domain.errors import Refusal
+from menshen.domain.passwords import (
     HasherBusy,
-    InvalidCredentials,
-    NoSuchSession,
     PasswordHoldsIdentifier,
     PasswordLengthInvalid,
     PasswordTooCommon,
+    strict_policy,
+)
+from menshen.domain.ports import Verdict
+from menshen.domain.proofs import InvalidCredentials, ReauthenticationFailed, ReauthenticationNeeded
+from menshen.domain.sessions import (
+    NoSuchSession,
     PasswordWasChanged,
-    ReauthenticationFailed,
-    ReauthenticationNeeded,
-    Refusal,
     SessionExpired,
+    SessionId,
     SessionIdle,
     SessionKicked,
+    SessionKind,
     SessionLoggedOut,
     SessionReplaced,
     SessionUnknown,
-    UserNameInvalid,
-    UserNotActive,
-    UserNotFound,
 )
-from menshen.domain.passwords import strict_policy
-from menshen.domain.ports import Verdict
-from menshen.domain.sessions import SessionId, SessionKind
 from menshen.domain.use_cases.account import RECENT_LOGIN
 from menshen.domain.use_cases.granting import Granted
-from menshen.domain.users import User, UserId, UserState
+from menshen.domain.users import User, UserId, UserNameInvalid, UserNotActive, UserNotFound, UserState
 
 from .cases import for_each
 from .memory_house import (

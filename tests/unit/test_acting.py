@@ -10,20 +10,14 @@ from attrs import evolve
 from menshen.adapters.memory.store import MemoryUnitOfWork
 from menshen.domain.actors import Actor
 from menshen.domain.device_policy import DevicePolicy
-from menshen.domain.errors import (
-    NotAnAdmin,
-    Refusal,
-    SessionKicked,
-    SessionUnknown,
-    UserNotActive,
-    UserNotFound,
-)
-from menshen.domain.sessions import SessionId
+from menshen.domain.errors import Refusal
+from menshen.domain.realms import NotAnAdmin
+from menshen.domain.sessions import SessionId, SessionKicked, SessionUnknown
 from menshen.domain.use_cases import closing, operating
 from menshen.domain.use_cases.acting import Admin, Caller
 from menshen.domain.use_cases.closing import CloseAccount
 from menshen.domain.use_cases.operating import Operate
-from menshen.domain.users import User, UserId
+from menshen.domain.users import User, UserId, UserNotActive, UserNotFound
 
 from .cases import for_each
 from .http_service import ADMIN_PHONE, HttpService, Route, envelope, routes_of, serve

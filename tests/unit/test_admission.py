@@ -10,10 +10,9 @@ from attrs import evolve, frozen
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from menshen.domain.admission import decide, policy_of, surplus
+from menshen.domain.admission import TooManyDevices, decide, policy_of, surplus
 from menshen.domain.device_policy import DevicePolicy, Limit, Overflow
 from menshen.domain.devices import Device, DeviceType
-from menshen.domain.errors import TooManyDevices
 from menshen.domain.sessions import Refreshing, Session, SessionId, SessionKind
 from menshen.domain.users import Phone, User, UserId
 

@@ -7,8 +7,7 @@ import pytest
 
 from menshen.adapters.sql.adoption_rows import Left, Taken, Why, judged, number_of
 from menshen.adapters.sql.adoption_states import decided
-from menshen.domain.errors import PhoneInvalid
-from menshen.domain.users import Standing
+from menshen.domain.users import PhoneInvalid, Standing
 
 from .cases import for_each
 

@@ -13,12 +13,13 @@ from menshen.domain.actors import Actor
 from menshen.domain.audit import Action, AuditEvent, event_of
 from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.devices import NO_CLIENT, Client, Device, DeviceType
-from menshen.domain.errors import HasherBusy, PhoneTaken, Refusal, StateConflict, StoreUnavailable
+from menshen.domain.errors import Refusal, StoreUnavailable
+from menshen.domain.passwords import HasherBusy
 from menshen.domain.ports import Transaction
 from menshen.domain.sessions import EndReason, SessionId
 from menshen.domain.use_cases.granting import Granted
 from menshen.domain.use_cases.recording import transact_or_record
-from menshen.domain.users import UserId
+from menshen.domain.users import PhoneTaken, StateConflict, UserId
 
 from .cases import for_each
 from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, PHONE, WRONG_PASSWORD, House, client_on

@@ -8,26 +8,33 @@ import pytest
 from attrs import evolve, frozen
 
 from menshen.domain.clocks import CLOCK_LEEWAY
-from menshen.domain.errors import (
-    LoginNotAllowed,
-    NotAnAdmin,
-    PhoneTaken,
-    Refusal,
+from menshen.domain.errors import Refusal, StoreUnavailable, Unauthenticated
+from menshen.domain.ports import SessionRepository
+from menshen.domain.presences import Presence
+from menshen.domain.realms import NotAnAdmin
+from menshen.domain.sessions import (
+    EndReason,
+    Session,
+    SessionEnd,
     SessionExpired,
+    SessionId,
     SessionIdle,
+    SessionKind,
     SessionLoggedOut,
     SessionReplaced,
     SessionUnknown,
-    StoreUnavailable,
-    TokenExpired,
-    TokenInvalid,
-    Unauthenticated,
+)
+from menshen.domain.tokens import TokenExpired, TokenInvalid
+from menshen.domain.users import (
+    LoginNotAllowed,
+    PhoneTaken,
+    Standing,
+    User,
+    UserId,
     UserNotActive,
     UserNotFound,
+    UserState,
 )
-from menshen.domain.ports import SessionRepository
-from menshen.domain.sessions import EndReason, Presence, Session, SessionEnd, SessionId, SessionKind
-from menshen.domain.users import Standing, User, UserId, UserState
 
 from .cases import for_each
 from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, PHONE, House

@@ -10,7 +10,7 @@ from attrs import define, field
 from menshen.adapters.bounded_hasher import MAX_WAIT_SECONDS, BoundedPasswordHasher
 from menshen.adapters.conformance.hashers import PasswordHasherContract
 from menshen.adapters.memory.fakes import FakePasswordHasher
-from menshen.domain.errors import HasherBusy
+from menshen.domain.passwords import HasherBusy
 from menshen.domain.ports import PasswordHasher, Verdict
 
 from .cases import for_each

@@ -11,11 +11,11 @@ import menshen.entrypoints
 from menshen.adapters.memory.audit import MemoryAuditLog
 from menshen.adapters.memory.store import MemoryUnitOfWork
 from menshen.domain.audit import Action, AuditEntry, AuditEvent, EntryKind
-from menshen.domain.errors import NoSuchUser, StoreUnavailable
+from menshen.domain.errors import StoreUnavailable
 from menshen.domain.ports import UserFilter
 from menshen.domain.use_cases.acting import Admin
 from menshen.domain.use_cases.browsing import masked
-from menshen.domain.users import Phone, Standing, UserId
+from menshen.domain.users import NoSuchUser, Phone, Standing, UserId
 
 from .cases import for_each
 from .http_service import ADMIN_PHONE, ADMIN_USERS, AUDIT, HttpService, Route, done, refused, serve

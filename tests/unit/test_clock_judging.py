@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from menshen.domain.audit import Action
-from menshen.domain.errors import ClockInDoubt
+from menshen.domain.clocks import ClockInDoubt
 from menshen.domain.use_cases.clock_judging import LONGEST_STEP
 from menshen.domain.use_cases.housekeeping import Pruned
 from menshen.domain.users import UserState

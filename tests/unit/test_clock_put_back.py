@@ -7,14 +7,10 @@ import pytest
 
 from menshen.domain.clocks import CLOCK_LEEWAY
 from menshen.domain.devices import NO_CLIENT
-from menshen.domain.errors import (
-    ReauthenticationNeeded,
-    RefreshTokenExpired,
-    RefreshTokenInvalid,
-    Refusal,
-    TokenExpired,
-    TokenInvalid,
-)
+from menshen.domain.errors import Refusal
+from menshen.domain.proofs import ReauthenticationNeeded
+from menshen.domain.refresh_tokens import RefreshTokenExpired, RefreshTokenInvalid
+from menshen.domain.tokens import TokenExpired, TokenInvalid
 from menshen.domain.use_cases.granting import Granted
 from menshen.entrypoints.settings import Settings
 

@@ -8,24 +8,27 @@ import pytest
 from attrs import evolve
 
 from menshen.domain.actors import Actor
+from menshen.domain.admission import TooManyDevices
 from menshen.domain.audit import Action
 from menshen.domain.device_policy import DevicePolicy
-from menshen.domain.errors import (
-    InvalidCredentials,
-    LoginNotAllowed,
-    NoSuchUser,
-    PhoneTaken,
-    ReauthenticationFailed,
-    Refusal,
-    StateConflict,
-    TooManyDevices,
-    UserNotActive,
-    UserWasClosed,
-)
+from menshen.domain.errors import Refusal
 from menshen.domain.ports import UserFilter, Verdict
+from menshen.domain.proofs import InvalidCredentials, ReauthenticationFailed
+from menshen.domain.sessions import UserWasClosed
 from menshen.domain.use_cases.closing import erase
 from menshen.domain.use_cases.granting import Granted
-from menshen.domain.users import Phone, Standing, User, UserId, UserState
+from menshen.domain.users import (
+    LoginNotAllowed,
+    NoSuchUser,
+    Phone,
+    PhoneTaken,
+    Standing,
+    StateConflict,
+    User,
+    UserId,
+    UserNotActive,
+    UserState,
+)
 
 from .cases import for_each
 from .memory_house import (

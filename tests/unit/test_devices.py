@@ -2,8 +2,15 @@
 
 import pytest
 
-from menshen.domain.devices import MAX_DEVICE_ID_LENGTH, MAX_DEVICE_NAME_LENGTH, NO_CLIENT, Client, Device, DeviceType
-from menshen.domain.errors import DeviceInvalid
+from menshen.domain.devices import (
+    MAX_DEVICE_ID_LENGTH,
+    MAX_DEVICE_NAME_LENGTH,
+    NO_CLIENT,
+    Client,
+    Device,
+    DeviceInvalid,
+    DeviceType,
+)
 from menshen.domain.texts import is_plain
 
 from .cases import for_each

@@ -11,8 +11,8 @@ from menshen.adapters.memory.audit import MemoryAuditLog
 from menshen.adapters.memory.fakes import FakePasswordHasher
 from menshen.adapters.memory.store import MemoryUnitOfWork
 from menshen.domain.devices import NO_CLIENT
-from menshen.domain.errors import InvalidCredentials, ReauthenticationFailed
 from menshen.domain.ports import Transaction, Verdict
+from menshen.domain.proofs import InvalidCredentials, ReauthenticationFailed
 from menshen.domain.use_cases.acting import Admin
 from menshen.domain.use_cases.granting import Granted
 from menshen.domain.use_cases.registration import RegisterUser

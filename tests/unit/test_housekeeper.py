@@ -9,7 +9,8 @@ from typing import cast
 import pytest
 from attrs import define, field
 
-from menshen.domain.errors import ClockInDoubt, StoreUnavailable
+from menshen.domain.clocks import ClockInDoubt
+from menshen.domain.errors import StoreUnavailable
 from menshen.domain.use_cases.housekeeping import Prune, Pruned
 from menshen.entrypoints.housekeeper import INTERVAL_SECONDS, Housekeeper
 

@@ -11,9 +11,9 @@ from menshen.adapters.memory.store import MemoryUnitOfWork
 from menshen.adapters.memory.users import MemoryUserRepository
 from menshen.domain.actors import Actor
 from menshen.domain.audit import Action, AuditEvent
-from menshen.domain.errors import SessionLoggedOut, SessionUnknown, StoreUnavailable
+from menshen.domain.errors import StoreUnavailable
 from menshen.domain.ports import Transaction, UnitOfWork
-from menshen.domain.sessions import EndReason, SessionEnd, SessionId
+from menshen.domain.sessions import EndReason, SessionEnd, SessionId, SessionLoggedOut, SessionUnknown
 from menshen.domain.use_cases.housekeeping import BATCH, KEEP_ENDED_SESSIONS, Pruned
 from menshen.domain.users import Phone, User, UserId, UserState
 from menshen.entrypoints.settings import Settings

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from menshen.adapters.memory.fakes import FakePasswordHasher
-from menshen.domain.errors import HasherBusy
+from menshen.domain.passwords import HasherBusy
 from menshen.domain.users import UserState
 from menshen.entrypoints.settings import Settings
 

@@ -7,7 +7,8 @@ from typing import Any
 from falcon.testing import Result
 
 from menshen.adapters.jwt_codec import JwtTokenCodec
-from menshen.domain.errors import HasherBusy, StoreUnavailable
+from menshen.domain.errors import StoreUnavailable
+from menshen.domain.passwords import HasherBusy
 from menshen.entrypoints.settings import Settings
 
 from .cases import for_each

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from menshen.domain.errors import TokenInvalid
+from menshen.domain.tokens import TokenInvalid
 
 from .cases import for_each
 from .forged_tokens import CLAIMS, CODEC, HUGE, MISSING, PAYLOAD, forged, json_values, refused

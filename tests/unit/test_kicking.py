@@ -7,24 +7,18 @@ from attrs import evolve, field, frozen
 
 from menshen.adapters.memory.users import MemoryUserRepository
 from menshen.adapters.refresh_token_codec import HmacRefreshTokenCodec
+from menshen.domain.admission import TooManyDevices
 from menshen.domain.audit import Action, AuditEvent
-from menshen.domain.errors import (
-    NotAnAdmin,
-    ReauthenticationFailed,
-    ReauthenticationNeeded,
-    RefreshTokenInvalid,
-    Refusal,
-    SessionKicked,
-    TooManyDevices,
-    UserNotFound,
-)
+from menshen.domain.errors import Refusal
 from menshen.domain.ports import Transaction
-from menshen.domain.refresh_tokens import RefreshToken
-from menshen.domain.sessions import EndReason, SessionId
+from menshen.domain.proofs import ReauthenticationFailed, ReauthenticationNeeded
+from menshen.domain.realms import NotAnAdmin
+from menshen.domain.refresh_tokens import RefreshToken, RefreshTokenInvalid
+from menshen.domain.sessions import EndReason, SessionId, SessionKicked
 from menshen.domain.use_cases import kicking
 from menshen.domain.use_cases.acting import Admin
 from menshen.domain.use_cases.granting import Granted
-from menshen.domain.users import User, UserId
+from menshen.domain.users import User, UserId, UserNotFound
 
 from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, House, client_on
 

@@ -6,23 +6,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from attrs import define, evolve
 
+from menshen.domain.admission import TooManyDevices
 from menshen.domain.audit import Action
 from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.devices import NO_CLIENT, Client
-from menshen.domain.errors import (
-    AdminLoginNotAllowed,
-    HasherBusy,
-    InvalidCredentials,
-    LoginNotAllowed,
-    SessionLoggedOut,
-    SessionReplaced,
-    TokenExpired,
-    TokenInvalid,
-    TooManyDevices,
-)
+from menshen.domain.passwords import HasherBusy
 from menshen.domain.ports import Verdict
-from menshen.domain.sessions import SessionKind
-from menshen.domain.users import User, UserState
+from menshen.domain.proofs import InvalidCredentials
+from menshen.domain.realms import AdminLoginNotAllowed
+from menshen.domain.sessions import SessionKind, SessionLoggedOut, SessionReplaced
+from menshen.domain.tokens import TokenExpired, TokenInvalid
+from menshen.domain.users import LoginNotAllowed, User, UserState
 from menshen.entrypoints.settings import Settings
 
 from .cases import for_each

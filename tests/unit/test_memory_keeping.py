@@ -9,9 +9,9 @@ from menshen.adapters.conformance.audit import START, new_event
 from menshen.adapters.conformance.sessions import new_session
 from menshen.adapters.conformance.users import another_user, new_user
 from menshen.adapters.memory.store import Changes, MemoryStore
-from menshen.domain.errors import PhoneTaken, StoreUnavailable
+from menshen.domain.errors import StoreUnavailable
 from menshen.domain.ports import Transaction
-from menshen.domain.users import UserId
+from menshen.domain.users import PhoneTaken, UserId
 from menshen.entrypoints.stores import memory_store
 
 

@@ -9,22 +9,23 @@ from attrs import evolve
 from menshen.domain.actors import Actor
 from menshen.domain.audit import Action
 from menshen.domain.device_policy import DevicePolicy
-from menshen.domain.errors import (
+from menshen.domain.ports import UserFilter
+from menshen.domain.sessions import NoSuchSession, SessionId, SessionKicked, UserWasFrozen
+from menshen.domain.texts import TextInvalid
+from menshen.domain.use_cases.operating import LONGEST_FREEZE
+from menshen.domain.users import (
     FeeInvalid,
     FreezeInvalid,
     LoginNotAllowed,
-    NoSuchSession,
     NoSuchUser,
-    SessionKicked,
+    Phone,
+    Standing,
     StateConflict,
-    TextInvalid,
+    User,
+    UserId,
     UserNotActive,
-    UserWasFrozen,
+    UserState,
 )
-from menshen.domain.ports import UserFilter
-from menshen.domain.sessions import SessionId
-from menshen.domain.use_cases.operating import LONGEST_FREEZE
-from menshen.domain.users import Phone, Standing, User, UserId, UserState
 
 from .memory_house import MOMENT, OPERATOR, OTHER_PHONE, PHONE, House, client_on
 

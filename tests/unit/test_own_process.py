@@ -14,7 +14,7 @@ from menshen.adapters.background_last_seen import BackgroundLastSeen
 from menshen.adapters.bounded_hasher import BoundedPasswordHasher
 from menshen.adapters.memory.fakes import FakePasswordHasher
 from menshen.adapters.own_process import PerProcess
-from menshen.domain.errors import HasherBusy
+from menshen.domain.passwords import HasherBusy
 from menshen.domain.ports import Verdict
 from menshen.domain.sessions import SessionId
 from menshen.entrypoints.stores import memory_store

@@ -4,14 +4,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from menshen.domain.errors import (
+from menshen.domain.errors import Refusal
+from menshen.domain.passwords import (
     PasswordHoldsIdentifier,
     PasswordLengthInvalid,
+    PasswordPolicy,
     PasswordTextInvalid,
     PasswordTooCommon,
-    Refusal,
+    contract_policy,
+    strict_policy,
 )
-from menshen.domain.passwords import PasswordPolicy, contract_policy, strict_policy
 from menshen.domain.users import Phone
 
 from .cases import for_each

@@ -17,26 +17,34 @@ from menshen.domain.actors import Actor
 from menshen.domain.audit import Action
 from menshen.domain.clocks import CLOCK_LEEWAY
 from menshen.domain.device_policy import DevicePolicy
-from menshen.domain.errors import (
-    NotAnAdmin,
+from menshen.domain.errors import Refusal, Unauthenticated
+from menshen.domain.ports import Transaction, UnitOfWork
+from menshen.domain.realms import NotAnAdmin
+from menshen.domain.refresh_tokens import (
+    MAX_RECENT,
+    REUSE_GRACE,
+    RefreshToken,
     RefreshTokenExpired,
     RefreshTokenInvalid,
+    Shown,
+    judge,
+    recent_after,
+)
+from menshen.domain.sessions import (
+    EndReason,
+    Refreshing,
     RefreshTokenWasReused,
-    Refusal,
+    SessionEnd,
     SessionExpired,
+    SessionId,
     SessionIdle,
     SessionKicked,
+    SessionKind,
     SessionLoggedOut,
     SessionReplaced,
-    Unauthenticated,
-    UserNotActive,
-    UserNotFound,
 )
-from menshen.domain.ports import Transaction, UnitOfWork
-from menshen.domain.refresh_tokens import MAX_RECENT, REUSE_GRACE, RefreshToken, Shown, judge, recent_after
-from menshen.domain.sessions import EndReason, Refreshing, SessionEnd, SessionId, SessionKind
 from menshen.domain.use_cases.granting import Granted
-from menshen.domain.users import User, UserId
+from menshen.domain.users import User, UserId, UserNotActive, UserNotFound
 from menshen.entrypoints.settings import Settings
 
 from .cases import for_each

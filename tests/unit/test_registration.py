@@ -9,19 +9,20 @@ import pytest
 from attrs import evolve
 
 from menshen.domain.actors import Actor
+from menshen.domain.admission import TooManyDevices
 from menshen.domain.audit import Action
-from menshen.domain.errors import (
-    HasherBusy,
-    PasswordLengthInvalid,
+from menshen.domain.errors import Refusal
+from menshen.domain.passwords import HasherBusy, PasswordLengthInvalid
+from menshen.domain.ports import Transaction, Verdict
+from menshen.domain.users import (
+    MAX_USER_ID,
+    Phone,
     PhoneInvalid,
     PhoneTaken,
     ReferrerUnknown,
-    Refusal,
-    TooManyDevices,
     UserNameInvalid,
+    UserState,
 )
-from menshen.domain.ports import Transaction, Verdict
-from menshen.domain.users import MAX_USER_ID, Phone, UserState
 
 from .cases import for_each
 from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, PHONE, House, client_on

@@ -5,17 +5,10 @@ from datetime import timedelta
 import pytest
 
 from menshen.domain.audit import Action
-from menshen.domain.errors import (
-    InvalidCredentials,
-    NoSuchUser,
-    PasswordLengthInvalid,
-    PasswordWasChanged,
-    PhoneInvalid,
-    PhoneTaken,
-    StateConflict,
-)
-from menshen.domain.sessions import EndReason
-from menshen.domain.users import Phone, User, UserId
+from menshen.domain.passwords import PasswordLengthInvalid
+from menshen.domain.proofs import InvalidCredentials
+from menshen.domain.sessions import EndReason, PasswordWasChanged
+from menshen.domain.users import NoSuchUser, Phone, PhoneInvalid, PhoneTaken, StateConflict, User, UserId
 
 from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, PHONE, House
 

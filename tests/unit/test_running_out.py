@@ -11,17 +11,19 @@ from hypothesis import strategies as st
 from menshen.adapters.memory.sessions import MemorySessionRepository
 from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.devices import NO_CLIENT
-from menshen.domain.errors import (
-    RefreshTokenExpired,
-    RefreshTokenInvalid,
+from menshen.domain.errors import StoreUnavailable
+from menshen.domain.presences import Presence
+from menshen.domain.refresh_tokens import RefreshTokenExpired, RefreshTokenInvalid
+from menshen.domain.sessions import (
+    EndReason,
+    SessionEnd,
     SessionExpired,
+    SessionId,
     SessionIdle,
+    SessionKind,
     SessionOver,
-    StoreUnavailable,
-    TokenExpired,
-    TokenInvalid,
 )
-from menshen.domain.sessions import EndReason, Presence, SessionEnd, SessionId, SessionKind
+from menshen.domain.tokens import TokenExpired, TokenInvalid
 from menshen.domain.use_cases.granting import Granted
 from menshen.domain.users import UserId
 from menshen.entrypoints.settings import Settings

@@ -7,32 +7,30 @@ import pytest
 from attrs import evolve
 
 from menshen.domain.actors import Actor
+from menshen.domain.admission import TooManyDevices
 from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.devices import NO_CLIENT, Client, Device, DeviceType
-from menshen.domain.errors import (
-    PasswordWasChanged,
-    RefreshTokenWasReused,
-    SessionEnded,
-    SessionExpired,
-    SessionIdle,
-    SessionKicked,
-    SessionLoggedOut,
-    SessionOver,
-    SessionReplaced,
-    TooManyDevices,
-    UserWasClosed,
-    UserWasFrozen,
-)
+from menshen.domain.presences import Presence
 from menshen.domain.refresh_tokens import REUSE_GRACE
 from menshen.domain.sessions import (
     LAST_SEEN_STEP,
     EndReason,
-    Presence,
+    PasswordWasChanged,
     Refreshing,
+    RefreshTokenWasReused,
     Session,
     SessionEnd,
+    SessionEnded,
+    SessionExpired,
     SessionId,
+    SessionIdle,
+    SessionKicked,
     SessionKind,
+    SessionLoggedOut,
+    SessionOver,
+    SessionReplaced,
+    UserWasClosed,
+    UserWasFrozen,
 )
 from menshen.domain.use_cases.granting import Granted
 from menshen.domain.users import UserId, UserState

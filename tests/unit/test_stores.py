@@ -15,8 +15,9 @@ from menshen.adapters.sql import unit_of_work
 from menshen.adapters.sql.database import REPEAT_SECONDS, Database, Full, Repeatable
 from menshen.adapters.sql.unit_of_work import MAX_REPEATS, SqlUnitOfWork
 from menshen.adapters.sql.users import SqlUserRepository
-from menshen.domain.errors import PhoneTaken, StoreUnavailable
+from menshen.domain.errors import StoreUnavailable
 from menshen.domain.ports import Store
+from menshen.domain.users import PhoneTaken
 from menshen.entrypoints import stores
 from menshen.entrypoints.databases import SERVING_THREADS, database_url, open_migrations
 from menshen.entrypoints.settings import SettingInvalid, Settings

@@ -5,9 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from menshen.domain.clocks import CLOCK_LEEWAY
-from menshen.domain.errors import TokenExpired, TokenInvalid
 from menshen.domain.sessions import SessionId
-from menshen.domain.tokens import AccessTokenClaims
+from menshen.domain.tokens import AccessTokenClaims, TokenExpired, TokenInvalid
 from menshen.domain.users import UserId
 
 from .cases import for_each

@@ -8,14 +8,17 @@ from attrs.exceptions import FrozenInstanceError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from menshen.domain.errors import FeeInvalid, PhoneInvalid, TextInvalid, UserNameInvalid
+from menshen.domain.texts import TextInvalid
 from menshen.domain.users import (
     MAX_FREEZE_REASON_LENGTH,
+    FeeInvalid,
     NewUser,
     Phone,
+    PhoneInvalid,
     Standing,
     User,
     UserId,
+    UserNameInvalid,
     UserState,
     check_fee_percentage,
     check_user_name,

@@ -20,9 +20,9 @@ from menshen.adapters.refresh_token_codec import HmacRefreshTokenCodec
 from menshen.adapters.system_clock import SystemClock
 from menshen.domain.actors import Actor
 from menshen.domain.device_policy import DevicePolicy
-from menshen.domain.errors import PasswordHoldsIdentifier, PasswordLengthInvalid, PasswordTooCommon, TokenInvalid
-from menshen.domain.passwords import contract_policy
+from menshen.domain.passwords import PasswordHoldsIdentifier, PasswordLengthInvalid, PasswordTooCommon, contract_policy
 from menshen.domain.sessions import Lifetimes, SessionKind
+from menshen.domain.tokens import TokenInvalid
 from menshen.domain.use_cases.granting import Grants
 from menshen.entrypoints.settings import SettingInvalid, Settings
 from menshen.entrypoints.stores import open_store

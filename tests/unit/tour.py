@@ -18,7 +18,8 @@ from falcon.testing import Result
 
 from menshen.domain.actors import Actor
 from menshen.domain.device_policy import DevicePolicy
-from menshen.domain.errors import HasherBusy, StoreUnavailable
+from menshen.domain.errors import StoreUnavailable
+from menshen.domain.passwords import HasherBusy
 from menshen.entrypoints.settings import Settings
 
 from .http_service import (
