@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import tzinfo
 
-from ..adapters.sql import adoption, adoption_findings, adoption_left, adoption_rows, adoption_states
-from ..adapters.sql.product import DriverMissing
+from ..adapters.sql.adoption import adopting, findings, left, rows
+from ..adapters.sql.adoption.states import decided
+from ..adapters.sql.products.product import DriverMissing
 from ..adapters.system_clock import SystemClock
 from ..domain.use_cases.wrapping import WrapHashes
 from ..domain.users import Standing
@@ -23,18 +24,18 @@ from .databases import (
 from .settings import Settings
 from .stores import argon2_hasher, open_store
 
-AdoptionFindings = adoption_findings.AdoptionFindings
-AdoptionReport = adoption.AdoptionReport
-FoundState = adoption_findings.FoundState
-Left = adoption_rows.Left
-Joining = adoption_left.Joining
-CannotJoin = adoption_left.CannotJoin
+AdoptionFindings = findings.AdoptionFindings
+AdoptionReport = adopting.AdoptionReport
+FoundState = findings.FoundState
+Left = rows.Left
+Joining = left.Joining
+CannotJoin = left.CannotJoin
 
 
 @contextmanager
 def open_adoption(
     settings: Settings, zone: tzinfo | None, states: Mapping[str | None, Standing]
-) -> Iterator[adoption.Adoption]:
+) -> Iterator[adopting.Adoption]:
     """The adoption of the table that the settings name, whose times are those of *zone*, or of the machine's.
 
     *states* says what texts mean that are no states of ours. Raises SettingInvalid, OSError.
@@ -47,9 +48,7 @@ def open_adoption(
         # A dry run writes nothing: it may look at a copy that nobody may change.
         place.check_readable()
     try:
-        opened = adoption.Adoption.open(
-            database_url(settings), zone, argon2_hasher(settings), adoption_states.decided(states)
-        )
+        opened = adopting.Adoption.open(database_url(settings), zone, argon2_hasher(settings), decided(states))
     except (ValueError, DriverMissing) as error:
         raise database_invalid(error) from None
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 from attrs import frozen
 
 from ..adapters.sql.database import PRODUCTS, Database, open_database, sqlite_file, sqlite_url
-from ..adapters.sql.product import DriverMissing
+from ..adapters.sql.products.product import DriverMissing
 from ..adapters.sql.schema import ForeignSchema, Schema
 from ..domain.errors import StoreUnavailable
 from .places import Place

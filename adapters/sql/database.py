@@ -13,12 +13,12 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModu
 
 from ...domain.errors import StoreUnavailable
 from ..own_process import PerProcess
-from .mariadb import MariaDb
 from .own_engine import OwnEngine, own_engine
-from .postgresql import PostgreSql
-from .product import WAIT_SECONDS, WRITES, Product
+from .products.mariadb import MariaDb
+from .products.postgresql import PostgreSql
+from .products.product import WAIT_SECONDS, WRITES, Product
+from .products.sqlite import Sqlite, file_of
 from .reserve import NoReserve, Reserve
-from .sqlite import Sqlite, file_of
 
 T = TypeVar("T")
 

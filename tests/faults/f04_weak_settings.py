@@ -30,7 +30,7 @@ _WEAK_SQLITE = (
     sys.executable,
     "-c",
     """
-from menshen.adapters.sql import sqlite
+from menshen.adapters.sql.products import sqlite
 set_up = sqlite._set_up
 def set_up_weakly(connection):
     set_up(connection)

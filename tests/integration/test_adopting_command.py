@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import pytest
 
-from menshen.adapters.sql import adoption_repeating, adoption_settling, adoption_taking
+from menshen.adapters.sql.adoption import repeating, settling, taking
 from menshen.entrypoints.cli import progress
 from menshen.entrypoints.cli.main import main
 
@@ -73,7 +73,7 @@ def test_nobody_is_asked_where_nobody_can_answer(tutorial: Tutorial) -> None:
 def test_without_a_terminal_a_line_now_and_then_tells_how_far_it_is(
     tutorial: Tutorial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adoption_taking, "BATCH", 1)
+    monkeypatch.setattr(taking, "BATCH", 1)
     seconds = count(0, 2)
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: float(next(seconds))))
     tutorial.insert(plain_rows(10))
@@ -186,7 +186,7 @@ def test_a_table_that_says_nothing_of_states_is_reported_as_it_will_be(tutorial:
 def test_what_was_adopted_before_somebody_decided_is_settled_by_the_next_run(
     tutorial: Tutorial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adoption_settling, "BATCH", 2)
+    monkeypatch.setattr(settling, "BATCH", 2)
     states = ["正常", "封禁", "封禁", " 封禁", None, "停用", "封禁"]
     tutorial.insert([row(number, f"138001380{number:02}", state=each) for number, each in enumerate(states, 1)])
     adopt(tutorial, "--yes")
@@ -314,7 +314,7 @@ def test_a_list_is_never_written_over_another_file(tutorial: Tutorial, tmp_path:
 def test_a_run_that_fails_leaves_no_list_that_would_be_in_the_way_of_the_next(
     tutorial: Tutorial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adoption_repeating, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(repeating, "PATIENCE_SECONDS", 0.1)
     tutorial.insert([row(1, "12345")])
     path = tmp_path / "left.csv"
     with tutorial.connected() as theirs:

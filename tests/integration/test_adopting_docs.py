@@ -8,7 +8,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, DateTime, Integer, MetaData, Numeric, String, Table, create_engine
 
-from menshen.adapters.sql.adoption_rows import Why
+from menshen.adapters.sql.adoption.rows import Why
 
 from .tutorial_tables import PRODUCTS, ZONE, Tutorial, adopt, menshen_told, new_tutorial, plain_rows, row
 

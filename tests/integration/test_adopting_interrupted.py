@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from menshen.adapters.argon2_hasher import Argon2PasswordHasher
-from menshen.adapters.sql import adoption_opening, adoption_repeating, adoption_taking
-from menshen.adapters.sql.adoption import Adoption
-from menshen.adapters.sql.adoption_states import StateDecisions
+from menshen.adapters.sql.adoption import opening, repeating, taking
+from menshen.adapters.sql.adoption.adopting import Adoption
+from menshen.adapters.sql.adoption.states import StateDecisions
 
 from .racers import at_once, ended
 from .servers import clean_environment
@@ -54,12 +54,12 @@ from itertools import count
 from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, event
 from menshen.adapters.argon2_hasher import Argon2PasswordHasher
-from menshen.adapters.sql import adoption_taking
-from menshen.adapters.sql.adoption import Adoption
-from menshen.adapters.sql.adoption_states import StateDecisions
+from menshen.adapters.sql.adoption import taking
+from menshen.adapters.sql.adoption.adopting import Adoption
+from menshen.adapters.sql.adoption.states import StateDecisions
 
 url, zone, batch, seconds, *writing = sys.argv[1:]
-adoption_taking.BATCH = int(batch)
+taking.BATCH = int(batch)
 
 def child(statements):
     signal.alarm(int(seconds))
@@ -117,7 +117,7 @@ def adopter(tutorial: Tutorial, batch: int) -> Iterator[Callable[[int], bool]]:
 def test_a_run_that_is_killed_again_and_again_ends_as_one_that_never_was(
     product: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adoption_taking, "BATCH", 5)
+    monkeypatch.setattr(taking, "BATCH", 5)
     (tmp_path / "other").mkdir()
     tutorial = new_tutorial(product, tmp_path, request)
     undisturbed = new_tutorial(product, tmp_path / "other", request)
@@ -161,7 +161,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_never_was(
 def test_two_adoptions_at_once_take_each_row_once(
     product: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adoption_taking, "BATCH", 50)
+    monkeypatch.setattr(taking, "BATCH", 50)
     tutorial = new_tutorial(product, tmp_path, request)
     tutorial.make()
     tutorial.insert(plain_rows(1000))
@@ -200,8 +200,8 @@ def _clock(minutes: int) -> str:
 def test_a_table_that_somebody_keeps_locked_is_not_waited_for_for_ever(
     product: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adoption_repeating, "PATIENCE_SECONDS", 0.1)
-    monkeypatch.setattr(adoption_opening, "LOCK_SECONDS", 1.0)
+    monkeypatch.setattr(repeating, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(opening, "LOCK_SECONDS", 1.0)
     tutorial = new_tutorial(product, tmp_path, request)
     tutorial.make()
     tutorial.insert(plain_rows(3))
@@ -215,8 +215,8 @@ def test_a_table_that_somebody_keeps_locked_is_not_waited_for_for_ever(
 def test_a_row_that_somebody_keeps_locked_is_not_waited_for_for_ever(
     product: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adoption_repeating, "PATIENCE_SECONDS", 0.1)
-    monkeypatch.setattr(adoption_opening, "LOCK_SECONDS", 1.0)
+    monkeypatch.setattr(repeating, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(opening, "LOCK_SECONDS", 1.0)
     tutorial = new_tutorial(product, tmp_path, request)
     tutorial.make()
     tutorial.insert(plain_rows(3))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from menshen.adapters.memory.fakes import FakeClock
-from menshen.adapters.sql.adoption_left import Joining
+from menshen.adapters.sql.adoption.left import Joining
 from menshen.adapters.sql.database import open_database
 from menshen.domain.actors import Actor
 from menshen.domain.users import UserId

@@ -15,10 +15,10 @@ import pytest
 from attrs import frozen
 from sqlalchemy import URL, make_url
 
-from menshen.adapters.sql import mariadb_tls, postgresql_tls
 from menshen.adapters.sql.database import open_database
-from menshen.adapters.sql.impatient_psycopg import surroundings
-from menshen.adapters.sql.mariadb_tls import Tls
+from menshen.adapters.sql.products import mariadb_tls, postgresql_tls
+from menshen.adapters.sql.products.impatient_psycopg import surroundings
+from menshen.adapters.sql.products.mariadb_tls import Tls
 
 from .certificates import Authority, Signed
 from .databases import QUICK_MARIADB, QUICK_POSTGRES, MariaDbServer, PostgresServer, running, server_folder

@@ -13,7 +13,7 @@ from attrs import define, field
 from sqlalchemy import event, make_url
 
 from menshen.adapters.sql.database import Database, open_database
-from menshen.adapters.sql.product import ANSWER_SECONDS, CONNECT_SECONDS
+from menshen.adapters.sql.products.product import ANSWER_SECONDS, CONNECT_SECONDS
 from menshen.domain.errors import StoreUnavailable
 
 from .databases import DatabaseServer

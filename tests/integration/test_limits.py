@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, make_url, text
 from menshen.adapters.conformance.audit import new_event
 from menshen.adapters.conformance.users import another_user
 from menshen.adapters.sql.database import open_database
-from menshen.adapters.sql.product import ANSWER_SECONDS, POOL_SECONDS, STATEMENT_SECONDS, WAIT_SECONDS
+from menshen.adapters.sql.products.product import ANSWER_SECONDS, POOL_SECONDS, STATEMENT_SECONDS, WAIT_SECONDS
 from menshen.adapters.sql.store import sql_store
 from menshen.domain.errors import StoreUnavailable
 from menshen.entrypoints.readiness import HOLDS_SECONDS

@@ -14,7 +14,7 @@ from menshen.adapters.conformance.audit import new_event
 from menshen.adapters.conformance.sessions import LOGGED_OUT, START, UNKNOWN, new_session, refreshing
 from menshen.adapters.conformance.users import another_user
 from menshen.adapters.sql.database import Database
-from menshen.adapters.sql.product import ANSWER_SECONDS
+from menshen.adapters.sql.products.product import ANSWER_SECONDS
 from menshen.adapters.sql.store import sql_store
 from menshen.domain.errors import StoreUnavailable
 from menshen.domain.ports import Store, Transaction, UserFilter

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, create_engine, make_url
 
-from menshen.adapters.sql import product
+from menshen.adapters.sql.products import product
 from menshen.entrypoints.cli.main import main
 
 from .databases import DatabaseServer

@@ -22,7 +22,7 @@ from menshen.adapters.conformance.users import new_user
 from menshen.adapters.sql.audit import SqlAuditLog
 from menshen.adapters.sql.database import Database, open_database
 from menshen.adapters.sql.migrating import migrate, statements
-from menshen.adapters.sql.product import WAIT_SECONDS
+from menshen.adapters.sql.products.product import WAIT_SECONDS
 from menshen.adapters.sql.schema import Schema
 from menshen.adapters.sql.sessions import SqlSessionRepository
 from menshen.adapters.sql.unit_of_work import SqlUnitOfWork

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from menshen.adapters.sql.adoption_rows import Left, Taken, Why, judged, number_of
-from menshen.adapters.sql.adoption_states import decided
+from menshen.adapters.sql.adoption.rows import Left, Taken, Why, judged, number_of
+from menshen.adapters.sql.adoption.states import decided
 from menshen.domain.users import PhoneInvalid, Standing
 
 from .cases import for_each

@@ -1,6 +1,6 @@
 """What the states of a tutorial's users come to when they are adopted."""
 
-from menshen.adapters.sql.adoption_states import AS_IT_IS, Meant, decided
+from menshen.adapters.sql.adoption.states import AS_IT_IS, Meant, decided
 from menshen.domain.users import Standing
 from menshen.entrypoints.cli.adoption_report import meant_by, visible
 

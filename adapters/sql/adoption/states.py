@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from ...domain.texts import is_plain
-from ...domain.users import MAX_FREEZE_REASON_LENGTH, Standing, UserState
+from ....domain.texts import is_plain
+from ....domain.users import MAX_FREEZE_REASON_LENGTH, Standing, UserState
 
 _KNOWN = frozenset(UserState.text_of(each) for each in (Standing.ACTIVE, Standing.FROZEN, Standing.CLOSED))
 _FROZEN = UserState.text_of(Standing.FROZEN)

@@ -7,16 +7,16 @@ from typing import Any
 from attrs import frozen
 from sqlalchemy import Boolean, ColumnElement, Connection, bindparam, column, not_, select, table, update
 
-from ...domain.actors import Actor
-from ...domain.audit import Action, AuditEvent
-from ...domain.ports import Clock
-from ...domain.users import NoSuchUser, PhoneInvalid, Standing, UserId, UserState
-from .adoption_repeating import repeated
-from .adoption_rows import Left, money_of, number_of
-from .adoption_taking import holders
-from .audit import SqlAuditLog
-from .database import Database, OneTransaction
-from .types import Money
+from ....domain.actors import Actor
+from ....domain.audit import Action, AuditEvent
+from ....domain.ports import Clock
+from ....domain.users import NoSuchUser, PhoneInvalid, Standing, UserId, UserState
+from ..audit import SqlAuditLog
+from ..database import Database, OneTransaction
+from ..types import Money
+from .repeating import repeated
+from .rows import Left, money_of, number_of
+from .taking import holders
 
 # Without types, but for what is written: what is read is what the driver gives, and nothing that is there makes it fail.
 _NAMES = ("id", "phone", "canonical_phone", "user_name", "openid", "mid", "state")

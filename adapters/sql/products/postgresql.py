@@ -8,6 +8,7 @@ from sqlalchemy import URL, Connection, Engine, Executable, Index, Table, event
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
+from ..reserve import NoReserve, Reserve
 from .postgresql_tls import Link, link_of, machine_roots
 from .product import (
     ANSWER_SECONDS,
@@ -19,7 +20,6 @@ from .product import (
     DriverMissing,
     in_other_words,
 )
-from .reserve import NoReserve, Reserve
 from .server_pool import pooled_engine
 
 _MIGRATION_LOCK = 0x6D656E7368656E

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from ...domain.errors import StoreUnavailable
-from .database import NotTaken, Repeatable
+from ....domain.errors import StoreUnavailable
+from ..database import NotTaken, Repeatable
 
 T = TypeVar("T")
 

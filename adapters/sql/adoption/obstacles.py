@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import Connection, Inspector, column, inspect, select, table, text
 from sqlalchemy.types import INTEGER, DateTime, Enum, Integer, Numeric, String
 
-from .adoption_table import LAST, TEXTS, WE_WRITE_NULL, Shape, shape_of
-from .schema import VERSIONS, first_columns
-from .tables import VERSION_TABLE, metadata, users
+from ..schema import VERSIONS, first_columns
+from ..tables import VERSION_TABLE, metadata, users
+from .table import LAST, TEXTS, WE_WRITE_NULL, Shape, shape_of
 
 _OURS = ("is_account", "canonical_phone", "state_until", "state_reason", "is_admin", LAST)
 """The columns that a tutorial's table does not have."""

@@ -9,12 +9,12 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from ...domain.passwords import HashKind
-from ...domain.ports import StoredHashes
-from ...domain.users import Standing, UserState
-from .adoption_rows import Left, Taken, Why, as_text, hash_kind
-from .adoption_settling import settled
-from .adoption_states import StateDecisions, without_blanks
+from ....domain.passwords import HashKind
+from ....domain.ports import StoredHashes
+from ....domain.users import Standing, UserState
+from .rows import Left, Taken, Why, as_text, hash_kind
+from .settling import settled
+from .states import StateDecisions, without_blanks
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 

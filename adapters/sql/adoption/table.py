@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Dialect, inspect
 from sqlalchemy.schema import CreateColumn, CreateIndex
 from sqlalchemy.types import CHAR, TIMESTAMP, SmallInteger, String
 
-from .tables import users
+from ..tables import users
 
 LAST = "device_policy"
 """The column that is added when all rows have been taken: a table without it is refused by every other command."""

@@ -9,11 +9,11 @@ from typing import Any
 
 from attrs import frozen
 
-from ...domain.passwords import HashKind
-from ...domain.ports import StoredHashes
-from ...domain.users import MAX_USER_ID, Phone, PhoneInvalid, Standing, UserState
-from .adoption_states import AS_IT_IS, Meant, StateDecisions, without_blanks
-from .types import Money
+from ....domain.passwords import HashKind
+from ....domain.ports import StoredHashes
+from ....domain.users import MAX_USER_ID, Phone, PhoneInvalid, Standing, UserState
+from ..types import Money
+from .states import AS_IT_IS, Meant, StateDecisions, without_blanks
 
 ROW_COLUMNS = (
     *("id", "phone", "registration_time", "state", "password"),

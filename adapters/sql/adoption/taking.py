@@ -23,15 +23,15 @@ from sqlalchemy import (
     update,
 )
 
-from ...domain.errors import StoreUnavailable
-from ...domain.ports import StoredHashes
-from ...domain.users import UserState
-from .adoption_findings import AdoptionFindings
-from .adoption_rows import ROW_COLUMNS, Left, Taken, divided, hash_kind, judged
-from .adoption_states import StateDecisions
-from .adoption_table import Shape
-from .database import Database
-from .tables import users
+from ....domain.errors import StoreUnavailable
+from ....domain.ports import StoredHashes
+from ....domain.users import UserState
+from ..database import Database
+from ..tables import users
+from .findings import AdoptionFindings
+from .rows import ROW_COLUMNS, Left, Taken, divided, hash_kind, judged
+from .states import StateDecisions
+from .table import Shape
 
 BATCH = 2000
 """How many rows one transaction takes: so few that a service which runs meanwhile hardly waits."""

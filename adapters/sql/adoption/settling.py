@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
-from ...domain.users import Standing, UserState
-from .adoption_states import Meant, StateDecisions
-from .adoption_table import Shape
-from .database import Database
-from .tables import users
+from ....domain.users import Standing, UserState
+from ..database import Database
+from ..tables import users
+from .states import Meant, StateDecisions
+from .table import Shape
 
 BATCH = 2000
 

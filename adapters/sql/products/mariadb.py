@@ -9,6 +9,7 @@ from sqlalchemy import URL, Connection, Engine, Executable, Index, Table, event
 from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from ..reserve import NoReserve, Reserve
 from . import mariadb_tls
 from .product import (
     ANSWER_SECONDS,
@@ -19,7 +20,6 @@ from .product import (
     DriverMissing,
     in_other_words,
 )
-from .reserve import NoReserve, Reserve
 from .server_pool import pooled_engine
 
 # Lock not available in time, deadlock (also Galera's certification failure).

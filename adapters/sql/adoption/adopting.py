@@ -11,19 +11,21 @@ from typing import Any
 from attrs import frozen
 from sqlalchemy import Connection
 
-from ...domain.errors import StoreUnavailable
-from ...domain.ports import StoredHashes
-from . import adoption_repeating
-from .adoption_findings import AdoptionFindings
-from .adoption_left import keep_numbers
-from .adoption_obstacles import has_unique_phones, obstacles
-from .adoption_opening import open_for_adoption, open_for_reading
-from .adoption_repeating import repeated
-from .adoption_rows import Left, Why, divided, judged
-from .adoption_settling import settle_some, settled, unknown_states
-from .adoption_states import StateDecisions
-from .adoption_table import Shape, closing_statements, first_statements, last_statements, shape_of
-from .adoption_taking import (
+from ....domain.errors import StoreUnavailable
+from ....domain.ports import StoredHashes
+from ..database import Database
+from ..schema import VERSIONS, version_on
+from . import repeating
+from .findings import AdoptionFindings
+from .left import keep_numbers
+from .obstacles import has_unique_phones, obstacles
+from .opening import open_for_adoption, open_for_reading
+from .repeating import repeated
+from .rows import Left, Why, divided, judged
+from .settling import settle_some, settled, unknown_states
+from .states import StateDecisions
+from .table import Shape, closing_statements, first_statements, last_statements, shape_of
+from .taking import (
     BATCH,
     counted,
     holders,
@@ -34,8 +36,6 @@ from .adoption_taking import (
     weak_accounts,
     zone_of,
 )
-from .database import Database
-from .schema import VERSIONS, version_on
 
 _KEEPS_APART = (
     "a unique index of its own keeps the spellings of x_user.phone apart, and rows that would stay as they are may be in"
@@ -192,7 +192,7 @@ def _bring_into_form(database: Database) -> Shape:
 
 def _complete(database: Database) -> None:
     # Alembic takes its time to load.
-    from .migrating import migrate_on
+    from ..migrating import migrate_on
 
     with database.attempt() as connection:
         shape = shape_of(connection)
@@ -218,7 +218,7 @@ def _alone(database: Database) -> Iterator[Callable[[], None]]:
     if database.product.has_one_writer:
         yield lambda: None
         return
-    end = time.monotonic() + adoption_repeating.PATIENCE_SECONDS
+    end = time.monotonic() + repeating.PATIENCE_SECONDS
     with database.reading() as connection:
         # Nothing but the lock is held meanwhile: no transaction that has read or written anything.
         connection.execution_options(isolation_level="AUTOCOMMIT")

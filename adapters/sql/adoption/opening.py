@@ -11,10 +11,10 @@ from urllib.parse import quote
 from sqlalchemy import create_engine, event
 from sqlalchemy.pool import NullPool
 
-from ...domain.errors import StoreUnavailable
-from . import adoption_repeating
-from .database import Database, open_database
-from .sqlite import Sqlite
+from ....domain.errors import StoreUnavailable
+from ..database import Database, open_database
+from ..products.sqlite import Sqlite
+from . import repeating
 
 LOCK_SECONDS = 10.0
 """How long one try waits for a lock that somebody has on the table, or on a row."""
@@ -31,7 +31,7 @@ def open_for_reading(url: str) -> Database:
         address = f"file:{quote(str(path.absolute()))}?mode=ro"
         engine = create_engine(
             "sqlite://",
-            creator=lambda: sqlite3.connect(address, uri=True, timeout=adoption_repeating.PATIENCE_SECONDS),
+            creator=lambda: sqlite3.connect(address, uri=True, timeout=repeating.PATIENCE_SECONDS),
             poolclass=NullPool,
             hide_parameters=True,
         )
