@@ -1,4 +1,4 @@
-"""Many cases of one test, where a test for each would cost more than what it tests.
+"""How many cases a test has, and that all of them may be one test.
 
 pytest takes more than a millisecond for each test; most of what is tested here takes some microseconds.
 """
@@ -11,9 +11,13 @@ import reprlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import hypothesis
 import pytest
 
 Test = Callable[..., None]
+
+_USUAL = 100
+"""Hypothesis' own default."""
 
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = _short.maxlong = 100
@@ -54,6 +58,12 @@ def for_each(
         return tried
 
     return all_of_them
+
+
+def examples(number: int) -> hypothesis.settings:
+    """So many examples of Hypothesis', and fewer in the profile of who waits: the same part of every number."""
+    part = hypothesis.settings().max_examples / _USUAL
+    return hypothesis.settings(max_examples=max(round(number * part), 5))
 
 
 def _told(values: dict[str, Any]) -> str:

@@ -35,4 +35,4 @@ def pytest_collection_finish() -> None:
 
 
 # Fewer examples for whoever waits for `make unit`; `make test` has as many as ever.
-hypothesis.settings.register_profile("waited for", max_examples=30)
+hypothesis.settings.register_profile("waited for", max_examples=10)

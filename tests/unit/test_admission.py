@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 from attrs import evolve, frozen
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from menshen.domain.admission import TooManyDevices, decide, policy_of, surplus
@@ -16,7 +16,7 @@ from menshen.domain.devices import Device, DeviceType
 from menshen.domain.sessions import Refreshing, Session, SessionId, SessionKind
 from menshen.domain.users import Phone, User, UserId
 
-from .cases import for_each
+from .cases import examples, for_each
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -109,7 +109,7 @@ def cases(draw: st.DrawFn, most: int = 8, *, permitted: bool = False) -> Case:
 
 
 @given(cases())
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_whom_the_newcomer_joins_is_within_every_limit_of_an_evicting_policy(case: Case) -> None:
     case = evolve(case, policy=evolve(case.policy, overflow=Overflow.EVICT_OLDEST))
     ends = case.decided()
@@ -121,7 +121,7 @@ def test_whom_the_newcomer_joins_is_within_every_limit_of_an_evicting_policy(cas
 
 
 @given(cases())
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_a_limit_that_held_before_holds_after(case: Case) -> None:
     ends = case.decided()
     if ends is None:
@@ -132,7 +132,7 @@ def test_a_limit_that_held_before_holds_after(case: Case) -> None:
 
 
 @given(cases())
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_no_session_ends_that_could_have_stayed(case: Case) -> None:
     ends = case.decided()
     if ends is None:
@@ -153,7 +153,7 @@ def fewest_ends(case: Case) -> int:
 
 
 @given(cases(most=7, permitted=True))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_where_every_limit_held_no_smaller_number_of_ends_would_do(case: Case) -> None:
     ends = case.decided()
     if ends is not None:
@@ -163,7 +163,7 @@ def test_where_every_limit_held_no_smaller_number_of_ends_would_do(case: Case) -
 
 
 @given(cases())
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_only_sessions_that_are_in_end_and_never_the_newcomer(case: Case) -> None:
     ends = case.decided() or frozenset()
     assert ends <= {each.id for each in case.live}
@@ -171,13 +171,13 @@ def test_only_sessions_that_are_in_end_and_never_the_newcomer(case: Case) -> Non
 
 
 @given(cases())
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_a_newcomer_that_is_listed_among_the_live_is_not_counted_twice(case: Case) -> None:
     assert evolve(case, live=[*case.live, case.newcomer]).decided() == case.decided()
 
 
 @given(case=cases(), data=st.data())
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_the_order_in_which_sessions_are_listed_decides_nothing(case: Case, data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(case.live))
     assert evolve(case, live=shuffled).decided() == case.decided()
@@ -185,7 +185,7 @@ def test_the_order_in_which_sessions_are_listed_decides_nothing(case: Case, data
 
 
 @given(case=cases(), data=st.data())
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_the_order_in_which_limits_are_written_decides_nothing(case: Case, data: st.DataObject) -> None:
     shuffled = evolve(case.policy, limits=tuple(data.draw(st.permutations(case.policy.limits))))
     assert evolve(case, policy=shuffled).decided() == case.decided()
@@ -193,7 +193,7 @@ def test_the_order_in_which_limits_are_written_decides_nothing(case: Case, data:
 
 
 @given(cases())
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_a_session_on_the_newcomers_own_device_ends_first(case: Case) -> None:
     ends = case.decided()
     if ends is not None:
@@ -213,7 +213,7 @@ def going_comes_before_staying(policy: DevicePolicy, live: Sequence[Session], en
 
 
 @given(case=cases(), overflow=evicting)
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_of_equals_the_oldest_or_the_least_recently_seen_go(case: Case, overflow: Overflow) -> None:
     case = evolve(case, policy=evolve(case.policy, overflow=overflow))
     ends = case.decided()
@@ -222,7 +222,7 @@ def test_of_equals_the_oldest_or_the_least_recently_seen_go(case: Case, overflow
 
 
 @given(policy=policies, live=sessions(), overflow=evicting)
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_of_equals_the_oldest_or_the_least_recently_seen_are_surplus(
     policy: DevicePolicy, live: list[Session], overflow: Overflow
 ) -> None:
@@ -231,7 +231,7 @@ def test_of_equals_the_oldest_or_the_least_recently_seen_are_surplus(
 
 
 @given(live=sessions(), most=st.integers(1, 5), overflow=evicting)
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_a_total_keeps_the_newest_or_the_most_recently_seen(live: list[Session], most: int, overflow: Overflow) -> None:
     policy = DevicePolicy((Limit(frozenset(DeviceType), most),), overflow)
     in_order = sorted(live, key=lambda each: (rank(policy, each), each.id))
@@ -241,7 +241,7 @@ def test_a_total_keeps_the_newest_or_the_most_recently_seen(live: list[Session],
 
 
 @given(cases())
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_a_rejecting_policy_ends_only_the_newcomers_own_device_and_names_who_is_in_the_way(case: Case) -> None:
     case = evolve(case, policy=evolve(case.policy, overflow=Overflow.REJECT_NEW))
     full = [
@@ -259,7 +259,7 @@ def test_a_rejecting_policy_ends_only_the_newcomers_own_device_and_names_who_is_
 
 
 @given(case=cases(), data=st.data())
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_a_limit_of_0_keeps_its_types_out_whatever_gives_way(case: Case, data: st.DataObject) -> None:
     none_of = Limit(data.draw(st.frozensets(types)) | {case.newcomer.device.type}, 0)
     policy = evolve(case.policy, limits=(*case.policy.limits, none_of))
@@ -269,7 +269,7 @@ def test_a_limit_of_0_keeps_its_types_out_whatever_gives_way(case: Case, data: s
 
 
 @given(case=cases())
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_without_a_limit_only_the_newcomers_own_device_ends(case: Case) -> None:
     own = {each.id for each in case.live} - {each.id for each in case.others}
     for overflow in Overflow:
@@ -278,7 +278,7 @@ def test_without_a_limit_only_the_newcomers_own_device_ends(case: Case) -> None:
 
 
 @given(policy=policies, live=sessions())
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_without_the_surplus_every_limit_holds_and_nothing_more_is_surplus(
     policy: DevicePolicy, live: list[Session]
 ) -> None:
@@ -293,14 +293,14 @@ def test_without_the_surplus_every_limit_holds_and_nothing_more_is_surplus(
 
 
 @given(policy=policies, live=sessions())
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_nobody_is_surplus_where_every_limit_holds(policy: DevicePolicy, live: list[Session]) -> None:
     if all_hold(policy, live):
         assert surplus(policy, live) == frozenset()
 
 
 @given(cases(permitted=True))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_nobody_is_surplus_after_an_admission(case: Case) -> None:
     ends = case.decided()
     if ends is not None:

@@ -6,7 +6,7 @@ from time import monotonic
 import argon2
 import bcrypt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from menshen.adapters.argon2_hasher import Argon2PasswordHasher
@@ -14,7 +14,7 @@ from menshen.adapters.conformance.hashers import PASSWORD, PasswordHasherContrac
 from menshen.adapters.weak_hashes import making_of
 from menshen.domain.ports import PasswordHasher, StoredHashes, Verdict
 
-from .cases import for_each
+from .cases import examples, for_each
 
 CHEAP = Argon2PasswordHasher(memory_kib=8, time_cost=1)
 
@@ -171,7 +171,7 @@ def test_an_absurd_hash_matches_nothing_at_no_cost(stored: str) -> None:
 
 
 @given(st.text(max_size=60) | st.from_regex(r"\A\$argon2(id|i|d)\$(v=1[69]\$)?[mtp]=-?[0-9]{1,3}[,$=0-9a-zA-Z]*\Z"))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_no_stored_text_makes_it_raise(stored: str) -> None:
     assert CHEAP.verify(PASSWORD, stored) is Verdict.NO_MATCH
 

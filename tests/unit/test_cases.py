@@ -2,9 +2,10 @@
 
 import inspect
 
+import hypothesis
 import pytest
 
-from .cases import for_each
+from .cases import examples, for_each
 
 
 def test_every_case_is_tried_with_every_other() -> None:
@@ -52,3 +53,8 @@ def test_cases_that_prove_nothing_are_refused() -> None:
         for_each("a", [1], ids=["one", "two"])
     with pytest.raises(ValueError, match="zip"):
         for_each(("a", "b"), [(1,)])
+
+
+def test_of_every_number_of_examples_the_same_part_is_tried() -> None:
+    usual = hypothesis.settings().max_examples
+    assert [examples(number).max_examples for number in (100, 200, 1)] == [usual, 2 * usual, 5]

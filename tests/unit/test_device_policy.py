@@ -4,13 +4,13 @@ from itertools import chain, combinations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from menshen.domain.device_policy import DevicePolicy, Limit, Overflow, PolicyInvalid
 from menshen.domain.devices import Device, DeviceType
 
-from .cases import for_each
+from .cases import examples, for_each
 
 ALL = frozenset(DeviceType)
 PHONE, TABLET, PC = DeviceType.PHONE, DeviceType.TABLET, DeviceType.PC
@@ -129,7 +129,7 @@ def test_the_table_of_a_policy_without_limits_says_so() -> None:
 
 
 @given(policies)
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_the_table_of_a_policy_makes_the_same_policy(policy: DevicePolicy) -> None:
     assert DevicePolicy.from_table(policy.to_table()) == policy
 

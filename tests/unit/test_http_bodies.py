@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from falcon.testing import Result
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from menshen.adapters.memory.fakes import FakePasswordHasher
 
-from .cases import for_each
+from .cases import examples, for_each
 from .http_service import (
     LOGIN,
     PASSWORD,
@@ -499,7 +499,7 @@ json_values = st.recursive(
     max_leaves=6,
 )
 members = st.sampled_from(["phone", "password", "user_name", "invited_by", "mid", "state"])
-few = settings(max_examples=20, deadline=None)
+few = examples(20)
 
 
 @pytest.mark.parametrize("path", BOTH)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from attrs import field, frozen
 from falcon.testing import Result
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from .cases import for_each
+from .cases import examples, for_each
 from .http_service import (
     ACCOUNT,
     ADMIN_LOGIN,
@@ -260,7 +260,7 @@ values = st.recursive(
 
 
 @pytest.mark.parametrize("number", range(len(TAKING)), ids=lambda number: str(TAKING[number]))
-@settings(max_examples=8, deadline=None)
+@examples(8)
 @given(data=st.data())
 def test_no_members_are_a_fault_of_ours(number: int, data: st.DataObject) -> None:
     route, desk = TAKING[number], a_desk()

@@ -3,12 +3,12 @@
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from menshen.domain.tokens import TokenInvalid
 
-from .cases import for_each
+from .cases import examples, for_each
 from .forged_tokens import CLAIMS, CODEC, HUGE, MISSING, PAYLOAD, forged, json_values, refused
 
 
@@ -157,7 +157,7 @@ def test_a_member_that_comes_twice_deep_inside_is_refused() -> None:
 
 
 @given(claim=st.sampled_from([*PAYLOAD, "nbf"]), value=json_values)
-@settings(max_examples=200)
+@examples(200)
 def test_any_value_of_any_claim_is_taken_or_invalid(claim: str, value: object) -> None:
     try:
         claims = CODEC.decode(forged({**PAYLOAD, claim: value}))

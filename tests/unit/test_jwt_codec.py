@@ -6,14 +6,14 @@ from base64 import b64encode, urlsafe_b64decode
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from menshen.adapters.conformance.codecs import TokenCodecContract, new_claims
 from menshen.adapters.jwt_codec import JwtTokenCodec
 from menshen.domain.ports import TokenCodec
 
-from .cases import for_each
+from .cases import examples, for_each
 from .forged_tokens import (
     ALPHABET,
     CLAIMS,
@@ -298,7 +298,7 @@ def test_the_digest_of_the_secret_is_no_secret() -> None:
 
 
 @given(place=st.integers(0, len(VALID) - 1), character=st.sampled_from(ALPHABET + ".=") | st.characters())
-@settings(max_examples=200)
+@examples(200)
 def test_a_token_with_any_one_character_changed_is_refused(place: int, character: str) -> None:
     mutated = VALID[:place] + character + VALID[place + 1 :]
     if mutated != VALID:
@@ -306,7 +306,7 @@ def test_a_token_with_any_one_character_changed_is_refused(place: int, character
 
 
 @given(place=st.integers(0, len(VALID)), character=st.sampled_from(ALPHABET + ".=") | st.characters())
-@settings(max_examples=100)
+@examples(100)
 def test_a_token_with_any_one_character_more_or_less_is_refused(place: int, character: str) -> None:
     refused(VALID[:place] + character + VALID[place:])
     refused(VALID[:place] + VALID[place + 1 :] if place < len(VALID) else VALID[:-1])
@@ -315,13 +315,13 @@ def test_a_token_with_any_one_character_more_or_less_is_refused(place: int, char
 @given(
     st.text() | st.text(ALPHABET + ".", max_size=200) | st.tuples(*[st.text(ALPHABET, min_size=1)] * 3).map(".".join)
 )
-@settings(max_examples=200)
+@examples(200)
 def test_any_text_is_invalid_and_nothing_worse(text: str) -> None:
     refused(text)
 
 
 @given(payload=json_values | st.binary(max_size=40), header=json_values | st.binary(max_size=40))
-@settings(max_examples=200)
+@examples(200)
 def test_any_header_and_any_payload_are_invalid_and_nothing_worse(payload: object, header: object) -> None:
     refused(forged(payload))
     refused(forged(payload, header=header))

@@ -1,7 +1,7 @@
 """What a password must be, under both policies."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from menshen.domain.errors import Refusal
@@ -16,7 +16,7 @@ from menshen.domain.passwords import (
 )
 from menshen.domain.users import Phone
 
-from .cases import for_each
+from .cases import examples, for_each
 
 PHONE = Phone("13800138000")
 CONTRACT = contract_policy()
@@ -139,13 +139,13 @@ def test_a_policy_shows_none_of_its_3000_passwords() -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=6, max_size=32))
-@settings(max_examples=100)
+@examples(100)
 def test_the_contract_takes_any_text_of_6_to_32_characters(password: str) -> None:
     check(CONTRACT, password)
 
 
 @given(password=st.text(max_size=200) | st.text(st.characters(categories=["Cs"]), max_size=20), user_name=st.text())
-@settings(max_examples=200)
+@examples(200)
 def test_any_text_is_refused_or_can_be_hashed(password: str, user_name: str) -> None:
     for policy in (CONTRACT, STRICT):
         try:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import pytest
 from attrs import define, evolve
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from menshen.adapters.memory.audit import MemoryAuditLog
@@ -47,7 +47,7 @@ from menshen.domain.use_cases.granting import Granted
 from menshen.domain.users import User, UserId, UserNotActive, UserNotFound
 from menshen.entrypoints.settings import Settings
 
-from .cases import for_each
+from .cases import examples, for_each
 from .memory_house import MOMENT, OPERATOR, SECOND, House, client_on
 
 T = TypeVar("T")
@@ -605,7 +605,7 @@ def test_a_token_that_cannot_be_rotated_any_more_is_invalid(house: House, first:
         evolve(house.service.refresh, work=work)(first.refresh_token)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(data=st.data())
 def test_of_a_thief_and_the_owner_at_most_one_keeps_exchanging(data: st.DataObject) -> None:
     """Both hold one token once; from then on each exchanges what it was given last, in any order and at any pace.

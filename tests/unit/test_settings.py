@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from menshen.domain.device_policy import DevicePolicy
@@ -22,7 +22,7 @@ from menshen.entrypoints.settings import (
     variable,
 )
 
-from .cases import for_each
+from .cases import examples, for_each
 
 SECRET = "kZ3vQ8mT1xW6rB4nY7cJ2hL5pD9sF0gA"
 
@@ -271,7 +271,7 @@ def test_a_bad_value_is_refused_in_one_line_that_names_the_variable(setting: str
 
 
 @given(setting=st.sampled_from(sorted(FIELDS)), text=st.text() | st.text("0123456789smhd./,:-+", max_size=12))
-@settings(max_examples=200)
+@examples(200)
 def test_any_text_is_taken_or_refused_in_one_line(setting: str, text: str) -> None:
     try:
         read_settings({name_of(setting): text})

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from attrs import evolve
 from attrs.exceptions import FrozenInstanceError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from menshen.domain.texts import TextInvalid
@@ -24,7 +24,7 @@ from menshen.domain.users import (
     check_user_name,
 )
 
-from .cases import for_each
+from .cases import examples, for_each
 
 FULL_WIDTH = str.maketrans("0123456789+-", "０１２３４５６７８９＋－")
 
@@ -158,7 +158,7 @@ def test_up_to_64_characters_may_be_a_number() -> None:
 
 
 @given(number=numbers, prefix=prefixes, gaps=st.lists(separators, min_size=10, max_size=10), wide=st.booleans())
-@settings(max_examples=100)
+@examples(100)
 def test_a_number_survives_any_prefix_and_any_separators(number: str, prefix: str, gaps: list[str], wide: bool) -> None:
     text = prefix + "".join(digit + gap for digit, gap in zip(number, [*gaps, ""], strict=True))
     if wide:
@@ -167,7 +167,7 @@ def test_a_number_survives_any_prefix_and_any_separators(number: str, prefix: st
 
 
 @given(numbers)
-@settings(max_examples=50)
+@examples(50)
 def test_the_one_spelling_is_its_own(number: str) -> None:
     once = Phone.parse(number)
     assert once.digits == number
@@ -175,7 +175,7 @@ def test_the_one_spelling_is_its_own(number: str) -> None:
 
 
 @given(st.text(max_size=80) | st.text("0123456789+- ８６１３－＋", max_size=20))
-@settings(max_examples=200)
+@examples(200)
 def test_any_text_becomes_11_ascii_digits_or_is_refused(text: str) -> None:
     try:
         digits = Phone.parse(text).digits
@@ -189,7 +189,7 @@ def test_any_text_becomes_11_ascii_digits_or_is_refused(text: str) -> None:
 
 
 @given(number=numbers, character=st.characters(), place=st.integers(0, 11))
-@settings(max_examples=200)
+@examples(200)
 def test_one_more_character_gives_the_same_number_or_none(number: str, character: str, place: int) -> None:
     try:
         phone = Phone.parse(number[:place] + character + number[place:])
@@ -242,7 +242,7 @@ def test_a_text_that_nobody_knows_is_not_active(text: str) -> None:
 
 
 @given(st.text(max_size=8))
-@settings(max_examples=50)
+@examples(50)
 def test_only_the_contracts_word_is_active(text: str) -> None:
     assert (UserState(text).standing(NOW) is Standing.ACTIVE) == (text == "正常")
 
