@@ -4,6 +4,7 @@ The answers stand in ``tour.txt``; ``test_tour.py`` holds the API to them. A cha
 writes them anew, and the difference is then part of its commit: ``make tour``.
 """
 
+import functools
 import json
 import logging
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from unittest.mock import patch
 from uuid import UUID
 
 from attrs import Factory, define, evolve
-from falcon.testing import Result
+from falcon.testing import Result, TestClient
 
 from menshen.domain.actors import Actor
 from menshen.domain.device_policy import DevicePolicy
@@ -59,6 +60,8 @@ OTHER_PASSWORD = "another good one"
 GOOD = {"phone": PHONE, "password": PASSWORD}
 
 SETTINGS = Settings(time_zone=SHANGHAI)
+
+served = functools.partial(serve, client=TestClient)
 
 
 @define
@@ -366,7 +369,7 @@ def elsewhere(tour: Tour) -> None:
 
 def other_origins(tour: Tour) -> None:
     """A browser app on a listed origin, and one on another."""
-    tour.http = serve(evolve(SETTINGS, cors_origins=("https://app.example.com",)))
+    tour.http = served(evolve(SETTINGS, cors_origins=("https://app.example.com",)))
     for origin in ("https://app.example.com", "https://elsewhere.example", "null"):
         tour.ask("OPTIONS", LOGIN, Origin=origin, **{"Access-Control-Request-Method": "POST"})
         tour.ask("GET", USER_INFO, Origin=origin)
@@ -377,9 +380,9 @@ def other_origins(tour: Tour) -> None:
 def faults(tour: Tour) -> None:
     """What a store and a hasher do when they are gone, busy or broken."""
     for broken in (
-        serve(tour.http.settings, users=failing_users(StoreUnavailable("gone", retry_after=2))),
-        serve(tour.http.settings, hasher=FailingHasher(HasherBusy("47 wait", retry_after=3))),
-        serve(tour.http.settings, users=failing_users(RuntimeError("boom"))),
+        served(tour.http.settings, users=failing_users(StoreUnavailable("gone", retry_after=2))),
+        served(tour.http.settings, hasher=FailingHasher(HasherBusy("47 wait", retry_after=3))),
+        served(tour.http.settings, users=failing_users(RuntimeError("boom"))),
     ):
         tour.http = broken
         tour.ask("POST", REGISTER, GOOD)
@@ -388,14 +391,14 @@ def faults(tour: Tour) -> None:
     def gone() -> None:
         raise StoreUnavailable("gone")
 
-    tour.http = serve(tour.http.settings, ping=gone)
+    tour.http = served(tour.http.settings, ping=gone)
     tour.ask("GET", "/healthz")
     tour.ask("GET", "/readyz")
 
 
 def one_device(tour: Tour) -> None:
     """The newest login ends the one before."""
-    tour.http = serve(evolve(SETTINGS, device_policy=DevicePolicy.single()))
+    tour.http = served(evolve(SETTINGS, device_policy=DevicePolicy.single()))
     first = tour.ask("POST", REGISTER, GOOD)["token"]
     tour.log_in(device={"type": "phone", "name": "the new one"})
     tour.ask("GET", USER_INFO, token=first)
@@ -404,7 +407,7 @@ def one_device(tour: Tour) -> None:
 def full_house(tour: Tour) -> None:
     """No more may log in, but in somebody's place."""
     policy = DevicePolicy.from_table({"total": 1, "overflow": "reject_new"})
-    tour.http = serve(evolve(SETTINGS, device_policy=policy))
+    tour.http = served(evolve(SETTINGS, device_policy=policy))
     tour.ask("POST", REGISTER, GOOD)
     refusal = tour.ask("POST", LOGIN, GOOD)
     tour.ask("POST", LOGIN, {**GOOD, "replace": "nothing"})
@@ -413,7 +416,7 @@ def full_house(tour: Tour) -> None:
 
 def strict_passwords(tour: Tour) -> None:
     settings = evolve(SETTINGS, password_policy="strict")
-    tour.http = serve(settings, common_passwords=["iloveyou1"])
+    tour.http = served(settings, common_passwords=["iloveyou1"])
     for password in ("short", "iloveyou1", f"my {PHONE}", "x" * 129, PASSWORD):
         tour.ask("POST", REGISTER, {"phone": PHONE, "password": password})
 
@@ -449,7 +452,7 @@ def written() -> str:
         ("always HTTP 200", evolve(SETTINGS, always_http_200=True), None, TUTORIAL),
     ):
         for chapter in chapters:
-            tour = Tour(serve(settings), language)
+            tour = Tour(served(settings), language)
             with patch("menshen.entrypoints.http.app.uuid4", lambda: UUID(int=7)):
                 chapter(tour)
             lines += [f"# {chapter.__name__}, {title}", *tour.lines, ""]
