@@ -17,8 +17,8 @@ from .own_engine import OwnEngine, own_engine
 from .products.mariadb import MariaDb
 from .products.postgresql import PostgreSql
 from .products.product import WAIT_SECONDS, WRITES, Product
+from .products.reserve import NoReserve, Reserve
 from .products.sqlite import Sqlite, file_of
-from .reserve import NoReserve, Reserve
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from menshen.adapters.conformance.audit import new_event
 from menshen.adapters.sql.database import Database, open_database
 from menshen.adapters.sql.migrating import migrate
-from menshen.adapters.sql.reserve import RESERVE_BYTES, FileReserve
+from menshen.adapters.sql.products.reserve import RESERVE_BYTES, FileReserve
 from menshen.adapters.sql.store import sql_store
 from menshen.domain.errors import StoreUnavailable
 from menshen.domain.ports import Transaction

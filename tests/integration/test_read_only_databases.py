@@ -8,7 +8,7 @@ from sqlalchemy import event, make_url
 
 from menshen.adapters.conformance.users import another_user
 from menshen.adapters.sql.database import Database
-from menshen.adapters.sql.products.server_pool import MAX_AGE_SECONDS
+from menshen.adapters.sql.products.servers import MAX_AGE_SECONDS
 from menshen.adapters.sql.store import sql_store
 from menshen.domain.errors import StoreUnavailable
 

@@ -9,7 +9,6 @@ from sqlalchemy import URL, Connection, Engine, Executable, Index, Table, event
 from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from ..reserve import NoReserve, Reserve
 from . import mariadb_tls
 from .product import (
     ANSWER_SECONDS,
@@ -20,7 +19,7 @@ from .product import (
     DriverMissing,
     in_other_words,
 )
-from .server_pool import pooled_engine
+from .servers import DatabaseServer, pooled_engine
 
 # Lock not available in time, deadlock (also Galera's certification failure).
 _REPEATABLE = frozenset({1205, 1213})
@@ -37,11 +36,9 @@ _NOT_TEXT = {"ssl", "auth_plugin_map", "conv", "cursorclass"}
 
 
 @frozen
-class MariaDb:
+class MariaDb(DatabaseServer):
     """A MariaDB server, 10.6 or newer."""
 
-    is_embedded: bool = False
-    has_one_writer: bool = False
     failure_ends_transaction: bool = False
 
     def engine(self, url: URL, connections: int, *, is_patient: bool) -> Engine:
@@ -102,28 +99,8 @@ class MariaDb:
         found = _link_of(url).exposure
         return [] if found is None else [found]
 
-    def reserve(self, url: URL) -> Reserve:
-        return NoReserve()
-
-    def is_full(self, error: DBAPIError) -> bool:
-        return False
-
-    def give_back(self, connection: Connection) -> bool:
-        # The server does so by itself.
-        return False
-
-    def is_there(self, url: URL) -> bool:
-        return True
-
     def may_be_repeated(self, error: DBAPIError) -> bool:
         return _number(error) in _REPEATABLE
-
-    def is_damaged(self, error: DBAPIError) -> bool:
-        return False
-
-    def damage(self, connection: Connection) -> str | None:
-        # The server's own matter.
-        return None
 
     def is_read_only(self, error: DBAPIError) -> bool:
         return _number(error) in _READ_ONLY

@@ -8,7 +8,6 @@ from sqlalchemy import URL, Connection, Engine, Executable, Index, Table, event
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 
-from ..reserve import NoReserve, Reserve
 from .postgresql_tls import Link, link_of, machine_roots
 from .product import (
     ANSWER_SECONDS,
@@ -20,7 +19,7 @@ from .product import (
     DriverMissing,
     in_other_words,
 )
-from .server_pool import pooled_engine
+from .servers import DatabaseServer, pooled_engine
 
 _MIGRATION_LOCK = 0x6D656E7368656E
 """A number that nobody else uses: "menshen" in ASCII."""
@@ -33,11 +32,9 @@ _DANGEROUS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "
 
 
 @frozen
-class PostgreSql:
+class PostgreSql(DatabaseServer):
     """A PostgreSQL server."""
 
-    is_embedded: bool = False
-    has_one_writer: bool = False
     failure_ends_transaction: bool = True
 
     def engine(self, url: URL, connections: int, *, is_patient: bool) -> Engine:
@@ -88,28 +85,8 @@ class PostgreSql:
         found = _link_of(url).exposure
         return [] if found is None else [found]
 
-    def reserve(self, url: URL) -> Reserve:
-        return NoReserve()
-
-    def is_full(self, error: DBAPIError) -> bool:
-        return False
-
-    def give_back(self, connection: Connection) -> bool:
-        # The server does so by itself.
-        return False
-
-    def is_there(self, url: URL) -> bool:
-        return True
-
     def may_be_repeated(self, error: DBAPIError) -> bool:
         return getattr(error.orig, "sqlstate", None) in _REPEATABLE
-
-    def is_damaged(self, error: DBAPIError) -> bool:
-        return False
-
-    def damage(self, connection: Connection) -> str | None:
-        # The server's own matter.
-        return None
 
     def is_read_only(self, error: DBAPIError) -> bool:
         return getattr(error.orig, "sqlstate", None) == "25006"

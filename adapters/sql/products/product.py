@@ -6,7 +6,7 @@ from typing import Protocol
 from sqlalchemy import URL, Connection, Engine, Executable, Index, Table
 from sqlalchemy.exc import DBAPIError
 
-from ..reserve import Reserve
+from .reserve import Reserve
 
 POOL_SECONDS = 1.0
 """How long a step waits for a connection that another has."""

@@ -12,9 +12,9 @@ from sqlalchemy import URL, Connection, Engine, Executable, Index, Table, create
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
-from ..reserve import FileReserve, Reserve
 from ..tables import VERSION_TABLE
 from .product import WAIT_SECONDS, WRITES, in_other_words
+from .reserve import FileReserve, Reserve
 
 _BUSY = frozenset({"SQLITE_BUSY", "SQLITE_BUSY_RECOVERY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_BUSY_TIMEOUT"})
 

@@ -3,10 +3,12 @@
 import time
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event
-from sqlalchemy.exc import InvalidatePoolError
+from attrs import frozen
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 
 from .product import ANSWER_SECONDS, CONNECT_SECONDS, POOL_SECONDS
+from .reserve import NoReserve, Reserve
 
 _IDLE_SECONDS = 5.0
 """A connection that nobody used for so long may be one to a server that has been restarted since."""
@@ -16,6 +18,33 @@ MAX_AGE_SECONDS = 300
 
 _PING_SECONDS = ANSWER_SECONDS - CONNECT_SECONDS
 """How long it is waited for whether such a connection lives, so that there is time for a new one."""
+
+
+@frozen
+class DatabaseServer:
+    """What a product has to tell of itself where a server keeps the data: its disk and its files are its own matter."""
+
+    is_embedded: bool = False
+    has_one_writer: bool = False
+
+    def reserve(self, url: URL) -> Reserve:
+        return NoReserve()
+
+    def is_full(self, error: DBAPIError) -> bool:
+        return False
+
+    def give_back(self, connection: Connection) -> bool:
+        # The server does so by itself.
+        return False
+
+    def is_there(self, url: URL) -> bool:
+        return True
+
+    def is_damaged(self, error: DBAPIError) -> bool:
+        return False
+
+    def damage(self, connection: Connection) -> str | None:
+        return None
 
 
 def pooled_engine(url: URL, connections: int, **more: Any) -> Engine:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from attrs import frozen
 
-from ...domain.errors import StoreUnavailable
+from ....domain.errors import StoreUnavailable
 
 _log = logging.getLogger("menshen.store")
 
