@@ -46,7 +46,7 @@ def open_adoption(
         if not place.is_there:
             raise place.invalid(f"there is no database at {place.file}")
         # A dry run writes nothing: it may look at a copy that nobody may change.
-        place.check_readable()
+        place.check_file_readable()
     try:
         opened = adopting.Adoption.open(database_url(settings), zone, argon2_hasher(settings), decided(states))
     except (ValueError, DriverMissing) as error:

@@ -59,15 +59,24 @@ class Place:
         self._check(self._real.parent, self._real.parent, os.W_OK | os.X_OK)
         if self.is_there:
             # Not opened: closing it again would take the locks from others in this process that have it open.
-            self._check(self.file, folder, os.R_OK | os.W_OK)
-            if self.file.is_dir():
-                raise self.invalid(f"{_shown(self.file)} cannot be used: it is a folder")
+            self._check_file(os.R_OK | os.W_OK)
+
+    def check_file_readable(self) -> None:
+        """Raises SettingInvalid where what is there is no file, or one that cannot be read."""
+        self._check(self.file.parent, self.file.parent, os.X_OK)
+        self._check_file(os.R_OK)
 
     def check_readable(self) -> None:
         """Raises SettingInvalid where the file, which is there, cannot be read. A link that leads nowhere is not judged."""
         self._check(self.file.parent, self.file.parent, os.X_OK)
         if not self.file.is_symlink():
             self._check(self.file, self.file.parent, os.R_OK)
+
+    def _check_file(self, mode: int) -> None:
+        self._check(self.file, self.file.parent, mode)
+        if not self.file.is_file():
+            what = "a folder" if self.file.is_dir() else "no file"
+            raise self.invalid(f"{_shown(self.file)} cannot be used: it is {what}")
 
     def _check(self, path: Path, folder: Path, mode: int) -> None:
         try:

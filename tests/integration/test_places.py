@@ -25,6 +25,7 @@ from .servers import QUICK_HASHES, clean_environment, free_port, only_line
 NOBODY = 65534
 
 MAKING: Sequence[Sequence[str]] = [("serve",), ("migrate",), ("user", "create", "13800138000")]
+ADOPTING = ("adopt", "--dry-run")
 LOOKING: Sequence[Sequence[str]] = [
     ("user", "show", "1"),
     ("user", "find"),
@@ -38,7 +39,7 @@ LOOKING: Sequence[Sequence[str]] = [
     ("prune",),
     ("migrate", "--check"),
     ("migrate", "--sql"),
-    ("adopt", "--dry-run"),
+    ADOPTING,
 ]
 
 
@@ -114,6 +115,7 @@ class TestAPlaceThatCannotBeUsed:
         data.mkdir()
         (data / "menshen.sqlite3").symlink_to(tmp_path / "gone")
         assert f"it is a link to {tmp_path / 'gone'}, which is not there" in self.refused(DATA_DIR=str(data))
+        assert f"it is a link to {tmp_path / 'gone'}, which is not there" in self.line(ADOPTING, 2, DATA_DIR=str(data))
         assert not (tmp_path / "gone").exists()
 
     def test_a_folder_of_the_url_that_is_not_there(self, tmp_path: Path) -> None:
@@ -122,8 +124,16 @@ class TestAPlaceThatCannotBeUsed:
         assert list(tmp_path.iterdir()) == []
 
     def test_a_folder_in_the_place_of_the_file(self, tmp_path: Path) -> None:
-        line = self.refused(DATABASE_URL=f"sqlite:///{tmp_path}", DATA_DIR=str(tmp_path / "data"))
+        place = {"DATABASE_URL": f"sqlite:///{tmp_path}", "DATA_DIR": str(tmp_path / "data")}
+        line = self.refused(2, **place)
+        assert line == self.line(ADOPTING, 2, **place)
         assert line == f"menshen: MENSHEN_DATABASE_URL: {tmp_path} cannot be used: it is a folder"
+
+    def test_a_pipe_in_the_place_of_the_file(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        place = {"DATABASE_URL": f"sqlite:///{tmp_path}/pipe", "DATA_DIR": str(tmp_path / "data")}
+        line = f"menshen: MENSHEN_DATABASE_URL: {tmp_path}/pipe cannot be used: it is no file"
+        assert self.refused(2, **place) == self.line(ADOPTING, 2, **place) == line
 
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
     def test_a_folder_of_another_user(self, folder: Path) -> None:
@@ -163,7 +173,7 @@ class TestAPlaceThatCannotBeUsed:
             connection.execute("CREATE TABLE theirs (id INTEGER)")
         database.chmod(0o644)
         with as_nobody():
-            found = said("adopt", "--dry-run", DATABASE_URL=f"sqlite:///{database}", DATA_DIR=str(folder / "data"))
+            found = said(*ADOPTING, DATABASE_URL=f"sqlite:///{database}", DATA_DIR=str(folder / "data"))
         assert "belongs to" not in found.err
         assert "x_user" in only_line(found.err)
 

@@ -72,7 +72,7 @@ class Adoption:
 
     @classmethod
     def open(cls, url: str, zone: tzinfo | None, hashes: StoredHashes, states: StateDecisions) -> "Adoption":
-        """Open it for reading. Raises ValueError for a URL that cannot be meant, DriverMissing, FileNotFoundError."""
+        """Open it for reading. Raises ValueError for a URL that cannot be meant, DriverMissing."""
         return cls(url, zone, hashes, states, open_for_reading(url))
 
     @property

@@ -1,7 +1,5 @@
 """Opening a tutorial's database, whatever is in it and whoever else uses it."""
 
-import errno
-import os
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
@@ -21,12 +19,10 @@ LOCK_SECONDS = 10.0
 
 
 def open_for_reading(url: str) -> Database:
-    """The database at *url*, in which nothing is changed. Raises ValueError, DriverMissing, FileNotFoundError."""
+    """The database at *url*, in which nothing is changed. Raises ValueError, DriverMissing."""
     database = open_database(url, connections=1, is_patient=True)
     if database.product.is_embedded:
         path = Path(database.engine.url.database or "")
-        if not path.is_file():
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
         # Opened as others open it, a file of another journal mode would get ours.
         address = f"file:{quote(str(path.absolute()))}?mode=ro"
         engine = create_engine(
