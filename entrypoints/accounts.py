@@ -9,7 +9,7 @@ from falcon.routing import CompiledRouter
 
 from .environment import read_settings
 from .http.app import ACCOUNT_PREFIX, create_app, create_guard
-from .http.guard import DefaultDeny, Guard
+from .http.guard import ClosedPaths, Guard
 from .http.head_as_get import HeadAsGet
 from .settings import Settings
 from .wiring import Service, open_service
@@ -38,9 +38,9 @@ class Accounts:
         settings = read_settings(environ, say=print)
         return cls(open_service(settings, say=print, warn=lambda line: print(f"warning: {line}")), settings)
 
-    def default_deny(self, *, exempt: Iterable[str] = ()) -> DefaultDeny:
+    def default_deny(self, *, exempt: Iterable[str] = ()) -> ClosedPaths:
         """Falcon middleware that guards everything in the app but the account routes and the *exempt* URI templates."""
-        return DefaultDeny(self.guard, exempt, self._is_open)
+        return ClosedPaths(self.guard, exempt, self._is_open)
 
     def mount(self, app: "falcon.App[Any, Any]") -> None:
         """Answer everything below ``/api/user`` and ``/api/admin`` that *app* itself has no route for.

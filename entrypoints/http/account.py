@@ -9,7 +9,6 @@ from ...domain.use_cases.closing import CloseAccount
 from .clients import Clients
 from .envelope import Envelopes
 from .errors import PASSWORD_NOT_CHANGED, PROFILE_NOT_CHANGED, MemberMissing
-from .guard import Guard
 from .json_body import optional_text_member, read_object, text_member
 from .languages import Text
 from .users import user_data
@@ -21,12 +20,10 @@ class SessionsResource:
 
     list_sessions: ListSessions
     end_sessions: EndSessions
-    guard: Guard
     clients: Clients
     envelopes: Envelopes
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self.guard.check(req, resp)
         current = req.context.session.id
         sessions = [
             {**self.envelopes.session(session), "current": session.id == current}
@@ -35,7 +32,6 @@ class SessionsResource:
         self.envelopes.write(req, resp, Text("获取会话成功", "Here are the sessions."), data={"sessions": sessions})
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self.guard.check(req, resp)
         ended = self.end_sessions.others(
             req.context.user,
             req.context.session,
@@ -52,12 +48,10 @@ class SessionResource:
     """DELETE /api/user/sessions/{session_id}, and POST /api/user/sessions/{session_id}/end"""
 
     end_sessions: EndSessions
-    guard: Guard
     clients: Clients
     envelopes: Envelopes
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, session_id: str) -> None:
-        self.guard.check(req, resp)
         self.end_sessions(
             req.context.user,
             req.context.session,
@@ -75,12 +69,10 @@ class PasswordResource:
     """POST /api/user/password"""
 
     change_password: ChangePassword
-    guard: Guard
     clients: Clients
     envelopes: Envelopes
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self.guard.check(req, resp)
         req.context.failed = PASSWORD_NOT_CHANGED
         body = read_object(req)
         self.change_password(
@@ -98,12 +90,10 @@ class ProfileResource:
     """PATCH and POST /api/user/profile: mini-programs have no PATCH."""
 
     rename_user: RenameUser
-    guard: Guard
     clients: Clients
     envelopes: Envelopes
 
     def on_patch(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self.guard.check(req, resp)
         req.context.failed = PROFILE_NOT_CHANGED
         body = read_object(req)
         if "user_name" not in body:
@@ -123,12 +113,10 @@ class AccountResource:
     """DELETE /api/user, and POST /api/user/close: many clients send no body with DELETE."""
 
     close_account: CloseAccount
-    guard: Guard
     clients: Clients
     envelopes: Envelopes
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self.guard.check(req, resp)
         password = text_member(read_object(req), "password")
         closes_at = self.close_account(
             req.context.user, req.context.session, password=password, client=self.clients.of(req)

@@ -1,4 +1,4 @@
-"""What admins do over HTTP: the operators' use cases, behind a guard of their own."""
+"""What admins do over HTTP: the operators' use cases."""
 
 from typing import Any
 
@@ -14,7 +14,6 @@ from ...domain.users import MAX_USER_ID, NoSuchUser, User, UserId
 from ..wiring import Service
 from .clients import Clients
 from .envelope import Envelopes
-from .guard import Guard
 from .json_body import int_member, optional_moment_member, read_object, text_member
 from .languages import Text
 from .queries import filter_parameters, kind_parameter, limit_parameter, number_parameter, user_id_parameter
@@ -25,16 +24,14 @@ _DONE = Text("操作成功", "Done.")
 
 @frozen
 class Desk:
-    """What every admin resource needs: the use cases, the guard, and how users and sessions are shown."""
+    """What every admin resource needs: the use cases, and how users and sessions are shown."""
 
     service: Service
-    guard: Guard
     clients: Clients
     envelopes: Envelopes
 
-    def admit(self, req: falcon.Request, resp: falcon.Response) -> tuple[Admin, Client]:
-        """Let an admin in, and say who acts and from where."""
-        self.guard.check(req, resp)
+    def caller(self, req: falcon.Request) -> tuple[Admin, Client]:
+        """Who acts, and from where."""
         return Admin(req.context.session), self.clients.of(req)
 
     def write(self, req: falcon.Request, resp: falcon.Response, data: dict[str, Any]) -> None:
@@ -72,7 +69,7 @@ class UsersResource:
     desk: Desk
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        actor, client = self.desk.admit(req, resp)
+        actor, client = self.desk.caller(req)
         users = self.desk.service.browse.users(
             filter_parameters(req),
             after=user_id_parameter(req, "after") or 0,
@@ -91,7 +88,7 @@ class UserResource:
     desk: Desk
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, user_id: int) -> None:
-        actor, client = self.desk.admit(req, resp)
+        actor, client = self.desk.caller(req)
         user = self.desk.service.browse.user(_user_id(user_id), caller=actor, client=client)
         self.desk.write(req, resp, self.desk.user(user))
 
@@ -103,7 +100,7 @@ class FreezeResource:
     desk: Desk
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, user_id: int) -> None:
-        actor, client = self.desk.admit(req, resp)
+        actor, client = self.desk.caller(req)
         body = read_object(req)
         user = self.desk.service.operate.freeze(
             _user_id(user_id),
@@ -122,7 +119,7 @@ class UnfreezeResource:
     desk: Desk
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, user_id: int) -> None:
-        actor, client = self.desk.admit(req, resp)
+        actor, client = self.desk.caller(req)
         user = self.desk.service.operate.unfreeze(_user_id(user_id), actor=actor, client=client)
         self.desk.write(req, resp, self.desk.user(user))
 
@@ -134,7 +131,7 @@ class FeeResource:
     desk: Desk
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, user_id: int) -> None:
-        actor, client = self.desk.admit(req, resp)
+        actor, client = self.desk.caller(req)
         percentage = int_member(read_object(req), "fee_percentage")
         user = self.desk.service.operate.set_fee(_user_id(user_id), percentage=percentage, actor=actor, client=client)
         self.desk.write(req, resp, self.desk.user(user))
@@ -147,12 +144,12 @@ class UserSessionsResource:
     desk: Desk
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, user_id: int) -> None:
-        actor, client = self.desk.admit(req, resp)
+        actor, client = self.desk.caller(req)
         sessions = self.desk.service.browse.sessions(_user_id(user_id), caller=actor, client=client)
         self.desk.write(req, resp, {"sessions": [self.desk.session(session) for session in sessions]})
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, user_id: int) -> None:
-        actor, client = self.desk.admit(req, resp)
+        actor, client = self.desk.caller(req)
         ended = self.desk.service.operate.kick(_user_id(user_id), session_id=None, actor=actor, client=client)
         self.desk.write(req, resp, {"ended": ended})
 
@@ -164,7 +161,7 @@ class UserSessionResource:
     desk: Desk
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, user_id: int, session_id: str) -> None:
-        actor, client = self.desk.admit(req, resp)
+        actor, client = self.desk.caller(req)
         ended = self.desk.service.operate.kick(
             _user_id(user_id), session_id=SessionId(session_id), actor=actor, client=client
         )
@@ -178,7 +175,7 @@ class EverybodysSessionsResource:
     desk: Desk
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        actor, client = self.desk.admit(req, resp)
+        actor, client = self.desk.caller(req)
         password = text_member(read_object(req), "password")
         ended = self.desk.service.kick_everybody(caller=actor, password=password, client=client)
         self.desk.write(req, resp, {"ended": ended})
@@ -191,7 +188,7 @@ class AuditResource:
     desk: Desk
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        actor, client = self.desk.admit(req, resp)
+        actor, client = self.desk.caller(req)
         entries = self.desk.service.browse.audit(
             subject=user_id_parameter(req, "user"),
             before=number_parameter(req, "before"),
@@ -214,7 +211,7 @@ class ExplainResource:
     desk: Desk
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        actor, client = self.desk.admit(req, resp)
+        actor, client = self.desk.caller(req)
         token = text_member(read_object(req), "token")
         explanation = self.desk.service.browse.explain(token, caller=actor, client=client)
         self.desk.write(req, resp, self._shown(explanation))

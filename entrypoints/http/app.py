@@ -30,11 +30,11 @@ from .clients import Clients
 from .cross_origin import CrossOrigin
 from .envelope import Envelopes
 from .errors import InternalError, MethodNotAllowed, RequestInvalid, RouteNotFound
-from .guard import Guard
-from .head_as_get import HeadAsGet
+from .guard import DefaultDeny, Guard, RouteGuard
 from .heads import check_head
 from .health import AliveResource, ReadyResource
 from .languages import Text
+from .routes import RoutesApp
 from .users import LoginResource, LogoutResource, RefreshResource, RegisterResource, UserInfoResource
 
 App: TypeAlias = "falcon.App[falcon.Request, falcon.Response]"
@@ -56,20 +56,29 @@ def create_guard(service: Service, settings: Settings) -> Guard:
     return Guard(service.authenticate, Envelopes(service.clock, settings.time_zone, settings.language))
 
 
+OPEN_ROUTES = (
+    *("/api/user/register", "/api/user/login", "/api/user/token/refresh"),
+    *("/api/admin/login", "/api/admin/token/refresh"),
+    *("/healthz", "/readyz"),
+)
+"""The routes that want no token. Every other is guarded, whoever adds it."""
+
+
 def create_app(service: Service, settings: Settings, router: CompiledRouter | None = None) -> App:
     """The whole API as a WSGI application. *router* is filled with its routes."""
-    guard = create_guard(service, settings)
+    guard, methods = create_guard(service, settings), dict[str, set[str]]()
     envelopes = guard.envelopes
     clients = Clients(settings.trusted_proxies)
+    route_guard = RouteGuard(guard, Guard(service.authenticate_admin, envelopes), methods)
     # Of the answers the last sees most: that it was HEAD is known again before the others look.
     middleware: list[Any] = [
         CrossOrigin(settings.cors_origins),
         _EveryAnswer(envelopes, clients, settings),
-        HeadAsGet(),
+        DefaultDeny(route_guard, exempt=OPEN_ROUTES),
     ]
-    app = falcon.App(router=router, middleware=middleware)
-    _add_user_routes(app, service, guard, clients)
-    _add_admin_routes(app, service, Guard(service.authenticate_admin, envelopes), clients)
+    app = RoutesApp(methods, router=router, middleware=middleware)
+    _add_user_routes(app, service, clients, envelopes)
+    _add_admin_routes(app, service, clients, envelopes)
     app.add_route("/healthz", AliveResource())
     app.add_route("/readyz", ReadyResource(service.ping))
 
@@ -80,14 +89,13 @@ def create_app(service: Service, settings: Settings, router: CompiledRouter | No
     return app
 
 
-def _add_user_routes(app: App, service: Service, guard: Guard, clients: Clients) -> None:
-    envelopes = guard.envelopes
-    common = (guard, clients, envelopes)
-    app.add_route("/api/user/register", RegisterResource(service.register_and_login, clients, envelopes))
-    app.add_route("/api/user/login", LoginResource(service.login, clients, envelopes))
-    app.add_route("/api/user/token/refresh", RefreshResource(service.refresh, clients, envelopes))
+def _add_user_routes(app: App, service: Service, clients: Clients, envelopes: Envelopes) -> None:
+    common = (clients, envelopes)
+    app.add_route("/api/user/register", RegisterResource(service.register_and_login, *common))
+    app.add_route("/api/user/login", LoginResource(service.login, *common))
+    app.add_route("/api/user/token/refresh", RefreshResource(service.refresh, *common))
     app.add_route("/api/user/logout", LogoutResource(service.logout, *common))
-    app.add_route("/api/user/user_info", UserInfoResource(guard, envelopes))
+    app.add_route("/api/user/user_info", UserInfoResource(envelopes))
     sessions = SessionsResource(service.list_sessions, service.end_sessions, *common)
     app.add_route("/api/user/sessions", sessions)
     app.add_route("/api/user/sessions/end", sessions, suffix="end")
@@ -101,12 +109,11 @@ def _add_user_routes(app: App, service: Service, guard: Guard, clients: Clients)
     app.add_route("/api/user/close", account, suffix="close")
 
 
-def _add_admin_routes(app: App, service: Service, guard: Guard, clients: Clients) -> None:
-    envelopes = guard.envelopes
-    desk = Desk(service, guard, clients, envelopes)
+def _add_admin_routes(app: App, service: Service, clients: Clients, envelopes: Envelopes) -> None:
+    desk = Desk(service, clients, envelopes)
     app.add_route("/api/admin/login", LoginResource(service.admin_login, clients, envelopes))
     app.add_route("/api/admin/token/refresh", RefreshResource(service.admin_refresh, clients, envelopes))
-    app.add_route("/api/admin/logout", LogoutResource(service.logout, guard, clients, envelopes))
+    app.add_route("/api/admin/logout", LogoutResource(service.logout, clients, envelopes))
     app.add_route("/api/admin/users", UsersResource(desk))
     app.add_route("/api/admin/users/{user_id:int}", UserResource(desk))
     app.add_route("/api/admin/users/{user_id:int}/freeze", FreezeResource(desk))

@@ -1,7 +1,7 @@
 """The guard in front of a route: whose request it is, or a refusal."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
 
 import falcon
 from attrs import frozen
@@ -43,19 +43,58 @@ class Guard:
         req.context.session = authenticated.session
 
 
-class DefaultDeny(HeadAsGet):
-    """Falcon middleware that guards every path but the exempt ones: routes, sinks, static files, and what is not there.
+class Checking(Protocol):
+    """What lets a request through, and leaves user and session in its context; or raises the finished refusal."""
 
-    A preflight is answered here, and reaches nothing of what is guarded. HEAD is answered wherever GET is.
+    def check(self, req: falcon.Request, resp: falcon.Response) -> None: ...
 
-    *exempt* holds URI templates, spelled as in ``add_route``. *is_open* tells the paths of a sink that has a guard of its own.
+
+@frozen
+class RouteGuard:
+    """The guard of the API's own routes: those of admins want the token of an admin, all others that of a user.
+
+    *methods* are those that each route has a responder for. What Falcon answers by itself, that a route has no such
+    method or which it has, anybody is told.
     """
 
-    def __init__(
-        self, guard: Guard, exempt: Iterable[str] = (), is_open: Callable[[str], bool] = lambda path: False
-    ) -> None:
+    users: Guard
+    admins: Guard
+    methods: Mapping[str, set[str]]
+
+    def check(self, req: falcon.Request, resp: falcon.Response) -> None:
+        template = req.uri_template or ""
+        methods = self.methods.get(template)
+        if methods is None or req.method in methods:
+            guard = self.admins if template.startswith("/api/admin") else self.users
+            guard.check(req, resp)
+
+
+class DefaultDeny(HeadAsGet):
+    """Falcon middleware that guards every route but the *exempt* ones: their URI templates, spelled as in ``add_route``.
+
+    HEAD is answered wherever GET is.
+    """
+
+    def __init__(self, guard: Checking, exempt: Iterable[str] = ()) -> None:
         self._guard = guard
         self._exempt = frozenset(exempt)
+
+    def process_resource(
+        self, req: falcon.Request, resp: falcon.Response, resource: object, params: dict[str, Any]
+    ) -> None:
+        if req.uri_template not in self._exempt:
+            self._guard.check(req, resp)
+
+
+class ClosedPaths(DefaultDeny):
+    """The same for every path but the exempt ones: routes, sinks, static files, and what is not there.
+
+    A preflight is answered here, and reaches nothing of what is guarded. *is_open* tells the paths of a sink that has a
+    guard of its own.
+    """
+
+    def __init__(self, guard: Checking, exempt: Iterable[str], is_open: Callable[[str], bool]) -> None:
+        super().__init__(guard, exempt)
         self._is_open = is_open
         self._router = CompiledRouter()
         for template in self._exempt:
@@ -75,8 +114,8 @@ class DefaultDeny(HeadAsGet):
         self, req: falcon.Request, resp: falcon.Response, resource: object, params: dict[str, Any]
     ) -> None:
         """Guard by the route: the path of one may fit an exempt template, or be an open path, by chance."""
-        if req.uri_template not in self._exempt and getattr(req.context, "user", None) is None:
-            self._guard.check(req, resp)
+        if getattr(req.context, "user", None) is None:
+            super().process_resource(req, resp, resource, params)
 
 
 def _answer_preflight(req: falcon.Request, resp: falcon.Response) -> None:
