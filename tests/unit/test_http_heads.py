@@ -173,7 +173,12 @@ def test_head_in_somebodys_app(default_deny: bool) -> None:
     embedded = Embedded(default_deny=default_deny)
     if not default_deny:
         embedded.app.add_middleware(embedded.accounts.head_as_get)
-    embedded.app.add_route("/mine", falcon.before(embedded.accounts.guard)(Mine)())
+
+    @falcon.before(embedded.accounts.guard)
+    class Guarded(Mine):
+        """A class of its own: the decorator changes the one that it gets."""
+
+    embedded.app.add_route("/mine", Guarded())
     token = embedded.registered()
     for path, by, status in (
         ("/mine", token, 200),
