@@ -444,16 +444,16 @@ class Route:
 
 def routes_of(http: HttpService, prefix: str = "/api/") -> list[Route]:
     """Every method of every route below *prefix*, as the app itself has them."""
-    return [route for route in _routes_of(http.client.app) if route.template.startswith(prefix)]
+    return [route for route in _routes_with(http.settings) if route.template.startswith(prefix)]
 
 
 @functools.cache  # Falcon reads the source of every responder
-def _routes_of(app: falcon.App[falcon.Request, falcon.Response]) -> list[Route]:
+def _routes_with(settings: Settings) -> list[Route]:
     return [
         Route(
             method.method, route.path, route.path.replace("{user_id:int}", "1").replace("{session_id}", "fake-session")
         )
-        for route in inspect_routes(app)
+        for route in inspect_routes(serve(settings).client.app)
         for method in route.methods
         if not method.internal
     ]

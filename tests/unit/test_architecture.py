@@ -1,4 +1,4 @@
-"""Who may import whom, and the other rules of the house, read from the source."""
+"""The rules of the house that import-linter cannot hold anybody to, read from the source."""
 
 import ast
 import re
@@ -32,15 +32,6 @@ DOMAIN_MAY_IMPORT = (sys.stdlib_module_names | {"attrs"}) - {
     *("urllib", "zoneinfo"),
 }
 
-# A module that belongs to one adapter and is none itself.
-PART_OF = dict.fromkeys(
-    (
-        *("known_hashes", "legacy_hashes", "framework_hashes", "weak_hashes", "hash_likenesses", "hash_work"),
-        *("stored_work", "even_hasher"),
-    ),
-    "argon2_hasher",
-)
-
 
 @frozen
 class Import:
@@ -64,19 +55,27 @@ class Import:
 
 
 @cache
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+def text_of(path: Path) -> str:
+    return (ROOT / path).read_text(encoding="utf-8")
 
 
 @cache
-def nodes_of(path: Path) -> list[ast.AST]:
-    """Everything that is said in the module at *path*, wherever in it."""
-    return [*ast.walk(tree_of(path))]
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(text_of(path))
+
+
+def statements_in(node: ast.AST) -> Iterator[ast.stmt]:
+    """Every statement in *node*, however deep. Expressions, which are most of it, hold none."""
+    for name in ("body", "handlers", "orelse", "finalbody", "cases"):
+        for each in getattr(node, name, ()):
+            if isinstance(each, ast.stmt):
+                yield each
+            yield from statements_in(each)
 
 
 def imports_of(path: Path) -> Iterator[Import]:
     """Everything that the module at *path* imports, wherever in it."""
-    for node in nodes_of(path):
+    for node in statements_in(tree_of(path)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield Import(str(path), alias.name, 0, node.lineno)
@@ -93,18 +92,8 @@ def imports_of(path: Path) -> Iterator[Import]:
 IMPORTS = [found for path in MODULES for found in imports_of(path)]
 
 
-# What adapters are made with, and is none itself.
-TOOLS = {"adapters.own_process.PerProcess"}
-
-
 def of_room(room: str) -> list[Import]:
     return [found for found in IMPORTS if found.module.startswith(f"{room}/")]
-
-
-def adapter_of(name: str) -> str:
-    """The adapter that ``adapters/sql/users.py`` or ``adapters.sql.users.X`` belongs to."""
-    adapter = re.split(r"[./]", name)[1]
-    return PART_OF.get(adapter, adapter)
 
 
 def test_the_rooms_were_read() -> None:
@@ -128,37 +117,17 @@ def test_the_environment_is_read_in_two_places_alone() -> None:
     reading = {
         str(path)
         for path in MODULES
-        for node in nodes_of(path)
+        if re.search(r"\benviron|\bgetenv", text_of(path))
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "environb", "getenv"}
         if isinstance(node.value, ast.Name) and node.value.id == "os"
     }
     assert reading == {"entrypoints/accounts.py", "entrypoints/cli/main.py"}
 
 
-def test_adapters_import_the_domain_and_no_other_adapter() -> None:
-    for found in of_room("adapters"):
-        if not found.is_ours:
-            assert found.top != "menshen", found
-        elif found.top == "adapters" and found.name not in TOOLS:
-            assert adapter_of(found.module) == adapter_of(found.name), found
-        else:
-            assert found.top == "domain" or found.name in TOOLS, found
-
-
-def test_only_the_composition_root_knows_the_adapters() -> None:
-    knowing = {found.module for found in of_room("entrypoints") if found.is_ours and found.top == "adapters"}
-    root = ("adoptions", "databases", "stores", "wiring")
-    assert knowing == {f"entrypoints/{name}.py" for name in root}
-
-
 def test_http_reaches_no_store_and_no_technology_of_one() -> None:
     for found in of_room("entrypoints/http"):
         assert found.top not in {"adapters", "sqlalchemy", "jwt", "argon2", "bcrypt", "sqlite3"}, found
-
-
-def test_nothing_imports_the_entrypoints_but_themselves() -> None:
-    for found in of_room("domain") + of_room("adapters"):
-        assert not (found.is_ours and found.top == "entrypoints"), found
 
 
 def test_an_import_inside_the_house_is_relative_and_has_at_most_four_dots() -> None:
@@ -182,7 +151,7 @@ def test_a_package_begins_with_one_sentence_and_nothing_else(path: Path) -> None
 
 @for_each("path", MODULES)
 def test_a_module_says_what_it_is_for_in_at_most_400_lines(path: Path) -> None:
-    assert len((ROOT / path).read_text(encoding="utf-8").splitlines()) <= 400
+    assert len(text_of(path).splitlines()) <= 400
     assert ast.get_docstring(tree_of(path))
 
 

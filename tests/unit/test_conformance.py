@@ -21,6 +21,7 @@ from .cases import for_each
 SOURCE = Path(getsourcefile(stores) or "").parent
 MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__init__")
 TREES = {name: ast.parse((SOURCE / f"{name}.py").read_text(encoding="utf-8")) for name in MODULES}
+NODES = {name: [*ast.walk(tree)] for name, tree in TREES.items()}
 PARTS = [each for each in StoreContract.__mro__ if each is not object]
 
 # By what name a test calls each port.
@@ -47,7 +48,7 @@ def _is_of_tests(kind: type) -> bool:
 def _functions(kind: type) -> dict[str, ast.FunctionDef]:
     """The functions that the body of a class defines itself."""
     tree = TREES.get(kind.__module__.rpartition(".")[2], ast.Module([], []))
-    bodies = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == kind.__name__]
+    bodies = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == kind.__name__]
     return {node.name: node for body in bodies for node in body.body if isinstance(node, ast.FunctionDef)}
 
 
@@ -93,8 +94,8 @@ def test_no_part_of_the_contract_hides_something_of_another() -> None:
 
 
 def test_no_class_defines_a_name_twice() -> None:
-    for tree in TREES.values():
-        for node in ast.walk(tree):
+    for nodes in NODES.values():
+        for node in nodes:
             if isinstance(node, ast.ClassDef | ast.Module):
                 names = [each.name for each in node.body if isinstance(each, ast.FunctionDef | ast.ClassDef)]
                 assert len(names) == len(set(names)), names
@@ -109,8 +110,8 @@ def test_every_contract_of_a_storage_port_is_part_of_that_of_a_store() -> None:
 
 def _calls() -> Iterator[tuple[str, str]]:
     """Each method that the suite calls, with the name of what it is called on: ``tx.users.add()`` is users, add."""
-    for tree in TREES.values():
-        for node in ast.walk(tree):
+    for nodes in NODES.values():
+        for node in nodes:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 on = node.func.value
                 name = on.attr if isinstance(on, ast.Attribute) else on.id if isinstance(on, ast.Name) else ""
@@ -157,8 +158,8 @@ def _is_port(value: Any) -> bool:
 
 
 def test_the_suite_needs_menshen_attrs_and_pytest() -> None:
-    for name, tree in TREES.items():
-        for node in ast.walk(tree):
+    for name, nodes in NODES.items():
+        for node in nodes:
             if isinstance(node, ast.Import):
                 tops = {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
