@@ -1,17 +1,19 @@
 """Real database servers for tests: each in a folder of its own, on a free loopback port, its own process group."""
 
+import hashlib
 import os
 import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Protocol
 
 import pytest
@@ -213,15 +215,10 @@ class PostgresServer(_Server):
         if os.geteuid() == 0:
             owner = pwd.getpwnam("postgres")
             os.chown(self.folder, owner.pw_uid, owner.pw_gid)
-        _run(
-            [
-                *as_owner("postgres"),
-                str(_postgres_program("initdb")),
-                *("-D", str(self.folder / "data"), "-U", "menshen", "--auth=trust", "-E", "UTF8", "--locale=C"),
-                "--no-sync",
-            ],
-            self.folder,
-        )
+        initdb = _postgres_program("initdb")
+        options = ("-U", "menshen", "--auth=trust", "-E", "UTF8", "--locale=C", "--no-sync")
+        data = self.folder / "data"
+        _make_data(data, [*as_owner("postgres"), str(initdb), *options, "-D", str(data)], version_of=initdb)
 
     def stop(self) -> None:
         # Fast: connections are closed, not waited for.
@@ -276,14 +273,15 @@ class MariaDbServer(_Server):
             "CREATE USER IF NOT EXISTS menshen@'127.0.0.1' IDENTIFIED BY 'menshen';\n"
             "GRANT ALL ON *.* TO menshen@'127.0.0.1';\n"
         )
-        _run(
+        data = self.folder / "data"
+        _make_data(
+            data,
             [
                 str(program_of("mariadb-install-db")),
-                *("--no-defaults", f"--datadir={self.folder / 'data'}", f"--user={_me()}"),
+                *("--no-defaults", f"--datadir={data}", f"--user={_me()}", f"--tmpdir={self._temporary}"),
                 *("--auth-root-authentication-method=normal", "--skip-test-db", "--innodb-log-file-size=32M"),
-                f"--tmpdir={self._temporary}",
             ],
-            self.folder,
+            version_of=program_of("mariadbd"),
         )
 
     def stop(self) -> None:
@@ -296,6 +294,32 @@ class MariaDbServer(_Server):
         name = f"test_{os.getpid()}_{next(_numbers)}"
         _execute(self.url, f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
         return self.url.set(database=name).render_as_string(hide_password=False)
+
+
+def _make_data(data: Path, command: Sequence[str], version_of: Path) -> None:
+    """Have at *data* what *command* makes there.
+
+    It makes the same each time, and waits long for the disk: so it is run once for each version of the server, and what it
+    has made is kept with the environment, and copied.
+    """
+    program = version_of.stat()
+    key = repr((*command, os.geteuid(), program.st_size, program.st_mtime_ns)).replace(str(data.parent), "")
+    kept = Path(sys.prefix, "databases", hashlib.sha256(key.encode()).hexdigest()[:16])
+    if kept.exists():
+        _copy(kept, data)
+        return
+    _run(command, data.parent)
+    # Others may make the same just now: whoever is first keeps it. Where nothing can be kept, it is made each time.
+    with suppress(OSError):
+        kept.parent.mkdir(exist_ok=True)
+        with TemporaryDirectory(dir=kept.parent) as folder:
+            _copy(data, Path(folder, "data"))
+            Path(folder, "data").rename(kept)
+
+
+def _copy(source: Path, target: Path) -> None:
+    # With all modes and owners, which the servers insist on.
+    _run(["cp", "-a", str(source), str(target)], target.parent)
 
 
 def _run(command: Sequence[str], folder: Path) -> None:
