@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import pytest
 
-from menshen.adapters.sql.adoption import repeating, settling, taking
+from menshen.adapters.sql.adoption import settling, taking, waiting
 from menshen.entrypoints.cli import progress
 from menshen.entrypoints.cli.main import main
 
@@ -314,7 +314,7 @@ def test_a_list_is_never_written_over_another_file(tutorial: Tutorial, tmp_path:
 def test_a_run_that_fails_leaves_no_list_that_would_be_in_the_way_of_the_next(
     tutorial: Tutorial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repeating, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.1)
     tutorial.insert([row(1, "12345")])
     path = tmp_path / "left.csv"
     with tutorial.connected() as theirs:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from menshen.adapters.argon2_hasher import Argon2PasswordHasher
-from menshen.adapters.sql.adoption import opening, repeating, taking
+from menshen.adapters.sql.adoption import taking, waiting
 from menshen.adapters.sql.adoption.adopting import Adoption
 from menshen.adapters.sql.adoption.states import StateDecisions
 
@@ -200,8 +200,8 @@ def _clock(minutes: int) -> str:
 def test_a_table_that_somebody_keeps_locked_is_not_waited_for_for_ever(
     product: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repeating, "PATIENCE_SECONDS", 0.1)
-    monkeypatch.setattr(opening, "LOCK_SECONDS", 1.0)
+    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(waiting, "LOCK_SECONDS", 1.0)
     tutorial = new_tutorial(product, tmp_path, request)
     tutorial.make()
     tutorial.insert(plain_rows(3))
@@ -215,8 +215,8 @@ def test_a_table_that_somebody_keeps_locked_is_not_waited_for_for_ever(
 def test_a_row_that_somebody_keeps_locked_is_not_waited_for_for_ever(
     product: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repeating, "PATIENCE_SECONDS", 0.1)
-    monkeypatch.setattr(opening, "LOCK_SECONDS", 1.0)
+    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(waiting, "LOCK_SECONDS", 1.0)
     tutorial = new_tutorial(product, tmp_path, request)
     tutorial.make()
     tutorial.insert(plain_rows(3))

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 
 from menshen.adapters.conformance.users import another_user, new_user, save
-from menshen.adapters.sql.adoption import repeating
+from menshen.adapters.sql.adoption import waiting
 from menshen.adapters.sql.store import sql_store
 from menshen.domain.errors import StoreUnavailable
 from menshen.domain.ports import Store, Transaction
@@ -202,7 +202,7 @@ class TestPostgreSql:
 def test_what_keeps_a_table_from_being_adopted_is_told_without_the_row(
     product: str, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repeating, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.0)
     tutorial = Tutorial(product, url)
     tutorial.make()
     tutorial.insert([row(1, f"+86 {PHONE}", user_name="a secret name", password=HASH)])

@@ -1,26 +1,20 @@
 """Taking over a tutorial's database in place: a report first, then the columns, the rows, and the other tables."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import tzinfo
 from functools import partial
 from itertools import islice
-from typing import Any
 
 from attrs import frozen
 from sqlalchemy import Connection
 
-from ....domain.errors import StoreUnavailable
 from ....domain.ports import StoredHashes
 from ..database import Database
 from ..schema import VERSIONS, version_on
-from . import repeating
 from .findings import AdoptionFindings
 from .left import keep_numbers
 from .obstacles import has_unique_phones, obstacles
 from .opening import open_for_adoption, open_for_reading
-from .repeating import repeated
 from .rows import Left, Why, divided, judged
 from .settling import settle_some, settled, unknown_states
 from .states import StateDecisions
@@ -36,6 +30,7 @@ from .taking import (
     weak_accounts,
     zone_of,
 )
+from .waiting import alone, repeated
 
 _KEEPS_APART = (
     "a unique index of its own keeps the spellings of x_user.phone apart, and rows that would stay as they are may be in"
@@ -90,7 +85,7 @@ class Adoption:
             if hindering:
                 return AdoptionReport(hindering, (), AdoptionFindings(self.hashes, self.states), is_due=False)
             shape = shape_of(connection)
-            statements = [*first_statements(shape), *last_statements(shape)]
+            statements = [*first_statements(connection, shape), *last_statements(connection, shape)]
             is_behind = bool(statements) or version_on(connection) != VERSIONS[-1]
             keeps_apart = has_unique_phones(connection)
             findings = counted(connection, shape, self.hashes, self.states)
@@ -134,7 +129,7 @@ class Adoption:
         """Adopt. Killed at any moment, the next call goes on from there; no row is changed twice."""
         database = open_for_adoption(self.url)
         try:
-            with _alone(database) as check:
+            with alone(database) as check:
                 shape = repeated(lambda: _bring_into_form(database))
                 with database.reading() as connection:
                     findings = counted(connection, shape, self.hashes, self.states)
@@ -143,7 +138,7 @@ class Adoption:
                 after = None
                 while True:
                     check()
-                    rows, taken, left = repeated(_Step(database, shape, after, self.zone, self.states))
+                    rows, taken, left = repeated(partial(take_some, database, shape, after, self.zone, self.states))
                     if not rows:
                         break
                     findings.add(rows, taken, left)
@@ -165,20 +160,6 @@ class Adoption:
                 pass
 
 
-@frozen
-class _Step:
-    """One batch, to be called until it succeeds."""
-
-    database: Database
-    shape: Shape
-    after: int | None
-    zone: tzinfo | None
-    states: StateDecisions
-
-    def __call__(self) -> Any:
-        return take_some(self.database, self.shape, self.after, self.zone, self.states)
-
-
 def _batches(left: Iterator[Left]) -> Iterator[list[Left]]:
     while some := list(islice(left, BATCH)):
         yield some
@@ -186,7 +167,7 @@ def _batches(left: Iterator[Left]) -> Iterator[list[Left]]:
 
 def _bring_into_form(database: Database) -> Shape:
     with database.attempt() as connection:
-        _run(connection, first_statements(shape_of(connection)))
+        _run(connection, first_statements(connection, shape_of(connection)))
         return shape_of(connection)
 
 
@@ -196,7 +177,7 @@ def _complete(database: Database) -> None:
 
     with database.attempt() as connection:
         shape = shape_of(connection)
-        _run(connection, last_statements(shape))
+        _run(connection, last_statements(connection, shape))
         # The version is written at the end: before it, every other command refuses this database.
         migrate_on(connection)
         _run(connection, closing_statements(shape))
@@ -206,34 +187,3 @@ def _run(connection: Connection, statements: Sequence[str]) -> None:
     for statement in statements:
         # A percent sign in a DEFAULT is no parameter.
         connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
-
-
-@contextmanager
-def _alone(database: Database) -> Iterator[Callable[[], None]]:
-    """Nobody else adopts or migrates meanwhile; what comes is to be called now and then, and raises if that has ended.
-
-    Raises StoreUnavailable where another does so for a minute. Where there is one writer at a time, each transaction is
-    alone, and looks for itself what has been done.
-    """
-    if database.product.has_one_writer:
-        yield lambda: None
-        return
-    end = time.monotonic() + repeating.PATIENCE_SECONDS
-    with database.reading() as connection:
-        # Nothing but the lock is held meanwhile: no transaction that has read or written anything.
-        connection.execution_options(isolation_level="AUTOCOMMIT")
-        while not database.product.lock_all(connection):
-            connection.rollback()
-            if time.monotonic() > end:
-                raise StoreUnavailable("another process has been changing the tables of the database for a minute")
-            time.sleep(0.1)
-        try:
-            yield lambda: _ask(connection)
-        finally:
-            # The lock goes with the connection.
-            connection.invalidate()
-
-
-def _ask(connection: Connection) -> None:
-    # Also, a connection that is used is not closed for idleness.
-    connection.exec_driver_sql("SELECT 1").scalar()

@@ -14,9 +14,9 @@ from ....domain.users import NoSuchUser, PhoneInvalid, Standing, UserId, UserSta
 from ..audit import SqlAuditLog
 from ..database import Database, OneTransaction
 from ..types import Money
-from .repeating import repeated
 from .rows import Left, money_of, number_of
 from .taking import holders
+from .waiting import repeated
 
 # Without types, but for what is written: what is read is what the driver gives, and nothing that is there makes it fail.
 _NAMES = ("id", "phone", "canonical_phone", "user_name", "openid", "mid", "state")

@@ -1,18 +1,16 @@
 """Reading the rows that are no accounts, and making them accounts, some at a time."""
 
-import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, tzinfo
 from typing import Any
 
 from sqlalchemy import (
     Boolean,
+    ColumnElement,
     Connection,
     Select,
     String,
-    Text,
     bindparam,
-    cast,
     column,
     func,
     literal,
@@ -80,7 +78,7 @@ def weak_accounts(database: Database, hashes: StoredHashes) -> int:
 
 def some_rows(connection: Connection, shape: Shape, after: int | None, *, is_locking: bool = False) -> Sequence[Any]:
     """The next rows that are no accounts, by id."""
-    columns = (_read_as(each, shape, connection.dialect.name) for each in ROW_COLUMNS)
+    columns = (_read_as(each, shape) for each in ROW_COLUMNS)
     statement: Select[Any] = select(*columns).select_from(_users)
     if after is not None:
         statement = statement.where(_users.c.id > after)
@@ -90,14 +88,11 @@ def some_rows(connection: Connection, shape: Shape, after: int | None, *, is_loc
     return connection.execute(statement.with_for_update() if is_locking else statement).all()
 
 
-def _read_as(name: str, shape: Shape, product: str) -> Any:
-    if name not in shape.columns:
-        # The state is added with this in every row.
-        return (literal(UserState.active().text) if name == "state" else null()).label(name)
-    if product == "postgresql" and name == "registration_time":
-        # It has times that Python has none for, such as infinity.
-        return cast(_users.c[name], Text).label(name)
-    return _users.c[name]
+def _read_as(name: str, shape: Shape) -> ColumnElement[Any]:
+    if name in shape.columns:
+        return shape.product.read_as(_users.c[name])
+    # The state is added with this in every row.
+    return (literal(UserState.active().text) if name == "state" else null()).label(name)
 
 
 def numbers_of(found: Sequence[Taken | Left]) -> set[str]:
@@ -125,7 +120,7 @@ def take_some(
         rows = some_rows(connection, shape, after, is_locking=True)
         found = [judged(row, zone_of(shape, zone), states) for row in rows]
         taken, left = divided(found, holders(connection, numbers_of(found)))
-        if taken and _WRITERS[connection.dialect.name](connection, taken) != len(taken):
+        if taken and shape.product.take(connection, taken) != len(taken):
             raise StoreUnavailable("x_user lost rows while they were locked")
         _write_states(connection, taken)
     return rows, taken, left
@@ -144,54 +139,3 @@ def _write_states(connection: Connection, taken: Sequence[Taken]) -> None:
 def zone_of(shape: Shape, zone: tzinfo | None) -> tzinfo | None:
     """The zone that registration times are read in."""
     return UTC if shape.has_moments else zone
-
-
-def _take_on_sqlite(connection: Connection, taken: Sequence[Taken]) -> int:
-    statement = (
-        "UPDATE x_user SET is_account = 1, canonical_phone = ?, phone = COALESCE(?, phone), registration_time = ?"
-        " WHERE id = ? AND NOT is_account"
-    )
-    rows = [
-        (
-            each.digits,
-            each.digits,
-            None if each.registered_at is None else each.registered_at.isoformat(" ", "microseconds"),
-            each.id,
-        )
-        for each in taken
-    ]
-    return connection.exec_driver_sql(statement, rows).rowcount
-
-
-def _take_on_postgresql(connection: Connection, taken: Sequence[Taken]) -> int:
-    statement = (
-        "UPDATE x_user SET is_account = true, canonical_phone = new.digits,"
-        " phone = COALESCE(new.digits, x_user.phone), registration_time = new.at"
-        " FROM unnest(%s::int[], %s::text[], %s::timestamp[]) AS new (id, digits, at)"
-        " WHERE x_user.id = new.id AND NOT x_user.is_account"
-    )
-    columns = ([each.id for each in taken], [each.digits for each in taken], [each.registered_at for each in taken])
-    return connection.exec_driver_sql(statement, columns).rowcount
-
-
-def _take_on_mariadb(connection: Connection, taken: Sequence[Taken]) -> int:
-    statement = (
-        "UPDATE JSON_TABLE(%s, '$[*]' COLUMNS (id INT PATH '$[0]' ERROR ON ERROR,"
-        " digits VARCHAR(11) PATH '$[1]' ERROR ON ERROR, at DATETIME(6) PATH '$[2]' ERROR ON ERROR)) AS new"
-        " STRAIGHT_JOIN x_user ON x_user.id = new.id"
-        " SET x_user.is_account = true, x_user.canonical_phone = new.digits,"
-        " x_user.phone = COALESCE(new.digits, x_user.phone), x_user.registration_time = new.at"
-        " WHERE NOT x_user.is_account"
-    )
-    rows = [
-        (each.id, each.digits, None if each.registered_at is None else each.registered_at.isoformat(" "))
-        for each in taken
-    ]
-    return connection.exec_driver_sql(statement, (json.dumps(rows),)).rowcount
-
-
-_WRITERS: dict[str, Callable[[Connection, Sequence[Taken]], int]] = {
-    "sqlite": _take_on_sqlite,
-    "postgresql": _take_on_postgresql,
-    "mariadb": _take_on_mariadb,
-}
