@@ -21,6 +21,7 @@ from menshen.adapters.sql.database import Database, open_database, sqlite_url
 from menshen.adapters.sql.tables import sessions, users
 from menshen.adapters.system_clock import SystemClock
 from menshen.domain.devices import Client, Device, DeviceType
+from menshen.domain.use_cases.authenticators.password import PhoneAndPassword
 from menshen.entrypoints.device_policies import parse_device_policy
 from menshen.entrypoints.settings import Settings
 from menshen.entrypoints.stores import open_store
@@ -73,7 +74,7 @@ def _logins_per_second(service: Service, seconds: float) -> float:
     """Two phones in turns, each of which ends the session of the other."""
     begin, done = time.perf_counter(), 0
     while time.perf_counter() < begin + seconds:
-        service.login(phone=PHONE, password=PASSWORD, client=DEVICES[done % 2])
+        service.login(PhoneAndPassword(PHONE, PASSWORD), client=DEVICES[done % 2])
         done += 1
     return done / (time.perf_counter() - begin)
 

@@ -25,9 +25,11 @@ from attrs import evolve, frozen
 from menshen.adapters.memory.fakes import FakeClock, FakePasswordHasher
 from menshen.adapters.system_clock import SystemClock
 from menshen.domain.devices import Client, Device, DeviceType
+from menshen.domain.presences import Principal
 from menshen.domain.sessions import SessionId
 from menshen.domain.tokens import AccessTokenClaims
-from menshen.domain.users import Phone, User, UserId
+from menshen.domain.use_cases.authenticators.password import PhoneAndPassword
+from menshen.domain.users import UserId
 from menshen.entrypoints.device_policies import parse_device_policy
 from menshen.entrypoints.settings import Settings
 from menshen.entrypoints.stores import open_store
@@ -131,7 +133,7 @@ class Caller:
     """A user with a token."""
 
     service: Service
-    user: User
+    principal: Principal
     token: str
     phone: str
 
@@ -139,10 +141,10 @@ class Caller:
         self.service.authenticate(self.token)
 
     def login(self) -> None:
-        self.service.login(phone=self.phone, password=PASSWORD, client=CLIENT)
+        self.service.login(PhoneAndPassword(self.phone, PASSWORD), client=CLIENT)
 
     def list_sessions(self) -> None:
-        if len(self.service.list_sessions(self.user)) != len(DEVICE_TYPES):
+        if len(self.service.list_sessions(self.principal)) != len(DEVICE_TYPES):
             raise RuntimeError("a user has other sessions than he should")
 
 
@@ -161,8 +163,8 @@ def _caller(service: Service, adapters: Adapters, user_id: int, now: datetime) -
         expires_at=issued_at + timedelta(days=7),
     )
     phone = phone_of(user_id)
-    user = User(id=UserId(user_id), phone=Phone(phone), password_hash=HASH, registered_at=now)
-    return Caller(service, user, adapters.codec.encode(claims), phone)
+    token = adapters.codec.encode(claims)
+    return Caller(service, service.authenticate(token), token, phone)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,7 @@ from attrs import evolve
 from .device_policy import DevicePolicy, Limit, Overflow
 from .devices import EVERY_TYPE, DeviceType
 from .errors import Refusal
-from .sessions import Session, SessionId
-from .users import User
+from .sessions import SessionId, SessionOverview
 
 MOST_SESSIONS = 100
 """How many sessions a user may have where the policy sets no total: nobody has more devices, and a list must end."""
@@ -21,20 +20,19 @@ class TooManyDevices(Refusal):
 
     reason = "too_many_devices"
 
-    def __init__(self, sessions: list[Session]) -> None:
+    def __init__(self, sessions: list[SessionOverview]) -> None:
         super().__init__(f"{len(sessions)} sessions are in")
         self.sessions = sessions
 
 
-def policy_of(user: User, default: DevicePolicy) -> DevicePolicy:
-    """The user's own policy, or the *default* where the user has none; with a total in any case."""
-    policy = default if user.device_policy is None else user.device_policy
+def with_total(policy: DevicePolicy) -> DevicePolicy:
+    """*policy*, with a total in any case."""
     if any(limit.types == EVERY_TYPE for limit in policy.limits):
         return policy
     return evolve(policy, limits=(*policy.limits, Limit(EVERY_TYPE, MOST_SESSIONS)))
 
 
-def decide(policy: DevicePolicy, live: Collection[Session], newcomer: Session) -> frozenset[SessionId]:
+def decide(policy: DevicePolicy, live: Collection[SessionOverview], newcomer: SessionOverview) -> frozenset[SessionId]:
     """Admit *newcomer* and say which of the *live* sessions of its user end for it.
 
     A session on the newcomer's own device, known by its id, ends first. With the others ended every limit holds, and
@@ -49,16 +47,18 @@ def decide(policy: DevicePolicy, live: Collection[Session], newcomer: Session) -
     return ends if policy.overflow is Overflow.REJECT_NEW else ends | _surplus(policy, [*others, newcomer], newcomer)
 
 
-def surplus(policy: DevicePolicy, live: Collection[Session]) -> frozenset[SessionId]:
+def surplus(policy: DevicePolicy, live: Collection[SessionOverview]) -> frozenset[SessionId]:
     """Those of the *live* sessions that would have to end for every limit to hold, as after a policy became stricter."""
     return _surplus(policy, live, None)
 
 
-def _surplus(policy: DevicePolicy, live: Collection[Session], stays: Session | None) -> frozenset[SessionId]:
+def _surplus(
+    policy: DevicePolicy, live: Collection[SessionOverview], stays: SessionOverview | None
+) -> frozenset[SessionId]:
     order = _ORDER[policy.overflow]
     left = sorted((session for session in live if session is not stays), key=order)
     over = {limit: _count(limit, live) - limit.most for limit in policy.limits}
-    ended: list[Session] = []
+    ended: list[SessionOverview] = []
     while exceeded := [limit for limit, excess in over.items() if excess > 0]:
         for session in _fewest(exceeded, left, order):
             _move(over, session, -1)
@@ -72,9 +72,11 @@ def _surplus(policy: DevicePolicy, live: Collection[Session], stays: Session | N
     return frozenset(session.id for session in ended)
 
 
-def _fewest(exceeded: list[Limit], left: list[Session], order: Callable[[Session], Any]) -> tuple[Session, ...]:
+def _fewest(
+    exceeded: list[Limit], left: list[SessionOverview], order: Callable[[SessionOverview], Any]
+) -> tuple[SessionOverview, ...]:
     """The fewest sessions of *left*, which is in *order*, of which every limit counts one; the first of these to go."""
-    first_of_type: dict[DeviceType, Session] = {}
+    first_of_type: dict[DeviceType, SessionOverview] = {}
     for session in left:
         first_of_type.setdefault(session.device.type, session)
     for size in range(1, len(first_of_type) + 1):
@@ -88,22 +90,22 @@ def _fewest(exceeded: list[Limit], left: list[Session], order: Callable[[Session
     raise AssertionError("a limit counts more sessions than there are")
 
 
-def _move(over: dict[Limit, int], session: Session, by: int) -> None:
+def _move(over: dict[Limit, int], session: SessionOverview, by: int) -> None:
     for limit in over:
         if limit.counts(session.device):
             over[limit] += by
 
 
-def _count(limit: Limit, sessions: Iterable[Session]) -> int:
+def _count(limit: Limit, sessions: Iterable[SessionOverview]) -> int:
     return sum(limit.counts(session.device) for session in sessions)
 
 
-def _is_same_device(session: Session, newcomer: Session) -> bool:
+def _is_same_device(session: SessionOverview, newcomer: SessionOverview) -> bool:
     return session.id != newcomer.id and session.device.id is not None and session.device.id == newcomer.device.id
 
 
 # The id settles ties, so that the order in which a store lists sessions decides nothing.
-_ORDER: dict[Overflow, Callable[[Session], Any]] = {
+_ORDER: dict[Overflow, Callable[[SessionOverview], Any]] = {
     Overflow.EVICT_OLDEST: lambda session: (session.started_at, session.id),
     Overflow.EVICT_IDLE: lambda session: (session.last_seen_at, session.id),
     # Where newcomers are rejected, those who came last are the ones too many.

@@ -1,13 +1,28 @@
-"""Presences: who is there, and by which session."""
+"""Presences: who is there, by which session, and whether they may act."""
 
 from datetime import datetime
 
 from attrs import frozen
 
+from .actors import Actor
 from .errors import StoreUnavailable
-from .realms import NotAnAdmin
-from .sessions import Session, SessionId, SessionKind, SessionUnknown
-from .users import User, UserId, UserNotActive
+from .realms import Realm
+from .sessions import Session, SessionId, SessionOverview, SessionUnknown
+from .users import Profile, User, UserId, UserNotActive
+
+
+@frozen
+class Principal:
+    """Who acts, by which session of which realm: all that a responder may see, and no secret."""
+
+    realm: Realm
+    user: Profile
+    session: SessionOverview
+
+    @property
+    def actor(self) -> Actor:
+        """How the audit log calls them."""
+        return Actor.user(self.user.id)
 
 
 @frozen
@@ -27,17 +42,16 @@ class Presence:
         if self.user.id != user_id or not is_session:
             raise StoreUnavailable("the store answered what was not asked")
 
-    def admit(self, kind: SessionKind, now: datetime) -> Session:
-        """The one rule of who may act, by a session of that *kind*: the guard asks it, and whoever holds the lock once more.
+    def admit(self, realm: Realm, now: datetime) -> Principal:
+        """The one rule of who may act in *realm*: the guard asks it, a refresh, and whoever holds the lock once more.
 
         Raises UserNotActive, SessionUnknown, the refusal that tells how the session ended, NotAnAdmin.
         """
         session = self.session
         if not self.user.is_active(now):
             raise UserNotActive(None if session is None or session.end is None else session.end.at)
-        if session is None or session.kind is not kind:
+        if session is None or session.kind is not realm.kind:
             raise SessionUnknown
         session.check_live(now)
-        if kind is SessionKind.ADMIN and not self.user.is_admin:
-            raise NotAnAdmin
-        return session
+        realm.check_member(self.user)
+        return Principal(realm, self.user.profile, session.overview)

@@ -1,6 +1,20 @@
-"""Proofs: that somebody has shown who they are."""
+"""Proofs: that somebody has shown whose account it is, and by what."""
+
+from collections.abc import Callable
+from datetime import datetime
+from enum import StrEnum
+
+from attrs import field, frozen
 
 from .errors import Refusal
+from .ports import Transaction
+from .users import User, UserId
+
+
+class InvalidCredentials(Refusal):
+    """No user has this phone number, or the password is another one; which of the two is never told (ASVS 6.3.8)."""
+
+    reason = "invalid_credentials"
 
 
 class ReauthenticationFailed(Refusal):
@@ -10,12 +24,27 @@ class ReauthenticationFailed(Refusal):
 
 
 class ReauthenticationNeeded(Refusal):
-    """The user has to prove once more who he is: by the password, or by a login of a moment ago."""
+    """The user has to prove once more who they are: by the password, or by a login of a moment ago."""
 
     reason = "password_needed"
 
 
-class InvalidCredentials(Refusal):
-    """No user has this phone number, or the password is another one; which of the two is never told (ASVS 6.3.8)."""
+class ProofOutdated(Exception):
+    """What was proved is not so any more: the password, say, was changed since it was judged. It is to be judged anew."""
 
-    reason = "invalid_credentials"
+
+class AuthenticatorKind(StrEnum):
+    """By what a user proves who they are (SP 800-63B-4, 3)."""
+
+    PASSWORD = "password"
+
+
+@frozen(kw_only=True)
+class Proof:
+    """That somebody proved to be a user. It is judged before the user is locked, and confirmed under the lock."""
+
+    user_id: UserId
+    authenticator: AuthenticatorKind
+    at: datetime
+    confirm: Callable[[Transaction, User], User] = field(repr=False)
+    """Given the user, locked: the user as they are to be kept from now on. Raises ProofOutdated."""

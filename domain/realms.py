@@ -1,6 +1,21 @@
-"""Realms: populations of users with sessions of their own."""
+"""Realms: populations of users, each with sessions that open nothing in another (RFC 8725, 3.9 and 3.12)."""
 
+from datetime import timedelta
+
+from attrs import frozen
+
+from .admission import with_total
+from .audit import Action
+from .device_policy import DevicePolicy
 from .errors import Refusal, Unauthenticated
+from .sessions import Lifetimes, SessionKind
+from .users import User
+
+
+class NotAnAdmin(Unauthenticated):
+    """The user of this admin session is no admin any more."""
+
+    reason = "not_an_admin"
 
 
 class AdminLoginNotAllowed(Refusal):
@@ -9,7 +24,45 @@ class AdminLoginNotAllowed(Refusal):
     reason = "not_an_admin"
 
 
-class NotAnAdmin(Unauthenticated):
-    """The user of this admin session is no admin any more."""
+@frozen(kw_only=True)
+class Realm:
+    """Who may have sessions of one kind, for what audience, for how long, and on how many devices."""
 
-    reason = "not_an_admin"
+    kind: SessionKind
+    """What its sessions are called in the store."""
+    audience: str
+    """The ``aud`` of its access tokens (RFC 7519, 4.1.3)."""
+    access_token_ttl: timedelta
+    refresh_token_ttl: timedelta
+    refresh_retry: timedelta
+    """For how long a refresh token whose successor nobody has used is answered with that successor again."""
+    lifetimes: Lifetimes
+    remembered: Lifetimes
+    """Of sessions whose login asked to be remembered."""
+    device_policy: DevicePolicy
+    takes_own_policies: bool
+    """Whether the device policy of a user's own is about these sessions."""
+    admins_only: bool
+    """Whether its sessions are for admins, who act on other users, and for nobody else."""
+    log_in: Action
+    """How the audit log calls logging in."""
+    is_vital: bool
+    """Whether logging in goes on when the store is full: whoever is to freeze somebody then must get in first."""
+
+    def check_login(self, user: User) -> None:
+        """Raises AdminLoginNotAllowed for a user who has proved who they are, and does not belong here."""
+        if not self._admits(user):
+            raise AdminLoginNotAllowed
+
+    def check_member(self, user: User) -> None:
+        """Raises NotAnAdmin for a user whose session is of this realm, and who does not belong here any more."""
+        if not self._admits(user):
+            raise NotAnAdmin
+
+    def policy_for(self, user: User) -> DevicePolicy:
+        """The device policy of *user* here, with a total in any case."""
+        own = user.device_policy if self.takes_own_policies else None
+        return with_total(self.device_policy if own is None else own)
+
+    def _admits(self, user: User) -> bool:
+        return user.is_admin or not self.admins_only

@@ -162,8 +162,8 @@ class Refreshing:
 
 
 @frozen(kw_only=True)
-class Session:
-    """A login that may still be in use. Times are aware UTC."""
+class SessionOverview:
+    """What may be shown of a session: a login that may still be in use. Times are aware UTC."""
 
     id: SessionId
     user_id: UserId
@@ -173,7 +173,6 @@ class Session:
     last_seen_at: datetime
     expires_at: datetime
     idle_ttl: timedelta
-    refreshing: Refreshing
     address: str | None = None
     user_agent: str | None = None
     end: SessionEnd | None = None
@@ -206,6 +205,30 @@ class Session:
     def is_due_to_be_seen(self, now: datetime) -> bool:
         """Whether its last use was long enough ago to be written down anew."""
         return now - self.last_seen_at >= LAST_SEEN_STEP
+
+
+@frozen(kw_only=True)
+class Session(SessionOverview):
+    """A session as the repository holds it."""
+
+    refreshing: Refreshing
+
+    @property
+    def overview(self) -> SessionOverview:
+        """The session without what is secret."""
+        return SessionOverview(
+            id=self.id,
+            user_id=self.user_id,
+            kind=self.kind,
+            device=self.device,
+            started_at=self.started_at,
+            last_seen_at=self.last_seen_at,
+            expires_at=self.expires_at,
+            idle_ttl=self.idle_ttl,
+            address=self.address,
+            user_agent=self.user_agent,
+            end=self.end,
+        )
 
 
 _REFUSAL_AFTER: dict[EndReason, type[SessionOver]] = {

@@ -217,15 +217,14 @@ class NewUser:
 
 
 @frozen(kw_only=True)
-class User:
-    """A user as the repository holds it.
+class Profile:
+    """What may be shown of a user, to themselves and to admins.
 
     ``registered_at`` is aware UTC, or None where nobody wrote it down. ``phone`` is None once the account is closed.
     """
 
     id: UserId
     phone: Phone | None
-    password_hash: str = field(repr=False)
     registered_at: datetime | None
     user_name: str | None = None
     referrer_id: UserId | None = None
@@ -244,6 +243,30 @@ class User:
 
     def is_active(self, now: datetime) -> bool:
         return self.state.standing(now) is Standing.ACTIVE
+
+
+@frozen(kw_only=True)
+class User(Profile):
+    """A user as the repository holds it."""
+
+    password_hash: str = field(repr=False)
+
+    @property
+    def profile(self) -> Profile:
+        """The user without what is secret."""
+        return Profile(
+            id=self.id,
+            phone=self.phone,
+            registered_at=self.registered_at,
+            user_name=self.user_name,
+            referrer_id=self.referrer_id,
+            wechat_openid=self.wechat_openid,
+            account_balance=self.account_balance,
+            state=self.state,
+            fee_percentage=self.fee_percentage,
+            is_admin=self.is_admin,
+            device_policy=self.device_policy,
+        )
 
 
 def check_user_name(name: str | None) -> None:

@@ -1,10 +1,10 @@
 """The composition root: the one place that knows both sides of every port."""
 
 import os
-from collections.abc import Callable, Container
-from datetime import timedelta
+from collections.abc import Callable, Container, Mapping
 from enum import Enum, auto
 from secrets import token_bytes
+from typing import Any
 
 from attrs import frozen
 
@@ -17,27 +17,30 @@ from ..adapters.random_ids import SystemRandomIds
 from ..adapters.refresh_token_codec import HmacRefreshTokenCodec
 from ..adapters.stored_work import StoredWork
 from ..adapters.system_clock import SystemClock
-from ..domain.device_policy import DevicePolicy
 from ..domain.passwords import PasswordPolicy, contract_policy, strict_policy
 from ..domain.ports import Clock, LastSeen, PasswordHasher, RandomIds, RefreshTokenCodec, Store, TokenCodec
-from ..domain.sessions import Lifetimes, SessionKind
+from ..domain.realms import Realm
 from ..domain.use_cases.account import ChangePassword, EndSessions, ListSessions, RenameUser
 from ..domain.use_cases.authentication import Authenticate
+from ..domain.use_cases.authenticators.password import Password, PhoneAndPassword
 from ..domain.use_cases.browsing import Browse
 from ..domain.use_cases.closing import CloseAccount
 from ..domain.use_cases.explaining import ExplainToken
-from ..domain.use_cases.granting import Grants
 from ..domain.use_cases.housekeeping import Prune, ReadAudit
+from ..domain.use_cases.issuing import TokenIssuer
 from ..domain.use_cases.kicking import KickEverybody
-from ..domain.use_cases.login import Login, Logout
+from ..domain.use_cases.logout import Logout
 from ..domain.use_cases.lookup import FindUser
+from ..domain.use_cases.opening import Authenticator, Opening, OpenSession
 from ..domain.use_cases.operating import FindUsers, Operate, SessionsOf
+from ..domain.use_cases.reauthentication import Reauthenticate
 from ..domain.use_cases.refreshing import RefreshSession
 from ..domain.use_cases.registration import RegisterAndLogin, RegisterUser
 from ..domain.use_cases.resetting import SetPassword, SetPhone
 from .databases import SERVING_THREADS, place_of
 from .places import exposures
 from .readiness import Readiness
+from .realms import admin_realm, user_realm
 from .secret import find_secret, make_secret, secret_place
 from .settings import PREFIX, SettingInvalid, Settings
 from .stores import argon2_hasher, closed_on_failure, open_store
@@ -46,12 +49,6 @@ SERVICE_NAME = "menshen"
 
 _WAITING_PASSWORDS = SERVING_THREADS // 2
 """How many of these may wait for the hasher; the others stay free for requests that need no hash."""
-
-_SESSION_TTL = timedelta(days=30)
-_SESSION_IDLE_TTL = timedelta(days=14)
-
-_ADMIN_LIFETIMES = Lifetimes(absolute=timedelta(hours=12), idle=timedelta(hours=1))
-_ADMIN_REFRESH_TOKEN_TTL = timedelta(hours=1)
 
 
 class WithoutSecret(Enum):
@@ -85,7 +82,7 @@ class Service:
 
     register_user: RegisterUser
     register_and_login: RegisterAndLogin
-    login: Login
+    login: OpenSession
     refresh: RefreshSession
     logout: Logout
     authenticate: Authenticate
@@ -95,7 +92,7 @@ class Service:
     list_sessions: ListSessions
     end_sessions: EndSessions
     kick_everybody: KickEverybody
-    admin_login: Login
+    admin_login: OpenSession
     admin_refresh: RefreshSession
     authenticate_admin: Authenticate
     find_user: FindUser
@@ -118,36 +115,37 @@ def wire(settings: Settings, adapters: Adapters) -> Service:
     """Tie use cases and adapters together. Tests call it with adapters of their own."""
     store, clock, hasher = adapters.store, adapters.clock, adapters.hasher
     policy = _password_policy(settings, adapters.common_passwords)
-    grants = _user_grants(settings, adapters)
-    admin_grants = _admin_grants(settings, adapters)
-    authenticate = Authenticate(store.sessions, adapters.codec, clock, adapters.last_seen)
-    authenticate_admin = Authenticate(
-        store.sessions, adapters.admin_codec, clock, adapters.last_seen, SessionKind.ADMIN
-    )
+    users, admins = user_realm(settings), admin_realm(settings)
+    opening = Opening(_issuer(users, adapters.codec, adapters))
+    admin_opening = Opening(_issuer(admins, adapters.admin_codec, adapters))
+    authenticators: Mapping[type, Authenticator[Any]] = {PhoneAndPassword: Password(store.users, hasher, clock)}
+    reauthenticate = Reauthenticate(store.sessions, store.work, hasher, clock)
+    authenticate = Authenticate(store.sessions, adapters.codec, clock, adapters.last_seen, users)
+    authenticate_admin = Authenticate(store.sessions, adapters.admin_codec, clock, adapters.last_seen, admins)
     register_user = RegisterUser(store.work, hasher, policy, clock)
     find_user, find_users = FindUser(store.users), FindUsers(store.users, clock)
     sessions_of, read_audit = SessionsOf(store.users, store.sessions, clock), ReadAudit(store.audit)
     explain_token = ExplainToken((authenticate, authenticate_admin), store.sessions)
     return Service(
         register_user=register_user,
-        register_and_login=RegisterAndLogin(register_user, grants),
-        login=Login(store.users, store.work, hasher, grants, clock),
-        refresh=RefreshSession(store.sessions, store.work, grants, clock),
+        register_and_login=RegisterAndLogin(register_user, opening),
+        login=OpenSession(authenticators, store.work, opening, clock),
+        refresh=RefreshSession(store.sessions, store.work, opening.issuer, clock),
         logout=Logout(store.work, clock),
         authenticate=authenticate,
-        change_password=ChangePassword(store.work, hasher, policy, clock),
+        change_password=ChangePassword(store.work, reauthenticate, hasher, policy, clock),
         rename_user=RenameUser(store.work, clock),
-        close_account=CloseAccount(store.work, hasher, clock, settings.account_closing_grace),
+        close_account=CloseAccount(store.work, reauthenticate, clock, settings.account_closing_grace),
         list_sessions=ListSessions(store.sessions, clock),
-        end_sessions=EndSessions(store.work, hasher, clock, settings.end_sessions_by_password),
-        kick_everybody=KickEverybody(store.users, store.work, hasher, clock),
-        admin_login=Login(store.users, store.work, hasher, admin_grants, clock),
-        admin_refresh=RefreshSession(store.sessions, store.work, admin_grants, clock),
+        end_sessions=EndSessions(store.work, reauthenticate, clock, settings.end_sessions_by_password),
+        kick_everybody=KickEverybody(store.work, reauthenticate, clock),
+        admin_login=OpenSession(authenticators, store.work, admin_opening, clock),
+        admin_refresh=RefreshSession(store.sessions, store.work, admin_opening.issuer, clock),
         authenticate_admin=authenticate_admin,
         find_user=find_user,
         find_users=find_users,
         sessions_of=sessions_of,
-        operate=Operate(store.work, clock),
+        operate=Operate(store.work, clock, admins),
         set_phone=SetPhone(store.work, clock),
         set_password=SetPassword(store.users, store.work, hasher, policy, clock),
         explain_token=explain_token,
@@ -248,49 +246,8 @@ def _check_durability(store: Store, settings: Settings, warn: Callable[[str], No
         warn(line)
 
 
-def _user_grants(settings: Settings, adapters: Adapters) -> Grants:
-    lifetimes = Lifetimes(
-        absolute=settings.session_ttl or max(_SESSION_TTL, settings.access_token_ttl),
-        idle=settings.session_idle_ttl or max(_SESSION_IDLE_TTL, settings.access_token_ttl),
-    )
-    return Grants(
-        kind=SessionKind.USER,
-        codec=adapters.codec,
-        refresh_codec=adapters.refresh_codec,
-        ids=adapters.ids,
-        access_token_ttl=settings.access_token_ttl,
-        refresh_token_ttl=settings.refresh_token_ttl,
-        refresh_retry=settings.refresh_retry,
-        lifetimes=lifetimes,
-        # Longer, never shorter.
-        remembered=Lifetimes(
-            absolute=max(settings.remember_session_ttl, lifetimes.absolute),
-            idle=max(settings.remember_session_idle_ttl, lifetimes.idle),
-        ),
-        device_policy=_device_policy(settings),
-    )
-
-
-def _admin_grants(settings: Settings, adapters: Adapters) -> Grants:
-    """Admins log in often and stay briefly; ``remember`` and device policies are not for them."""
-    return Grants(
-        kind=SessionKind.ADMIN,
-        codec=adapters.admin_codec,
-        refresh_codec=adapters.refresh_codec,
-        ids=adapters.ids,
-        access_token_ttl=settings.admin_access_token_ttl,
-        refresh_token_ttl=_ADMIN_REFRESH_TOKEN_TTL,
-        refresh_retry=settings.refresh_retry,
-        lifetimes=_ADMIN_LIFETIMES,
-        remembered=_ADMIN_LIFETIMES,
-        device_policy=DevicePolicy(),
-    )
-
-
-def _device_policy(settings: Settings) -> DevicePolicy:
-    if settings.device_policy is not None:
-        return settings.device_policy
-    return DevicePolicy() if settings.multi_device_login else DevicePolicy.single()
+def _issuer(realm: Realm, codec: TokenCodec, adapters: Adapters) -> TokenIssuer:
+    return TokenIssuer(realm=realm, codec=codec, refresh_codec=adapters.refresh_codec, ids=adapters.ids)
 
 
 def _password_policy(settings: Settings, common: Container[str]) -> PasswordPolicy:

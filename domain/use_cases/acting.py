@@ -10,32 +10,31 @@ from ..actors import Actor
 from ..audit import Action, event_of
 from ..devices import NO_CLIENT, Client
 from ..ports import Clock, Transaction, UnitOfWork
-from ..sessions import Session, SessionId, SessionKind, SessionUnknown
+from ..presences import Principal
+from ..sessions import SessionId, SessionUnknown
 from ..users import NoSuchUser, User, UserId
-from .granting import judge_again
+from .authentication import judge_again
 from .recording import transact_or_record
 
 T = TypeVar("T")
 
 
-@frozen
-class Admin:
-    """An admin who acts, by the session that the guard let in."""
-
-    session: Session
-
-    @property
-    def actor(self) -> Actor:
-        return Actor.user(self.session.user_id)
-
-
-Caller: TypeAlias = Actor | Admin
+Caller: TypeAlias = Actor | Principal
 """Who asks for an act: an admin, or an operator at the command line, who has no session and needs none."""
 
 
 def actor_of(caller: Caller) -> Actor:
     """How the audit log calls them."""
     return caller if isinstance(caller, Actor) else caller.actor
+
+
+def admin_of(caller: Caller) -> Principal | None:
+    """The admin who asks; None for an operator. Raises SessionUnknown for anybody else: nobody acts by such a session."""
+    if isinstance(caller, Principal) and caller.realm.admins_only:
+        return caller
+    if isinstance(caller, Actor) and caller.is_operator:
+        return None
+    raise SessionUnknown
 
 
 @frozen
@@ -78,23 +77,14 @@ class Acts:
         return transact_or_record(self.work, event, run)
 
     def _locked(self, tx: Transaction, user_id: UserId, caller: Caller) -> tuple[User, datetime]:
-        session = _session_of(caller)
-        callers_id = user_id if session is None else session.user_id
+        admin = admin_of(caller)
+        callers_id = user_id if admin is None else admin.user.id
         # In the order of the ids, so that two admins who act on each other do not wait for each other.
         locked = {each: tx.users.locked(each) for each in sorted({user_id, callers_id})}
         now = self.clock.now()
-        if session is not None:
-            judge_again(tx, locked[callers_id], session, SessionKind.ADMIN, now)
+        if admin is not None:
+            judge_again(tx, locked[callers_id], admin, now)
         user = locked[user_id]
         if user is None:
             raise NoSuchUser
         return user, now
-
-
-def _session_of(caller: Caller) -> Session | None:
-    """Raises SessionUnknown for a user who is said to act, but by no session that could be judged."""
-    if isinstance(caller, Admin):
-        return caller.session
-    if not caller.is_operator:
-        raise SessionUnknown
-    return None

@@ -1,4 +1,4 @@
-"""Whose request it is."""
+"""Whose request it is, and whether they may still act."""
 
 from contextlib import suppress
 from datetime import datetime
@@ -6,19 +6,13 @@ from datetime import datetime
 from attrs import frozen
 
 from ..errors import Refusal
-from ..ports import Clock, LastSeen, SessionRepository, TokenCodec
-from ..presences import Presence
-from ..sessions import Session, SessionKind, SessionOver
+from ..ports import Clock, LastSeen, SessionRepository, TokenCodec, Transaction
+from ..presences import Presence, Principal
+from ..proofs import Proof, ProofOutdated, ReauthenticationFailed
+from ..realms import Realm
+from ..sessions import SessionOver
 from ..tokens import AccessTokenClaims, TokenExpired
 from ..users import User, UserNotFound
-
-
-@frozen
-class Authenticated:
-    """The user whose request it is, and the session it came in by."""
-
-    user: User
-    session: Session
 
 
 @frozen
@@ -26,7 +20,7 @@ class Authenticate:
     """Say whose token this is. Raises a subclass of Unauthenticated that tells why it opens nothing.
 
     User and session are read anew each time: whatever ended the session counts from the very next request on. The
-    tokens of one kind of session open nothing of another: they are for another audience (RFC 8725, 3.9 and 3.12).
+    tokens of one realm open nothing of another: they are for another audience (RFC 8725, 3.9 and 3.12).
 
     A session that was seen to have run out stays so, whatever becomes of the clock (RL-11): that it has ended is noted for
     the store, which is told in the background. Once it knows, nothing is noted any more.
@@ -36,9 +30,9 @@ class Authenticate:
     codec: TokenCodec
     clock: Clock
     last_seen: LastSeen
-    kind: SessionKind = SessionKind.USER
+    realm: Realm
 
-    def __call__(self, token: str) -> Authenticated:
+    def __call__(self, token: str) -> Principal:
         claims, now = self.codec.decode(token), self.clock.now()
         try:
             claims.check_time(now)
@@ -49,15 +43,15 @@ class Authenticate:
             raise
         presence = self._presence(claims)
         try:
-            authenticated = self._judged(claims, presence, now)
+            principal = self._judged(claims, presence, now)
         except SessionOver:
             self._note_end(presence, now)
             raise
-        if authenticated.session.is_due_to_be_seen(now):
-            self.last_seen.note(authenticated.session.id, now)
-        return authenticated
+        if presence.session is not None and presence.session.is_due_to_be_seen(now):
+            self.last_seen.note(presence.session.id, now)
+        return principal
 
-    def judge(self, token: str) -> Authenticated:
+    def judge(self, token: str) -> Principal:
         """The same, for one who only looks at the token: it is no use of the session, and ends none."""
         claims, now = self.codec.decode(token), self.clock.now()
         claims.check_time(now)
@@ -70,16 +64,38 @@ class Authenticate:
         presence.check_is_of(claims.subject, claims.session_id)
         return presence
 
-    def _judged(self, claims: AccessTokenClaims, presence: Presence, now: datetime) -> Authenticated:
-        session = presence.admit(self.kind, now)
+    def _judged(self, claims: AccessTokenClaims, presence: Presence, now: datetime) -> Principal:
+        principal = presence.admit(self.realm, now)
+        session = presence.session
         # A token that was over when its session was last used stays so, though the clock was put back since. One of the
         # latest rotation cannot have been; where the clock was put back before that, the last use seems to lie ahead.
-        if claims.issued_at < session.refreshing.rotated_at.replace(microsecond=0):
+        if session is not None and claims.issued_at < session.refreshing.rotated_at.replace(microsecond=0):
             claims.check_time(max(now, session.last_seen_at))
-        return Authenticated(user=presence.user, session=session)
+        return principal
 
     def _note_end(self, presence: Presence, now: datetime) -> None:
         session = presence.session
         end = None if session is None else session.run_out(now)
         if session is not None and end is not None:
             self.last_seen.note_end(session.id, end)
+
+
+def still_in(tx: Transaction, principal: Principal, now: datetime, proof: Proof | None = None) -> User:
+    """Lock the user, and judge anew what was judged before the lock: that they may act, and the *proof* they gave for it.
+
+    Raises UserNotFound, what Presence.admit raises, and ReauthenticationFailed.
+    """
+    return judge_again(tx, tx.users.locked(principal.user.id), principal, now, proof)
+
+
+def judge_again(
+    tx: Transaction, user: User | None, principal: Principal, now: datetime, proof: Proof | None = None
+) -> User:
+    """The same for a *user* who has been locked already, or is not there."""
+    if user is None:
+        raise UserNotFound
+    Presence(user, tx.sessions.by_id(principal.session.id)).admit(principal.realm, now)
+    try:
+        return user if proof is None else proof.confirm(tx, user)
+    except ProofOutdated:
+        raise ReauthenticationFailed from None

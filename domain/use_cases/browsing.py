@@ -8,7 +8,7 @@ from attrs import frozen
 from ..audit import Action, AuditEntry, EntryKind, event_of
 from ..devices import NO_CLIENT, Client
 from ..ports import Clock, UnitOfWork, UserFilter
-from ..sessions import Session
+from ..sessions import SessionOverview
 from ..texts import is_plain
 from ..users import MAX_USER_NAME_LENGTH, NoSuchUser, Phone, PhoneInvalid, User, UserId
 from .acting import Caller, actor_of
@@ -62,7 +62,7 @@ class Browse:
         self._record("user", user_id, 1, caller, client)
         return user
 
-    def sessions(self, user_id: UserId, *, caller: Caller, client: Client = NO_CLIENT) -> Sequence[Session]:
+    def sessions(self, user_id: UserId, *, caller: Caller, client: Client = NO_CLIENT) -> Sequence[SessionOverview]:
         """The live ones of a user. Raises NoSuchUser."""
         try:
             found = self.sessions_of(user_id)

@@ -7,13 +7,15 @@ from attrs import evolve, frozen
 from ..actors import Actor
 from ..audit import Action, AuditEvent, event_of
 from ..devices import NO_CLIENT, Client
-from ..ports import Clock, PasswordHasher, Transaction, UnitOfWork, Verdict
-from ..proofs import ReauthenticationFailed
-from ..sessions import EndReason, Session, SessionEnd
+from ..ports import Clock, Transaction, UnitOfWork
+from ..presences import Principal
+from ..sessions import EndReason, SessionEnd
 from ..users import StateConflict, User, UserId, UserState
 from .acting import Acts, Caller, actor_of
-from .granting import all_settled, end_sessions, still_in
-from .recording import record_refusal, transact_or_record
+from .authentication import still_in
+from .ending import all_settled, end_sessions
+from .reauthentication import Reauthenticate
+from .recording import transact_or_record
 
 
 @frozen
@@ -24,26 +26,23 @@ class CloseAccount:
     """
 
     work: UnitOfWork
-    hasher: PasswordHasher
+    reauthenticate: Reauthenticate
     clock: Clock
     grace: timedelta
 
-    def __call__(self, user: User, session: Session, *, password: str, client: Client) -> datetime:
+    def __call__(self, principal: Principal, *, password: str, client: Client) -> datetime:
         """For the owner. Returns when it closes. Raises ReauthenticationFailed, HasherBusy, what the guard raises."""
-        actor = Actor.user(user.id)
-        event = event_of(client, at=self.clock.now(), actor=actor, action=Action.CLOSE, subject=user.id)
-        if self.hasher.verify(password, user.password_hash) is Verdict.NO_MATCH:
-            record_refusal(self.work, event, ReauthenticationFailed())
-            raise ReauthenticationFailed
+        event = event_of(
+            client, at=self.clock.now(), actor=principal.actor, action=Action.CLOSE, subject=principal.user.id
+        )
+        proof = self.reauthenticate(principal, password, event)
 
         def close(tx: Transaction) -> datetime:
             now = self.clock.now()
-            locked = still_in(tx, session, now)
-            # Changed since it was judged.
-            if locked.password_hash != user.password_hash:
-                raise ReauthenticationFailed
+            locked = still_in(tx, principal, now, proof)
             tx.audit.append(evolve(event, at=now))
-            return self._close(tx, locked, SessionEnd(now, EndReason.USER_CLOSED, session.device, actor), client)
+            end = SessionEnd(now, EndReason.USER_CLOSED, principal.session.device, principal.actor)
+            return self._close(tx, locked, end, client)
 
         return transact_or_record(self.work, event, close)
 

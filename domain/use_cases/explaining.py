@@ -4,9 +4,9 @@ from attrs import frozen
 
 from ..errors import Refusal
 from ..ports import SessionRepository, TokenCodec
-from ..sessions import Session, SessionKind, SessionUnknown
+from ..sessions import SessionKind, SessionOverview, SessionUnknown
 from ..tokens import AccessTokenClaims, TokenInvalid
-from ..users import User
+from ..users import Profile
 from .authentication import Authenticate
 
 VALID = "valid"
@@ -19,8 +19,8 @@ class Explanation:
     verdict: str
     kind: SessionKind | None = None
     claims: AccessTokenClaims | None = None
-    user: User | None = None
-    session: Session | None = None
+    user: Profile | None = None
+    session: SessionOverview | None = None
 
 
 @frozen
@@ -44,12 +44,13 @@ class ExplainToken:
             verdict = VALID
         except Refusal as refusal:
             verdict = refusal.reason
+        is_unknown = verdict == SessionUnknown.reason
         return Explanation(
             verdict=verdict,
-            kind=guard.kind,
+            kind=guard.realm.kind,
             claims=claims,
-            user=None if presence is None else presence.user,
-            session=None if presence is None or verdict == SessionUnknown.reason else presence.session,
+            user=None if presence is None else presence.user.profile,
+            session=None if is_unknown or presence is None or presence.session is None else presence.session.overview,
         )
 
 

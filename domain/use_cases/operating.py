@@ -9,15 +9,16 @@ from ..audit import Action
 from ..device_policy import DevicePolicy
 from ..devices import NO_CLIENT, Client
 from ..ports import Clock, SessionRepository, Transaction, UnitOfWork, UserFilter, UserRepository
-from ..sessions import EndReason, NoSuchSession, Session, SessionEnd, SessionId, SessionKind
+from ..realms import Realm
+from ..sessions import EndReason, NoSuchSession, SessionEnd, SessionId, SessionOverview
 from ..users import FreezeInvalid, NoSuchUser, Standing, StateConflict, User, UserId, UserState, check_fee_percentage
 from .acting import Acts, Caller, actor_of
-from .granting import all_live, all_settled, end_sessions, settled
+from .ending import all_live, all_settled, end_sessions, settled
 
 MAX_PAGE = 100
 
 LONGEST_FREEZE = timedelta(days=3650)
-"""Of those that end by themselves; the calendar of a time zone does not reach for ever."""
+"""Of those that end by themselves; the calendar of a time zone has an end."""
 
 
 @frozen
@@ -26,6 +27,7 @@ class Operate:
 
     work: UnitOfWork
     clock: Clock
+    admins: Realm
 
     def freeze(
         self, user_id: UserId, *, reason: str, until: datetime | None, actor: Caller, client: Client = NO_CLIENT
@@ -71,7 +73,7 @@ class Operate:
         return self._change(user_id, change, Action.SET_FEE, actor, client, str(percentage))
 
     def set_policy(self, user_id: UserId, *, policy: DevicePolicy | None, actor: Caller) -> User:
-        """Give the user a device policy of his own, or None for everybody's. It counts from the next login or refresh."""
+        """Give the user a device policy of their own, or None for everybody's. It counts from the next login or refresh."""
         return self._change(
             user_id,
             lambda tx, user, now: evolve(user, device_policy=policy),
@@ -86,7 +88,7 @@ class Operate:
 
         def change(tx: Transaction, user: User, now: datetime) -> User:
             if not is_admin:
-                live = settled(tx, user.id, SessionKind.ADMIN, now)
+                live = settled(tx, user.id, self.admins.kind, now)
                 end_sessions(tx, live, SessionEnd(at=now, reason=EndReason.KICKED), actor=actor_of(actor))
             return evolve(user, is_admin=is_admin)
 
@@ -155,7 +157,7 @@ class SessionsOf:
     sessions: SessionRepository
     clock: Clock
 
-    def __call__(self, user_id: UserId) -> Sequence[Session]:
+    def __call__(self, user_id: UserId) -> Sequence[SessionOverview]:
         if self.users.by_id(user_id) is None:
             raise NoSuchUser
-        return all_live(self.sessions, user_id, self.clock.now())
+        return [session.overview for session in all_live(self.sessions, user_id, self.clock.now())]

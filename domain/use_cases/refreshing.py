@@ -8,11 +8,12 @@ from ..clocks import CLOCK_LEEWAY
 from ..devices import NO_CLIENT, Client
 from ..errors import Refusal
 from ..ports import Clock, SessionRepository, Transaction, UnitOfWork
-from ..realms import NotAnAdmin
+from ..presences import Presence
 from ..refresh_tokens import RefreshToken, RefreshTokenExpired, RefreshTokenInvalid, Shown, judge
-from ..sessions import EndReason, RefreshTokenWasReused, Session, SessionEnd, SessionKind, SessionReplaced
-from ..users import User, UserId, UserNotActive, UserNotFound
-from .granting import Granted, Grants, end_sessions
+from ..sessions import EndReason, RefreshTokenWasReused, Session, SessionEnd, SessionOver, SessionReplaced
+from ..users import User, UserId, UserNotFound
+from .ending import end_sessions
+from .issuing import Granted, Opened, TokenIssuer
 
 _MAX_GENERATIONS = 1_000
 """How far back a used token is known as one; walking further would let a caller keep the processor busy."""
@@ -28,14 +29,14 @@ class RefreshSession:
 
     sessions: SessionRepository
     work: UnitOfWork
-    grants: Grants
+    issuer: TokenIssuer
     clock: Clock
 
     def __call__(self, refresh_token: str, client: Client = NO_CLIENT) -> Granted:
-        token = self.grants.refresh_codec.decode(refresh_token)
+        token = self.issuer.refresh_codec.decode(refresh_token)
         # Looked at before the lock: walking a chain takes time, and garbage shall keep nobody waiting.
         found = None if token is None else self.sessions.by_id(token.session_id)
-        if token is None or found is None or found.kind is not self.grants.kind:
+        if token is None or found is None or found.kind is not self.issuer.realm.kind:
             raise RefreshTokenInvalid
         generation = self._generation(token, found)
         if generation is None:
@@ -45,29 +46,27 @@ class RefreshSession:
         outcome = self.work.transact(lambda tx: self._refresh(tx, found.user_id, token, first, client))
         if isinstance(outcome, Refusal):
             raise outcome
-        return outcome
+        return self.issuer.sign(outcome)
 
     def _refresh(
         self, tx: Transaction, user_id: UserId, token: RefreshToken, first: int, client: Client
-    ) -> Granted | Refusal:
+    ) -> Opened | Refusal:
         """*first* is what the number of rotations is added to for the generation of *token*."""
         now = self.clock.now()
         user, session = self._locked(tx, user_id, token)
         client = evolve(client, device=session.device)
         generation = first + session.refreshing.rotations
-        shown = judge(generation, session.refreshing, now, self.grants.refresh_retry)
-        if not user.is_active(now):
-            raise UserNotActive(None if session.end is None else session.end.at)
-        end = session.run_out(now)
-        if end is not None:
-            tx.sessions.end([session.id], end)
-            return end.refusal()
-        session.check_live(now)
+        shown = judge(generation, session.refreshing, now, self.issuer.realm.refresh_retry)
+        try:
+            Presence(user, session).admit(self.issuer.realm, now)
+        except SessionOver as over:
+            end = session.run_out(now)
+            if end is not None:
+                tx.sessions.end([session.id], end)
+            return over
         # Issued before the clock was put back further than that: what it says of time cannot be judged.
         if session.refreshing.rotated_at > now + CLOCK_LEEWAY:
             raise RefreshTokenInvalid
-        if self.grants.kind is SessionKind.ADMIN and not user.is_admin:
-            raise NotAnAdmin
         if shown is Shown.REUSED:
             self._end(tx, session, EndReason.REFRESH_REUSED, client)
             return RefreshTokenWasReused(ended_at=now)
@@ -80,12 +79,12 @@ class RefreshSession:
         # The one that follows the current token, or the current one again.
         successor = self._walked(token, max(generation, 1))
         if shown is Shown.CURRENT:
-            rotated = self.grants.rotated(successor, session, now)
+            rotated = self.issuer.rotated(successor, session, now)
             if not tx.sessions.rotate(session.id, old=session.refreshing.digest, new=rotated):
                 raise RefreshTokenInvalid
         if session.is_due_to_be_seen(now):
             tx.sessions.see([(session.id, now)], now)
-        return self.grants.grant(user, session, successor, now)
+        return Opened(user=user, session=session, refresh_token=successor, at=now)
 
     def _locked(self, tx: Transaction, user_id: UserId, token: RefreshToken) -> tuple[User, Session]:
         """The token's session, and its user, as they stand under the user's lock."""
@@ -99,7 +98,7 @@ class RefreshSession:
 
     def _generation(self, token: RefreshToken, session: Session) -> int | None:
         """How many rotations before the current token *token* stands; None if it is not one of this session's."""
-        codec = self.grants.refresh_codec
+        codec = self.issuer.refresh_codec
         if session.refreshing.key_id != codec.key_id:
             return None
         for generation in range(min(session.refreshing.rotations, _MAX_GENERATIONS) + 1):
@@ -110,11 +109,11 @@ class RefreshSession:
 
     def _walked(self, token: RefreshToken, steps: int) -> RefreshToken:
         for _ in range(steps):
-            token = self.grants.refresh_codec.successor(token)
+            token = self.issuer.refresh_codec.successor(token)
         return token
 
     def _is_surplus(self, tx: Transaction, user: User, session: Session) -> bool:
-        policy = self.grants.policy_for(user)
+        policy = self.issuer.realm.policy_for(user)
         return session.id in surplus(policy, tx.sessions.live(user.id, session.kind, self.clock.now()))
 
     def _expire(self, tx: Transaction, session: Session) -> None:

@@ -12,7 +12,8 @@ from ..passwords import PasswordPolicy
 from ..ports import Clock, PasswordHasher, Transaction, UnitOfWork
 from ..users import MAX_USER_ID, NewUser, Phone, ReferrerUnknown, Standing, User, UserId, check_user_name
 from .closing import erase
-from .granting import Granted, Grants
+from .issuing import Granted, Opened
+from .opening import Opening
 from .recording import transact_or_record
 
 T = TypeVar("T")
@@ -84,7 +85,7 @@ class RegisterAndLogin:
     DeviceInvalid, and TooManyDevices where the device policy has no place for a device of this type."""
 
     register: RegisterUser
-    grants: Grants
+    opening: Opening
 
     def __call__(
         self,
@@ -98,8 +99,8 @@ class RegisterAndLogin:
         client.device.check()
         user = self.register.prepare(phone=phone, password=password, user_name=user_name, invited_by=invited_by)
 
-        def both(tx: Transaction) -> Granted:
+        def both(tx: Transaction) -> Opened:
             added = self.register.add(tx, user, client)
-            return self.grants.open_session(tx, added, client, self.register.clock.now())
+            return self.opening(tx, added, client, self.register.clock.now())
 
-        return self.register.carry_out(both, client)
+        return self.opening.issuer.sign(self.register.carry_out(both, client))

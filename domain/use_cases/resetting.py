@@ -12,7 +12,7 @@ from ..sessions import EndReason, SessionEnd
 from ..users import NoSuchUser, Phone, StateConflict, User, UserId
 from .acting import Acts
 from .browsing import masked
-from .granting import all_settled, end_sessions
+from .ending import all_settled, end_sessions
 
 
 @frozen

@@ -4,7 +4,7 @@ import getpass
 import sys
 from typing import Any
 
-from ...domain.sessions import Session, SessionId
+from ...domain.sessions import SessionId, SessionOverview
 from ...domain.users import NoSuchUser
 from ..wiring import WithoutSecret
 from .output import DONE, USAGE, Commands, Context, note, print_record, print_table
@@ -97,7 +97,7 @@ def _explain(context: Context) -> int:
     return DONE
 
 
-def _record(context: Context, session: Session) -> dict[str, Any]:
+def _record(context: Context, session: SessionOverview) -> dict[str, Any]:
     return {
         "id": session.id,
         "kind": session.kind.value,

@@ -1,4 +1,4 @@
-"""What a user does with his own account."""
+"""What users do with their own account."""
 
 import falcon
 from attrs import frozen
@@ -27,14 +27,13 @@ class SessionsResource:
         current = req.context.session.id
         sessions = [
             {**self.envelopes.session(session), "current": session.id == current}
-            for session in self.list_sessions(req.context.user)
+            for session in self.list_sessions(req.context.principal)
         ]
         self.envelopes.write(req, resp, Text("获取会话成功", "Here are the sessions."), data={"sessions": sessions})
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response) -> None:
         ended = self.end_sessions.others(
-            req.context.user,
-            req.context.session,
+            req.context.principal,
             password=optional_text_member(read_object(req), "password"),
             client=self.clients.of(req),
         )
@@ -53,8 +52,7 @@ class SessionResource:
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, session_id: str) -> None:
         self.end_sessions(
-            req.context.user,
-            req.context.session,
+            req.context.principal,
             session_id=SessionId(session_id),
             password=optional_text_member(read_object(req), "password"),
             client=self.clients.of(req),
@@ -76,8 +74,7 @@ class PasswordResource:
         req.context.failed = PASSWORD_NOT_CHANGED
         body = read_object(req)
         self.change_password(
-            req.context.user,
-            req.context.session,
+            req.context.principal,
             old=text_member(body, "old_password"),
             new=text_member(body, "new_password"),
             client=self.clients.of(req),
@@ -99,7 +96,7 @@ class ProfileResource:
         if "user_name" not in body:
             raise MemberMissing("user_name")
         user = self.rename_user(
-            req.context.session, user_name=optional_text_member(body, "user_name"), client=self.clients.of(req)
+            req.context.principal, user_name=optional_text_member(body, "user_name"), client=self.clients.of(req)
         )
         self.envelopes.write(
             req, resp, Text("修改资料成功", "The profile is changed."), data=user_data(user, self.envelopes)
@@ -118,9 +115,7 @@ class AccountResource:
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response) -> None:
         password = text_member(read_object(req), "password")
-        closes_at = self.close_account(
-            req.context.user, req.context.session, password=password, client=self.clients.of(req)
-        )
+        closes_at = self.close_account(req.context.principal, password=password, client=self.clients.of(req))
         self.envelopes.write(
             req,
             resp,

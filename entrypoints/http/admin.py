@@ -7,10 +7,10 @@ from attrs import frozen
 
 from ...domain.audit import AuditEntry
 from ...domain.devices import Client
-from ...domain.sessions import Session, SessionId
-from ...domain.use_cases.acting import Admin
+from ...domain.presences import Principal
+from ...domain.sessions import SessionId, SessionOverview
 from ...domain.use_cases.explaining import Explanation
-from ...domain.users import MAX_USER_ID, NoSuchUser, User, UserId
+from ...domain.users import MAX_USER_ID, NoSuchUser, Profile, UserId
 from ..wiring import Service
 from .clients import Clients
 from .envelope import Envelopes
@@ -30,14 +30,14 @@ class Desk:
     clients: Clients
     envelopes: Envelopes
 
-    def caller(self, req: falcon.Request) -> tuple[Admin, Client]:
+    def caller(self, req: falcon.Request) -> tuple[Principal, Client]:
         """Who acts, and from where."""
-        return Admin(req.context.session), self.clients.of(req)
+        return req.context.principal, self.clients.of(req)
 
     def write(self, req: falcon.Request, resp: falcon.Response, data: dict[str, Any]) -> None:
         self.envelopes.write(req, resp, _DONE, data=data)
 
-    def user(self, user: User) -> dict[str, Any]:
+    def user(self, user: Profile) -> dict[str, Any]:
         state, now = user.state, self.service.clock.now()
         return {
             **user_data(user, self.envelopes),
@@ -48,7 +48,7 @@ class Desk:
             "device_policy": None if user.device_policy is None else user.device_policy.to_table(),
         }
 
-    def session(self, session: Session) -> dict[str, Any]:
+    def session(self, session: SessionOverview) -> dict[str, Any]:
         end = session.end
         shown = {**self.envelopes.session(session), "kind": session.kind}
         if end is None:

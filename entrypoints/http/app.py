@@ -10,6 +10,7 @@ from attrs import frozen
 from falcon.routing import CompiledRouter
 
 from ...domain.errors import Refusal, StoreUnavailable
+from ...domain.use_cases.authenticators.password import PhoneAndPassword
 from ..settings import Settings
 from ..wiring import Service
 from .account import AccountResource, PasswordResource, ProfileResource, SessionResource, SessionsResource
@@ -92,7 +93,7 @@ def create_app(service: Service, settings: Settings, router: CompiledRouter | No
 def _add_user_routes(app: App, service: Service, clients: Clients, envelopes: Envelopes) -> None:
     common = (clients, envelopes)
     app.add_route("/api/user/register", RegisterResource(service.register_and_login, *common))
-    app.add_route("/api/user/login", LoginResource(service.login, *common))
+    app.add_route("/api/user/login", LoginResource(service.login, PhoneAndPassword, *common))
     app.add_route("/api/user/token/refresh", RefreshResource(service.refresh, *common))
     app.add_route("/api/user/logout", LogoutResource(service.logout, *common))
     app.add_route("/api/user/user_info", UserInfoResource(envelopes))
@@ -111,7 +112,7 @@ def _add_user_routes(app: App, service: Service, clients: Clients, envelopes: En
 
 def _add_admin_routes(app: App, service: Service, clients: Clients, envelopes: Envelopes) -> None:
     desk = Desk(service, clients, envelopes)
-    app.add_route("/api/admin/login", LoginResource(service.admin_login, clients, envelopes))
+    app.add_route("/api/admin/login", LoginResource(service.admin_login, PhoneAndPassword, clients, envelopes))
     app.add_route("/api/admin/token/refresh", RefreshResource(service.admin_refresh, clients, envelopes))
     app.add_route("/api/admin/logout", LogoutResource(service.logout, clients, envelopes))
     app.add_route("/api/admin/users", UsersResource(desk))

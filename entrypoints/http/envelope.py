@@ -10,7 +10,7 @@ from attrs import frozen
 from ...domain.admission import TooManyDevices
 from ...domain.errors import Refusal, Unauthenticated, Unavailable
 from ...domain.ports import Clock
-from ...domain.sessions import Session, SessionOver
+from ...domain.sessions import SessionOver, SessionOverview
 from ...domain.tokens import TokenMissing
 from ...domain.users import UserNotActive
 from .errors import NOT_REGISTERED, answer_to
@@ -75,7 +75,7 @@ class Envelopes:
             return {"sessions": [self.session(session) for session in refusal.sessions]}
         return ""
 
-    def session(self, session: Session) -> dict[str, Any]:
+    def session(self, session: SessionOverview) -> dict[str, Any]:
         """A session as users and admins see it."""
         return {
             "id": session.id,

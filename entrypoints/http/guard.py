@@ -19,8 +19,8 @@ from .head_as_get import HeadAsGet
 class Guard:
     """Lets a request through to its responder only with a token that opens it.
 
-    Put it on one resource or responder with ``@falcon.before(guard)``. The responder then finds the user in
-    ``req.context.user`` and the session in ``req.context.session``; all others get the contract's 401.
+    Put it on one resource or responder with ``@falcon.before(guard)``. The responder then finds in ``req.context`` the
+    ``principal``, and its ``user`` and ``session``; all others get the contract's 401.
     """
 
     authenticate: Authenticate
@@ -35,12 +35,13 @@ class Guard:
     def check(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Raises falcon.HTTPStatus with the finished refusal, so that no error handler of the app can change it."""
         try:
-            authenticated = self.authenticate(_token_of(req))
+            principal = self.authenticate(_token_of(req))
         except Refusal as refusal:
             self.envelopes.refuse(req, resp, refusal)
             raise falcon.HTTPStatus(resp.status, text=(resp.data or b"").decode()) from None
-        req.context.user = authenticated.user
-        req.context.session = authenticated.session
+        req.context.principal = principal
+        req.context.user = principal.user
+        req.context.session = principal.session
 
 
 class Checking(Protocol):

@@ -3,14 +3,15 @@
 from typing import Any
 
 import falcon
-from attrs import frozen
+from attrs import AttrsInstance, fields, frozen
 
 from ...domain.sessions import SessionId
-from ...domain.use_cases.granting import Granted
-from ...domain.use_cases.login import Login, Logout
+from ...domain.use_cases.issuing import Granted
+from ...domain.use_cases.logout import Logout
+from ...domain.use_cases.opening import OpenSession
 from ...domain.use_cases.refreshing import RefreshSession
 from ...domain.use_cases.registration import RegisterAndLogin
-from ...domain.users import User
+from ...domain.users import Profile
 from .clients import Clients
 from .envelope import Envelopes
 from .json_body import optional_int_member, optional_text_member, read_object, text_member
@@ -53,9 +54,10 @@ class RegisterResource:
 
 @frozen
 class LoginResource:
-    """POST /api/user/login and POST /api/admin/login"""
+    """POST /api/user/login and POST /api/admin/login. The body has a member for each part of what is shown."""
 
-    login: Login
+    login: OpenSession
+    shown: type[AttrsInstance]
     clients: Clients
     envelopes: Envelopes
 
@@ -63,8 +65,7 @@ class LoginResource:
         body = read_object(req)
         replacing = optional_text_member(body, "replace")
         granted = self.login(
-            phone=text_member(body, "phone"),
-            password=text_member(body, "password"),
+            self.shown(**{part.name: text_member(body, part.name) for part in fields(self.shown)}),
             client=self.clients.logging_in(req, body),
             replacing=None if replacing is None else SessionId(replacing),
         )
@@ -94,7 +95,7 @@ class LogoutResource:
     envelopes: Envelopes
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self.logout(req.context.session, self.clients.of(req))
+        self.logout(req.context.principal, self.clients.of(req))
         self.envelopes.write(req, resp, Text("退出成功", "Logged out."))
 
 
@@ -110,7 +111,7 @@ class UserInfoResource:
         )
 
 
-def user_data(user: User, envelopes: Envelopes) -> dict[str, Any]:
+def user_data(user: Profile, envelopes: Envelopes) -> dict[str, Any]:
     """The contract's members and no other, under the tutorial's names."""
     registered_at = user.registered_at
     return {

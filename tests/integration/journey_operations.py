@@ -9,7 +9,6 @@ from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.devices import Client
 from menshen.domain.ports import UserFilter
 from menshen.domain.sessions import SessionId
-from menshen.domain.use_cases.acting import Admin
 from menshen.domain.users import Phone, Standing, UserId
 
 from .journey_steps import ADDRESS, AS_IT_IS, OPERATOR, SPELLINGS
@@ -113,7 +112,7 @@ class KickEverybodyAsAdmin:
     password: str | None
 
     def take(self, house: House) -> object:
-        admin = Admin(house.service.authenticate_admin(house.tokens(self.token).access_token).session)
+        admin = house.service.authenticate_admin(house.tokens(self.token).access_token)
         return house.service.kick_everybody(caller=admin, password=self.password, client=Client(address=ADDRESS))
 
 

@@ -6,7 +6,8 @@ from attrs import field, frozen
 
 from menshen.domain.actors import Actor
 from menshen.domain.devices import NO_CLIENT, Client
-from menshen.domain.sessions import Session, SessionId, SessionKind
+from menshen.domain.sessions import SessionId, SessionKind, SessionOverview
+from menshen.domain.use_cases.authenticators.password import PhoneAndPassword
 from menshen.domain.users import NewUser, Phone, UserState
 
 from .journeys import House
@@ -32,7 +33,7 @@ def _brief(client: Client) -> str:
     return "-" if client == NO_CLIENT else repr(client)
 
 
-def _client_in(session: Session) -> Client:
+def _client_in(session: SessionOverview) -> Client:
     """Where a call behind the guard comes from, as the transport has it: from the session's device."""
     return Client(device=session.device, address=ADDRESS)
 
@@ -100,7 +101,7 @@ class LogIn:
     def take(self, house: House) -> object:
         replacing = None if self.replacing is None else house.session(self.replacing).session.id
         return house.open(
-            house.service.login(phone=self.phone, password=self.password, client=self.client, replacing=replacing)
+            house.service.login(PhoneAndPassword(self.phone, self.password), client=self.client, replacing=replacing)
         )
 
 
@@ -111,7 +112,7 @@ class LogInAsAdmin:
     client: Client = field(default=NO_CLIENT, repr=_brief)
 
     def take(self, house: House) -> object:
-        return house.open(house.service.admin_login(phone=self.phone, password=self.password, client=self.client))
+        return house.open(house.service.admin_login(PhoneAndPassword(self.phone, self.password), client=self.client))
 
 
 @frozen
@@ -167,8 +168,8 @@ class LogOut:
     is_late: bool = False
 
     def take(self, house: House) -> None:
-        session = house.guarded(self.session, is_late=self.is_late).session
-        house.service.logout(session, _client_in(session))
+        found = house.guarded(self.session, is_late=self.is_late)
+        house.service.logout(found, _client_in(found.session))
 
 
 @frozen
@@ -176,7 +177,7 @@ class ListSessions:
     session: int
 
     def take(self, house: House) -> object:
-        return house.service.list_sessions(house.guarded(self.session, is_late=False).user)
+        return house.service.list_sessions(house.guarded(self.session, is_late=False))
 
 
 @frozen
@@ -191,8 +192,7 @@ class EndSession:
         found = house.guarded(self.session, is_late=self.is_late)
         other = SPELLINGS[self.spelling](house.session(self.other).session.id)
         house.service.end_sessions(
-            found.user,
-            found.session,
+            found,
             session_id=SessionId(other),
             password=self.password,
             client=_client_in(found.session),
@@ -206,9 +206,7 @@ class EndOtherSessions:
 
     def take(self, house: House) -> object:
         found = house.guarded(self.session, is_late=False)
-        return house.service.end_sessions.others(
-            found.user, found.session, password=self.password, client=_client_in(found.session)
-        )
+        return house.service.end_sessions.others(found, password=self.password, client=_client_in(found.session))
 
 
 @frozen
@@ -221,7 +219,7 @@ class ChangePassword:
     def take(self, house: House) -> None:
         found = house.guarded(self.session, is_late=self.is_late)
         client = _client_in(found.session)
-        house.service.change_password(found.user, found.session, old=self.old, new=self.new, client=client)
+        house.service.change_password(found, old=self.old, new=self.new, client=client)
 
 
 @frozen
@@ -231,8 +229,8 @@ class Rename:
     is_late: bool = False
 
     def take(self, house: House) -> object:
-        session = house.guarded(self.session, is_late=self.is_late).session
-        return house.service.rename_user(session, user_name=self.name, client=_client_in(session))
+        found = house.guarded(self.session, is_late=self.is_late)
+        return house.service.rename_user(found, user_name=self.name, client=_client_in(found.session))
 
 
 @frozen
@@ -244,4 +242,4 @@ class Close:
     def take(self, house: House) -> object:
         found = house.guarded(self.session, is_late=self.is_late)
         client = _client_in(found.session)
-        return house.service.close_account(found.user, found.session, password=self.password, client=client)
+        return house.service.close_account(found, password=self.password, client=client)

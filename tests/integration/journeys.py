@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import count
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from attrs import define, field, frozen
 
@@ -19,11 +19,11 @@ from menshen.adapters.refresh_token_codec import HmacRefreshTokenCodec
 from menshen.domain.audit import AuditEntry
 from menshen.domain.errors import Refusal
 from menshen.domain.ports import Store, UserFilter
+from menshen.domain.presences import Principal
 from menshen.domain.refresh_tokens import RefreshToken
 from menshen.domain.sessions import SessionId, SessionKind
-from menshen.domain.use_cases.authentication import Authenticated
-from menshen.domain.use_cases.granting import Granted
-from menshen.domain.users import MAX_USER_ID, User, UserId
+from menshen.domain.use_cases.issuing import Granted
+from menshen.domain.users import MAX_USER_ID, Profile, UserId
 from menshen.entrypoints.settings import Settings
 from menshen.entrypoints.wiring import Adapters, Service, wire
 
@@ -57,6 +57,9 @@ class _RepeatableCodec(HmacRefreshTokenCodec):
         return RefreshToken(session_id, hashlib.sha256(session_id.encode()).digest())
 
 
+AnyUser = TypeVar("AnyUser", bound=Profile)
+
+
 @define(eq=False)
 class House:
     """The service on one store, and what one journey has met there."""
@@ -85,7 +88,7 @@ class House:
         )
         self.service = wire(self.settings, adapters)
 
-    def welcome(self, user: User) -> User:
+    def welcome(self, user: AnyUser) -> AnyUser:
         """Take note of a new user."""
         self.numbering.users.append(user.id)
         return user
@@ -120,11 +123,11 @@ class House:
             raise NothingThere
         return self.granted[-1 - number % len(self.granted)]
 
-    def guarded(self, session: int, *, is_late: bool) -> Authenticated:
+    def guarded(self, session: int, *, is_late: bool) -> Principal:
         """What the guard says of a session; *is_late*: what it said before everything that came since."""
         granted = self.session(session)
         if is_late:
-            return Authenticated(granted.user, granted.session)
+            return granted.principal
         return self.service.authenticate(granted.access_token)
 
     def log(self) -> Sequence[AuditEntry]:

@@ -25,7 +25,8 @@ from menshen.adapters.refresh_token_codec import HmacRefreshTokenCodec
 from menshen.adapters.system_clock import SystemClock
 from menshen.domain.devices import Client, Device, DeviceType
 from menshen.domain.errors import Refusal, StoreUnavailable
-from menshen.domain.use_cases.granting import Granted
+from menshen.domain.use_cases.authenticators.password import PhoneAndPassword
+from menshen.domain.use_cases.issuing import Granted
 from menshen.entrypoints.settings import Settings
 from menshen.entrypoints.stores import open_store
 from menshen.entrypoints.wiring import Adapters, Service, wire
@@ -158,7 +159,7 @@ class RacingThreads:
             return self.service.register_and_login(phone=phone, password=RACERS_PASSWORD, client=client)
         if token is not None:
             return patiently(lambda: self.service.refresh(token, client))
-        return patiently(lambda: self.service.login(phone=phone, password=RACERS_PASSWORD, client=client))
+        return patiently(lambda: self.service.login(PhoneAndPassword(phone, RACERS_PASSWORD), client=client))
 
 
 @frozen

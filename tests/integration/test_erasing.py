@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from menshen.domain.actors import Actor
+from menshen.domain.use_cases.authenticators.password import PhoneAndPassword
 
 from .databases import DatabaseServer
 from .migrators import by_hand
@@ -50,7 +51,7 @@ def test_the_page_says_what_is_erased_and_what_stays(url: str, null: str) -> Non
     service = open_race_service(url)
     referrer = service.register_user(phone="13700137000", password=PASSWORD)
     user = service.register_user(phone=PHONE, password=PASSWORD, user_name="张三", invited_by=referrer.id)
-    service.login(phone=PHONE, password=PASSWORD)
+    service.login(PhoneAndPassword(PHONE, PASSWORD))
     service.operate.freeze(user.id, reason="a rude person", until=None, actor=OPERATOR)
     service.operate.unfreeze(user.id, actor=OPERATOR)
     service.browse.user(user.id, caller=OPERATOR)

@@ -26,6 +26,7 @@ from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.errors import Refusal
 from menshen.domain.ports import UserFilter
 from menshen.domain.refresh_tokens import REUSE_GRACE
+from menshen.domain.use_cases.authenticators.password import PhoneAndPassword
 from menshen.domain.users import Phone, User
 from menshen.entrypoints.settings import MEMORY_URL
 from menshen.entrypoints.wiring import Service
@@ -172,7 +173,7 @@ class Races:
     def test_refreshes_at_once_all_get_the_one_successor(self, service: Service, racers: Racers) -> None:
         for _ in range(ROUNDS_OF_REFRESHING):
             user = new_racer(service)
-            granted = service.login(phone=phone_of(user), password=RACERS_PASSWORD)
+            granted = service.login(PhoneAndPassword(phone_of(user), RACERS_PASSWORD))
             outcomes = racers.race([Attempt(refresh_token=granted.refresh_token)] * RACERS)
             assert [outcome.refused for outcome in outcomes] == [None] * RACERS
             [successor] = {outcome.refresh_token for outcome in outcomes}
@@ -180,8 +181,9 @@ class Races:
             for outcome in outcomes:
                 assert outcome.session_id == granted.session.id
                 assert refusal_of(service, outcome.access_token) is None
-            [live] = service.sessions_of(user.id)
-            assert live.refreshing.rotations == 1
+            stored = service.refresh.sessions.by_id(granted.session.id)
+            assert stored is not None
+            assert stored.refreshing.rotations == 1
             self._assert_only_the_last_works(service, granted.refresh_token, successor)
 
     def _assert_only_the_last_works(self, service: Service, first: str, successor: str) -> None:

@@ -12,7 +12,8 @@ from falcon.testing import Result, TestClient
 
 from menshen.domain.actors import Actor
 from menshen.domain.devices import Client
-from menshen.domain.use_cases.granting import Granted
+from menshen.domain.use_cases.authenticators.password import PhoneAndPassword
+from menshen.domain.use_cases.issuing import Granted
 from menshen.domain.users import User
 from menshen.entrypoints.http.app import create_app
 from menshen.entrypoints.settings import Settings
@@ -42,13 +43,13 @@ class Place:
 
     def login(self, user: User) -> Granted:
         assert user.phone is not None
-        return self.service.login(phone=user.phone.digits, password=PASSWORD, client=Client(remember=False))
+        return self.service.login(PhoneAndPassword(user.phone.digits, PASSWORD), client=Client(remember=False))
 
     def admin_token(self) -> str:
         user = self.registered()
         assert user.phone is not None
         self.service.operate.set_admin(user.id, is_admin=True, actor=OPERATOR)
-        return self.service.admin_login(phone=user.phone.digits, password=PASSWORD).access_token
+        return self.service.admin_login(PhoneAndPassword(user.phone.digits, PASSWORD)).access_token
 
     def get(self, path: str, token: str) -> Result:
         return self.client.simulate_get(path, headers={"token": token})

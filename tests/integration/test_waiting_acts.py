@@ -12,11 +12,13 @@ from menshen.adapters.conformance.users import another_user
 from menshen.adapters.memory.fakes import FakeClock
 from menshen.adapters.sql.store import sql_store
 from menshen.domain.ports import Store, Transaction
+from menshen.domain.presences import Presence, Principal
 from menshen.domain.realms import NotAnAdmin
 from menshen.domain.sessions import SessionKicked, SessionKind
-from menshen.domain.use_cases.acting import Admin
 from menshen.domain.use_cases.operating import Operate
 from menshen.domain.users import User, UserId
+from menshen.entrypoints.realms import admin_realm
+from menshen.entrypoints.settings import Settings
 
 from .databases import DatabaseServer
 from .stores import opened
@@ -35,7 +37,10 @@ def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield sql_store(database)
 
 
-def admin_of(store: Store) -> tuple[User, Admin]:
+ADMINS = admin_realm(Settings())
+
+
+def admin_of(store: Store) -> tuple[User, Principal]:
     """An admin with a session that lives now."""
     user = store.users.add(another_user())
 
@@ -48,7 +53,8 @@ def admin_of(store: Store) -> tuple[User, Admin]:
 
     session = new_session(user.id, kind=SessionKind.ADMIN)
     store.sessions.add(session)
-    return store.work.transact(promote), Admin(session)
+    admin = store.work.transact(promote)
+    return admin, Presence(admin, session).admit(ADMINS, START)
 
 
 def is_admin(store: Store, user_id: UserId) -> bool:
@@ -60,7 +66,7 @@ def is_admin(store: Store, user_id: UserId) -> bool:
 def test_who_was_demoted_while_the_act_waited_does_nothing(store: Store) -> None:
     user, by = admin_of(store)
     target = store.users.add(another_user())
-    operate = Operate(store.work, FakeClock(START))
+    operate = Operate(store.work, FakeClock(START), ADMINS)
     is_locked, is_asked = Event(), Event()
 
     def demote(tx: Transaction) -> None:
@@ -86,11 +92,11 @@ def test_who_was_demoted_while_the_act_waited_does_nothing(store: Store) -> None
 
 
 def test_of_two_admins_who_demote_each_other_one_is_left(store: Store) -> None:
-    operate = Operate(store.work, FakeClock(START))
+    operate = Operate(store.work, FakeClock(START), ADMINS)
     for _ in range(ROUNDS):
         (first, by_first), (second, by_second) = admin_of(store), admin_of(store)
 
-        def demote(whom: User, by: Admin) -> bool:
+        def demote(whom: User, by: Principal) -> bool:
             try:
                 operate.set_admin(whom.id, is_admin=False, actor=by)
             except (NotAnAdmin, SessionKicked):

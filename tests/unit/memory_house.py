@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import Any
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field, fields, frozen
 
 from menshen.adapters.memory.fakes import (
     FakeClock,
@@ -21,9 +22,10 @@ from menshen.domain.audit import Action, AuditEvent
 from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.devices import NO_CLIENT, Client, Device, DeviceType
 from menshen.domain.ports import RefreshTokenCodec, Verdict
-from menshen.domain.sessions import Session, SessionId
-from menshen.domain.use_cases.granting import Granted
-from menshen.domain.users import User, UserState
+from menshen.domain.sessions import Session, SessionId, SessionOverview
+from menshen.domain.use_cases.authenticators.password import PhoneAndPassword
+from menshen.domain.use_cases.issuing import Granted
+from menshen.domain.users import Profile, User, UserState
 from menshen.entrypoints.settings import Settings
 from menshen.entrypoints.stores import memory_store
 from menshen.entrypoints.wiring import Adapters, Service, wire
@@ -120,47 +122,47 @@ class House:
         *,
         replacing: SessionId | None = None,
     ) -> Granted:
-        return self.service.login(phone=phone, password=password, client=client, replacing=replacing)
+        return self.service.login(PhoneAndPassword(phone, password), client=client, replacing=replacing)
 
     def admin_login(self, phone: str = PHONE, password: str = PASSWORD, client: Client = NO_CLIENT) -> Granted:
-        return self.service.admin_login(phone=phone, password=password, client=client)
+        return self.service.admin_login(PhoneAndPassword(phone, password), client=client)
 
     def pass_by(self, time: timedelta) -> None:
         """Let that much time go by, with the service running, though what is old by then is not forgotten yet."""
         self.clock.move(time)
         self.service.prune.work.transact(lambda tx: tx.audit.note_pruned(self.clock.time))
 
-    def authenticate(self, granted: Granted) -> Session:
+    def authenticate(self, granted: Granted) -> SessionOverview:
         """Show the access token, as the next request does."""
         return self.service.authenticate(granted.access_token).session
 
-    def live(self, user: User) -> list[SessionId]:
+    def live(self, user: Profile) -> list[SessionId]:
         """The live sessions of a user, of every kind."""
         return [session.id for session in self.service.sessions_of(user.id)]
 
-    def stored(self, what: Granted | Session) -> Session:
+    def stored(self, what: Granted | SessionOverview) -> Session:
         """The session as the store holds it by now."""
-        return self.store.sessions[what.id if isinstance(what, Session) else what.session.id]
+        return self.store.sessions[what.id if isinstance(what, SessionOverview) else what.session.id]
 
-    def user(self, user: User) -> User:
+    def user(self, user: Profile) -> User:
         """The user as the store holds it by now."""
         return self.store.users[user.id]
 
-    def freeze(self, user: User) -> None:
+    def freeze(self, user: Profile) -> None:
         """Freeze *user*, as an operator of the tutorial's might, in the table."""
         self.put_state(user, UserState("冻结"))
 
-    def put_state(self, user: User, state: UserState) -> None:
+    def put_state(self, user: Profile, state: UserState) -> None:
         self.store.users[user.id] = evolve(self.store.users[user.id], state=state)
 
-    def forget(self, user: User) -> None:
+    def forget(self, user: Profile) -> None:
         """Delete *user*, as an operator might in the table."""
         del self.store.users[user.id]
 
-    def put_hash(self, user: User, password_hash: str) -> None:
+    def put_hash(self, user: Profile, password_hash: str) -> None:
         self.store.users[user.id] = evolve(self.store.users[user.id], password_hash=password_hash)
 
-    def hash_of(self, user: User) -> str:
+    def hash_of(self, user: Profile) -> str:
         return self.store.users[user.id].password_hash
 
 
@@ -181,3 +183,16 @@ class MeddlingHasher:
         self.verdicts.append(self.house.hasher.verify(password, password_hash))
         self.after()
         return self.verdicts[-1]
+
+
+def with_parts(use_case: Any, **parts: object) -> Any:
+    """*use_case* with other ports, wherever in it they are: ``with_parts(service.login, hasher=...)``."""
+
+    def changed(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: changed(each) for key, each in value.items()}
+        return with_parts(value, **parts) if type(value).__module__.startswith("menshen.domain.use_cases") else value
+
+    names = [each.name for each in fields(type(use_case))]
+    found = {name: parts.get(name, changed(getattr(use_case, name))) for name in names}
+    return evolve(use_case, **found)

@@ -26,14 +26,13 @@ from menshen.domain.sessions import (
     SessionId,
     SessionIdle,
     SessionKicked,
-    SessionKind,
     SessionLoggedOut,
     SessionReplaced,
     SessionUnknown,
 )
 from menshen.domain.use_cases.account import RECENT_LOGIN
-from menshen.domain.use_cases.granting import Granted
-from menshen.domain.users import User, UserId, UserNameInvalid, UserNotActive, UserNotFound, UserState
+from menshen.domain.use_cases.issuing import Granted
+from menshen.domain.users import Profile, User, UserId, UserNameInvalid, UserNotActive, UserNotFound, UserState
 
 from .cases import for_each
 from .memory_house import (
@@ -46,6 +45,7 @@ from .memory_house import (
     MeddlingHasher,
     client_on,
     told_of,
+    with_parts,
 )
 
 NEW = "a newer password"
@@ -63,7 +63,7 @@ def current(house: House, user: User) -> Granted:
 
 
 def change(house: House, current: Granted, old: str = PASSWORD, new: str = NEW) -> None:
-    house.service.change_password(current.user, current.session, old=old, new=new, client=HERE)
+    house.service.change_password(current.principal, old=old, new=new, client=HERE)
 
 
 # The password.
@@ -109,7 +109,7 @@ def test_the_old_password_must_be_right(house: House, user: User, current: Grant
 
 def test_an_outdated_hash_proves_the_old_password_as_well(house: House, user: User, current: Granted) -> None:
     house.put_hash(user, f"old:{PASSWORD}")
-    house.service.change_password(house.user(user), current.session, old=PASSWORD, new=NEW, client=HERE)
+    house.service.change_password(current.principal, old=PASSWORD, new=NEW, client=HERE)
     assert house.hash_of(user) == f"fake:{NEW}"
 
 
@@ -130,7 +130,7 @@ def test_the_new_password_meets_the_policy(new: str, refusal: type[Exception]) -
     policy = strict_policy(common=frozenset({"qwertyuiop"}), service_name="menshen")
     strict = evolve(house.service.change_password, password_policy=policy)
     with pytest.raises(refusal):
-        strict(current.user, current.session, old=PASSWORD, new=new, client=HERE)
+        strict(current.principal, old=PASSWORD, new=new, client=HERE)
     assert house.hash_of(current.user) == f"fake:{PASSWORD}"
     house.authenticate(other)
 
@@ -151,9 +151,7 @@ def test_a_password_that_was_changed_since_it_was_judged_proves_nothing(
     other = house.login()
     hasher = MeddlingHasher(house, after=lambda: house.put_hash(user, "fake:changed in the table"))
     with pytest.raises(ReauthenticationFailed):
-        evolve(house.service.change_password, hasher=hasher)(
-            current.user, current.session, old=PASSWORD, new=NEW, client=HERE
-        )
+        with_parts(house.service.change_password, hasher=hasher)(current.principal, old=PASSWORD, new=NEW, client=HERE)
     assert hasher.verdicts == [Verdict.MATCH]
     assert house.hash_of(user) == "fake:changed in the table"
     house.authenticate(other)
@@ -162,7 +160,7 @@ def test_a_password_that_was_changed_since_it_was_judged_proves_nothing(
 
 def test_a_user_without_a_number_still_has_a_password(house: House, user: User, current: Granted) -> None:
     house.store.users[user.id] = evolve(user, phone=None)
-    house.service.change_password(house.user(user), current.session, old=PASSWORD, new=NEW, client=HERE)
+    house.service.change_password(current.principal, old=PASSWORD, new=NEW, client=HERE)
     assert house.hash_of(user) == f"fake:{NEW}"
 
 
@@ -175,9 +173,9 @@ def test_a_busy_hasher_changes_no_password(house: House, user: User, current: Gr
             return house.hasher.verify(password, password_hash)
 
     before = house.events
-    busy = evolve(house.service.change_password, hasher=BusyHasher())
+    busy = with_parts(house.service.change_password, hasher=BusyHasher())
     with pytest.raises(HasherBusy):
-        busy(current.user, current.session, old=PASSWORD, new=NEW, client=HERE)
+        busy(current.principal, old=PASSWORD, new=NEW, client=HERE)
     assert house.hash_of(user) == f"fake:{PASSWORD}"
     assert house.events == before
 
@@ -211,14 +209,14 @@ def test_a_wrong_old_password_is_recorded(house: House, user: User, current: Gra
 # The name.
 
 
-def rename(house: House, current: Granted, name: str | None) -> User:
-    return house.service.rename_user(current.session, user_name=name, client=HERE)
+def rename(house: House, current: Granted, name: str | None) -> Profile:
+    return house.service.rename_user(current.principal, user_name=name, client=HERE)
 
 
 @pytest.mark.parametrize("name", ["张三", " 张 三 ", "", None, "x" * 80])
 def test_a_user_takes_another_name_or_none(house: House, user: User, current: Granted, name: str | None) -> None:
     rename(house, current, "before")
-    assert rename(house, current, name) == house.user(user) == evolve(user, user_name=name)
+    assert rename(house, current, name) == house.user(user).profile == evolve(user, user_name=name).profile
 
 
 @pytest.mark.parametrize("name", ["x" * 81, "a\nb", "\0", "\ud800"])
@@ -232,8 +230,8 @@ def test_a_new_name_undoes_nothing_that_was_changed_meanwhile(house: House, user
     house.put_hash(user, "fake:another password")
     house.service.operate.set_fee(user.id, percentage=7, actor=OPERATOR)
     renamed = rename(house, current, "张三")
-    assert renamed == house.user(user)
-    assert (renamed.user_name, renamed.password_hash, renamed.fee_percentage) == ("张三", "fake:another password", 7)
+    assert renamed == house.user(user).profile
+    assert (renamed.user_name, house.hash_of(user), renamed.fee_percentage) == ("张三", "fake:another password", 7)
 
 
 def test_a_new_name_is_recorded(house: House, user: User, current: Granted) -> None:
@@ -253,16 +251,17 @@ def test_a_user_sees_the_live_sessions_of_one_kind_in_the_order_in_which_they_st
         granted.append(house.login())
         house.clock.move(timedelta(minutes=1))
     admin = house.admin_login()
-    house.service.logout(granted[1].session)
-    assert house.service.list_sessions(user) == [granted[0].session, granted[2].session]
-    assert house.service.list_sessions(user, SessionKind.ADMIN) == [admin.session]
+    house.service.logout(granted[1].principal)
+    own, admins = granted[0].principal, admin.principal
+    assert house.service.list_sessions(own) == [granted[0].session, granted[2].session]
+    assert house.service.list_sessions(admins) == [admin.session]
     house.clock.move(timedelta(days=365))
-    assert house.service.list_sessions(user) == []
+    assert house.service.list_sessions(own) == []
 
 
 def test_a_user_ends_one_other_session(house: House, user: User, current: Granted) -> None:
     other, third = house.login(), house.login()
-    house.service.end_sessions(current.user, current.session, session_id=other.session.id, password=None, client=HERE)
+    house.service.end_sessions(current.principal, session_id=other.session.id, password=None, client=HERE)
     with pytest.raises(SessionKicked) as refused:
         house.authenticate(other)
     assert (refused.value.ended_at, refused.value.by) == (house.clock.time, told_of(HERE.device))
@@ -272,7 +271,7 @@ def test_a_user_ends_one_other_session(house: House, user: User, current: Grante
 
 
 def test_ending_the_current_session_is_logging_out(house: House, current: Granted) -> None:
-    house.service.end_sessions(current.user, current.session, session_id=current.session.id, password=None, client=HERE)
+    house.service.end_sessions(current.principal, session_id=current.session.id, password=None, client=HERE)
     with pytest.raises(SessionLoggedOut) as refused:
         house.authenticate(current)
     assert refused.value.by is None
@@ -281,11 +280,11 @@ def test_ending_the_current_session_is_logging_out(house: House, current: Grante
 def test_a_user_ends_no_session_that_is_not_his_own_and_live(house: House, user: User, current: Granted) -> None:
     house.register(OTHER_PHONE)
     others, ended, admin = house.login(OTHER_PHONE), house.login(), house.admin_login()
-    house.service.logout(ended.session)
+    house.service.logout(ended.principal)
     before, events = dict(house.store.sessions), house.events
     for session_id in (others.session.id, ended.session.id, admin.session.id, SessionId("nobody's"), SessionId("")):
         with pytest.raises(NoSuchSession):
-            house.service.end_sessions(current.user, current.session, session_id=session_id, password=None, client=HERE)
+            house.service.end_sessions(current.principal, session_id=session_id, password=None, client=HERE)
     assert house.store.sessions == before
     assert house.events == events
 
@@ -294,22 +293,20 @@ def test_a_user_ends_all_other_sessions_of_this_kind(house: House, user: User, c
     house.register(OTHER_PHONE)
     stranger, admin = house.login(OTHER_PHONE), house.admin_login()
     others = [house.login() for _ in range(3)]
-    assert house.service.end_sessions.others(current.user, current.session, password=None, client=HERE) == 3
+    assert house.service.end_sessions.others(current.principal, password=None, client=HERE) == 3
     for other in others:
         with pytest.raises(SessionKicked):
             house.authenticate(other)
     assert set(house.live(user)) == {current.session.id, admin.session.id}
     house.authenticate(stranger)
-    assert house.service.end_sessions.others(current.user, current.session, password=None, client=NO_CLIENT) == 0
+    assert house.service.end_sessions.others(current.principal, password=None, client=NO_CLIENT) == 0
 
 
 def test_each_end_is_recorded(house: House, user: User, current: Granted) -> None:
     others = [house.login() for _ in range(3)]
-    house.service.end_sessions(
-        current.user, current.session, session_id=others[0].session.id, password=None, client=HERE
-    )
-    house.service.end_sessions.others(current.user, current.session, password=None, client=HERE)
-    house.service.end_sessions(current.user, current.session, session_id=current.session.id, password=None, client=HERE)
+    house.service.end_sessions(current.principal, session_id=others[0].session.id, password=None, client=HERE)
+    house.service.end_sessions.others(current.principal, password=None, client=HERE)
+    house.service.end_sessions(current.principal, session_id=current.session.id, password=None, client=HERE)
     events = house.events_of(Action.END_SESSION)
     assert [event.session_id for event in events] == [each.session.id for each in (*others, current)]
     assert [event.detail for event in events] == ["kicked", "kicked", "kicked", "logged_out"]
@@ -328,40 +325,40 @@ def test_long_after_the_login_other_sessions_are_ended_by_the_password(
     before, events = dict(house.store.sessions), house.events
     for password, refusal in ((None, ReauthenticationNeeded), ("a wrong one", ReauthenticationFailed)):
         with pytest.raises(refusal):
-            end(user, current.session, session_id=others[0].session.id, password=password, client=HERE)
+            end(current.principal, session_id=others[0].session.id, password=password, client=HERE)
         with pytest.raises(refusal):
-            end.others(user, current.session, password=password, client=HERE)
+            end.others(current.principal, password=password, client=HERE)
     assert house.store.sessions == before
     recorded = house.events[len(events) :]
     assert {(event.action, event.outcome, event.subject) for event in recorded} == {
         (Action.END_SESSION, "password_wrong", user.id)
     }
-    end(user, current.session, session_id=others[0].session.id, password=PASSWORD, client=HERE)
-    assert end.others(user, current.session, password=PASSWORD, client=HERE) == 2
+    end(current.principal, session_id=others[0].session.id, password=PASSWORD, client=HERE)
+    assert end.others(current.principal, password=PASSWORD, client=HERE) == 2
     # Oneself may always go.
-    end(user, current.session, session_id=current.session.id, password=None, client=HERE)
+    end(current.principal, session_id=current.session.id, password=None, client=HERE)
     assert not house.live(user)
 
 
 def test_just_after_the_login_or_where_it_is_off_no_password_is_asked_for(house: House, user: User) -> None:
     before, current = house.login(), house.login()
     house.clock.move(RECENT_LOGIN - timedelta(seconds=1))
-    house.service.end_sessions(user, current.session, session_id=before.session.id, password=None, client=HERE)
+    house.service.end_sessions(current.principal, session_id=before.session.id, password=None, client=HERE)
     for _ in range(2):
         house.login()
     house.clock.move(timedelta(days=1))
     end = evolve(house.service.end_sessions, needs_password=False)
-    assert end.others(user, current.session, password=None, client=HERE) == 2
+    assert end.others(current.principal, password=None, client=HERE) == 2
 
 
 def test_a_password_that_changed_meanwhile_ends_no_session(house: House, user: User, current: Granted) -> None:
     other = house.login()
     house.clock.move(RECENT_LOGIN)
     change = house.service.change_password
-    change(user, current.session, old=PASSWORD, new="a newer password", client=HERE)
+    change(current.principal, old=PASSWORD, new="a newer password", client=HERE)
     other = house.login(password="a newer password")
     with pytest.raises(ReauthenticationFailed):
-        house.service.end_sessions.others(user, current.session, password=PASSWORD, client=HERE)
+        house.service.end_sessions.others(current.principal, password=PASSWORD, client=HERE)
     house.authenticate(other)
 
 
@@ -380,7 +377,7 @@ MEANWHILE: dict[str, tuple[Meanwhile, type[Refusal]]] = {
         lambda h, g: h.service.operate.kick(g.user.id, session_id=g.session.id, actor=OPERATOR),
         SessionKicked,
     ),
-    "logged out": (lambda h, g: h.service.logout(g.session), SessionLoggedOut),
+    "logged out": (lambda h, g: h.service.logout(g.principal), SessionLoggedOut),
     "replaced": (lambda h, g: h.login(client=HERE), SessionReplaced),
     "password changed": (lambda h, g: change(h, h.login()), PasswordWasChanged),
     "idle": (lambda h, g: h.clock.move(g.session.idle_ttl), SessionIdle),
@@ -401,18 +398,18 @@ Act = Callable[[House, Granted, Callable[[], object]], object]
 
 
 def change_after(house: House, current: Granted, meddle: Callable[[], object]) -> None:
-    meddling = evolve(house.service.change_password, hasher=MeddlingHasher(house, after=meddle))
-    meddling(current.user, current.session, old=PASSWORD, new=NEW, client=HERE)
+    meddling = with_parts(house.service.change_password, hasher=MeddlingHasher(house, after=meddle))
+    meddling(current.principal, old=PASSWORD, new=NEW, client=HERE)
 
 
 def change_while_hashing(house: House, current: Granted, meddle: Callable[[], object]) -> None:
-    meddling = evolve(house.service.change_password, hasher=MeddlingHasher(house, before=meddle))
-    meddling(current.user, current.session, old=PASSWORD, new=NEW, client=HERE)
+    meddling = with_parts(house.service.change_password, hasher=MeddlingHasher(house, before=meddle))
+    meddling(current.principal, old=PASSWORD, new=NEW, client=HERE)
 
 
 def close_after(house: House, current: Granted, meddle: Callable[[], object]) -> None:
-    meddling = evolve(house.service.close_account, hasher=MeddlingHasher(house, after=meddle))
-    meddling(current.user, current.session, password=PASSWORD, client=HERE)
+    meddling = with_parts(house.service.close_account, hasher=MeddlingHasher(house, after=meddle))
+    meddling(current.principal, password=PASSWORD, client=HERE)
 
 
 def rename_after(house: House, current: Granted, meddle: Callable[[], object]) -> None:
@@ -423,15 +420,13 @@ def rename_after(house: House, current: Granted, meddle: Callable[[], object]) -
 def end_one_after(house: House, current: Granted, meddle: Callable[[], object]) -> None:
     other = house.login()
     meddle()
-    house.service.end_sessions(
-        current.user, current.session, session_id=other.session.id, password=PASSWORD, client=HERE
-    )
+    house.service.end_sessions(current.principal, session_id=other.session.id, password=PASSWORD, client=HERE)
 
 
 def end_others_after(house: House, current: Granted, meddle: Callable[[], object]) -> None:
     house.login()
     meddle()
-    house.service.end_sessions.others(current.user, current.session, password=PASSWORD, client=HERE)
+    house.service.end_sessions.others(current.principal, password=PASSWORD, client=HERE)
 
 
 RECORDED = {
@@ -491,10 +486,10 @@ def test_an_actor_is_a_user_an_operator_the_service_or_nobody() -> None:
 def test_the_same_name_again_writes_nothing(house: House, user: User) -> None:
     granted = house.login()
     for name in ("张三", None):
-        house.service.rename_user(granted.session, user_name=name, client=HERE)
+        house.service.rename_user(granted.principal, user_name=name, client=HERE)
         before = rows(house)
         for _ in range(3):
-            assert house.service.rename_user(granted.session, user_name=name, client=HERE).user_name == name
+            assert house.service.rename_user(granted.principal, user_name=name, client=HERE).user_name == name
         assert rows(house) == before
 
 
@@ -505,11 +500,11 @@ def rows(house: House) -> tuple[object, ...]:
 def test_renames_to_and_fro_are_one_row_an_hour(house: House, user: User) -> None:
     granted = house.login()
     for number in range(100):
-        house.service.rename_user(granted.session, user_name=f"name {number % 2}", client=HERE)
+        house.service.rename_user(granted.principal, user_name=f"name {number % 2}", client=HERE)
     [entry] = [each for each in house.store.audit.values() if each.event.action is Action.RENAME]
     assert (entry.times, entry.event.outcome) == (100, "done")
     house.clock.move(timedelta(hours=1))
-    house.service.rename_user(granted.session, user_name="another", client=HERE)
+    house.service.rename_user(granted.principal, user_name="another", client=HERE)
     assert len(house.events_of(Action.RENAME)) == 2
 
 
@@ -520,10 +515,10 @@ def test_renames_to_and_fro_are_one_row_an_hour(house: House, user: User) -> Non
         (lambda h, g: h.login(OTHER_PHONE, "a wrong one"), "invalid_credentials"),
         (lambda h, g: h.register(), "phone_taken"),
         (
-            lambda h, g: h.service.change_password(g.user, g.session, old="wrong one", new="another one", client=HERE),
+            lambda h, g: h.service.change_password(g.principal, old="wrong one", new="another one", client=HERE),
             "password_wrong",
         ),
-        (lambda h, g: h.service.close_account(g.user, g.session, password="wrong one", client=HERE), "password_wrong"),
+        (lambda h, g: h.service.close_account(g.principal, password="wrong one", client=HERE), "password_wrong"),
     ],
 )
 def test_refusals_of_one_kind_are_one_row_an_hour(

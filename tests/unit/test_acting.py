@@ -11,10 +11,11 @@ from menshen.adapters.memory.store import MemoryUnitOfWork
 from menshen.domain.actors import Actor
 from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.errors import Refusal
+from menshen.domain.presences import Principal
 from menshen.domain.realms import NotAnAdmin
 from menshen.domain.sessions import SessionId, SessionKicked, SessionUnknown
 from menshen.domain.use_cases import closing, operating
-from menshen.domain.use_cases.acting import Admin, Caller
+from menshen.domain.use_cases.acting import Caller
 from menshen.domain.use_cases.closing import CloseAccount
 from menshen.domain.use_cases.operating import Operate
 from menshen.domain.users import User, UserId, UserNotActive, UserNotFound
@@ -38,7 +39,7 @@ ACTS: dict[str, Act] = {
 
 each_act = pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
 
-BEFALLS: dict[str, tuple[Callable[[House, User, Admin], object], type[Refusal]]] = {
+BEFALLS: dict[str, tuple[Callable[[House, User, Principal], object], type[Refusal]]] = {
     "demoted": (lambda h, a, by: h.service.operate.set_admin(a.id, is_admin=False, actor=OPERATOR), SessionKicked),
     "demoted in the table": (lambda h, a, by: h.store.users.update({a.id: evolve(a, is_admin=False)}), NotAnAdmin),
     "frozen": (
@@ -80,11 +81,11 @@ def test_an_act_that_waited_is_judged_again(
     monkeypatch: pytest.MonkeyPatch,
     house: House,
     act: Act,
-    befalls: Callable[[House, User, Admin], object],
+    befalls: Callable[[House, User, Principal], object],
     refusal: type[Refusal],
 ) -> None:
     user, admin = house.register(), house.register_admin(OTHER_PHONE)
-    login, by = house.login(), Admin(house.admin_login(OTHER_PHONE).session)
+    login, by = house.login(), house.admin_login(OTHER_PHONE).principal
     before_the_next_transaction(monkeypatch, lambda: befalls(house, admin, by))
     with pytest.raises(refusal):
         act(house, user.id, login.session.id, by)
@@ -98,7 +99,7 @@ def test_an_act_that_waited_is_judged_again(
 @each_act
 def test_an_admin_who_still_is_one_acts(house: House, act: Act) -> None:
     user, _ = house.register(), house.register_admin(OTHER_PHONE)
-    login, by = house.login(), Admin(house.admin_login(OTHER_PHONE).session)
+    login, by = house.login(), house.admin_login(OTHER_PHONE).principal
     if act is ACTS["unfreeze"]:
         house.freeze(user)
     act(house, user.id, login.session.id, by)
@@ -106,7 +107,7 @@ def test_an_admin_who_still_is_one_acts(house: House, act: Act) -> None:
 
 
 def test_an_admin_may_do_it_to_themselves_and_then_no_more(house: House) -> None:
-    admin, by = house.register_admin(), Admin(house.admin_login().session)
+    admin, by = house.register_admin(), house.admin_login().principal
     house.service.operate.set_admin(admin.id, is_admin=False, actor=by)
     with pytest.raises(SessionKicked):
         house.service.operate.set_admin(admin.id, is_admin=True, actor=by)
@@ -128,7 +129,7 @@ def test_a_user_without_a_session_that_could_be_judged_does_nothing(act: Act, ac
 def test_a_session_of_a_user_is_none_of_an_admin(house: House) -> None:
     user, _ = house.register(), house.register_admin(OTHER_PHONE)
     with pytest.raises(SessionUnknown):
-        house.service.operate.set_fee(user.id, percentage=7, actor=Admin(house.login(OTHER_PHONE).session))
+        house.service.operate.set_fee(user.id, percentage=7, actor=house.login(OTHER_PHONE).principal)
     assert house.user(user) == user
 
 

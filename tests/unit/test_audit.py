@@ -17,7 +17,8 @@ from menshen.domain.errors import Refusal, StoreUnavailable
 from menshen.domain.passwords import HasherBusy
 from menshen.domain.ports import Transaction
 from menshen.domain.sessions import EndReason, SessionId
-from menshen.domain.use_cases.granting import Granted
+from menshen.domain.use_cases.authenticators.password import PhoneAndPassword
+from menshen.domain.use_cases.issuing import Granted
 from menshen.domain.use_cases.recording import transact_or_record
 from menshen.domain.users import PhoneTaken, StateConflict, UserId
 
@@ -83,9 +84,9 @@ class Everything:
             with suppress(Refusal):
                 service.register_and_login(phone=phone, password=password, invited_by=99, client=HERE)
             with suppress(Refusal):
-                service.login(phone=phone, password=WRONG_PASSWORD, client=HERE)
+                service.login(PhoneAndPassword(phone, WRONG_PASSWORD), client=HERE)
             with suppress(Refusal):
-                service.admin_login(phone=phone, password=password, client=HERE)
+                service.admin_login(PhoneAndPassword(phone, password), client=HERE)
         current, other = self.keep(house.login(client=HERE)), self.keep(house.login())
         rotated = self.keep(service.refresh(other.refresh_token, HERE))
         self.keep(service.refresh(rotated.refresh_token, HERE))
@@ -96,13 +97,13 @@ class Everything:
         self.keep(house.login())
         for old in (WRONG_PASSWORD, PASSWORD):
             with suppress(Refusal):
-                service.change_password(user, current.session, old=old, new=NEW, client=HERE)
-        service.rename_user(current.session, user_name="张三", client=HERE)
-        service.logout(current.session, HERE)
-        last = self.keep(house.login(password=NEW)).session
+                service.change_password(current.principal, old=old, new=NEW, client=HERE)
+        service.rename_user(current.principal, user_name="张三", client=HERE)
+        service.logout(current.principal, HERE)
+        last = self.keep(house.login(password=NEW))
         for password in (WRONG_PASSWORD, NEW):
             with suppress(Refusal):
-                service.close_account(house.user(user), last, password=password, client=HERE)
+                service.close_account(last.principal, password=password, client=HERE)
         self.keep(house.login(password=NEW))
         operate = service.operate
         operate.set_admin(user.id, is_admin=True, actor=OPERATOR)
@@ -192,17 +193,15 @@ ACTS: list[Act] = [
     lambda h, g, work: evolve(h.service.register_and_login, register=evolve(h.service.register_user, work=work))(
         phone=OTHER_PHONE, password=PASSWORD
     ),
-    lambda h, g, work: evolve(h.service.login, work=work)(phone=PHONE, password=PASSWORD),
-    lambda h, g, work: evolve(h.service.login, work=work)(phone=PHONE, password=PASSWORD, replacing=g.session.id),
-    lambda h, g, work: evolve(h.service.admin_login, work=work)(phone=PHONE, password=PASSWORD),
-    lambda h, g, work: evolve(h.service.logout, work=work)(g.session),
-    lambda h, g, work: evolve(h.service.change_password, work=work)(
-        g.user, g.session, old=PASSWORD, new=NEW, client=HERE
-    ),
-    lambda h, g, work: evolve(h.service.rename_user, work=work)(g.session, user_name="张三", client=HERE),
-    lambda h, g, work: evolve(h.service.close_account, work=work)(g.user, g.session, password=PASSWORD, client=HERE),
+    lambda h, g, work: evolve(h.service.login, work=work)(PhoneAndPassword(PHONE, PASSWORD)),
+    lambda h, g, work: evolve(h.service.login, work=work)(PhoneAndPassword(PHONE, PASSWORD), replacing=g.session.id),
+    lambda h, g, work: evolve(h.service.admin_login, work=work)(PhoneAndPassword(PHONE, PASSWORD)),
+    lambda h, g, work: evolve(h.service.logout, work=work)(g.principal),
+    lambda h, g, work: evolve(h.service.change_password, work=work)(g.principal, old=PASSWORD, new=NEW, client=HERE),
+    lambda h, g, work: evolve(h.service.rename_user, work=work)(g.principal, user_name="张三", client=HERE),
+    lambda h, g, work: evolve(h.service.close_account, work=work)(g.principal, password=PASSWORD, client=HERE),
     lambda h, g, work: evolve(h.service.end_sessions, work=work)(
-        g.user, g.session, session_id=g.session.id, password=None, client=HERE
+        g.principal, session_id=g.session.id, password=None, client=HERE
     ),
     lambda h, g, work: evolve(h.service.operate, work=work).freeze(g.user.id, reason="x", until=None, actor=OPERATOR),
     lambda h, g, work: evolve(h.service.operate, work=work).set_fee(g.user.id, percentage=7, actor=OPERATOR),

@@ -47,7 +47,8 @@ class Caller:
         self.house = house
         self.user: User = house.register()
         granted = house.login()
-        self.session: Session = granted.session
+        self.principal = granted.principal
+        self.session: Session = house.stored(granted)
         self.token = granted.access_token
 
     def authenticate(self) -> None:
@@ -88,7 +89,7 @@ class Caller:
         self.house.sessions.end([self.session.id], SessionEnd(self.house.clock.time, EndReason.REPLACED))
 
     def log_out(self) -> None:
-        self.house.service.logout(self.session)
+        self.house.service.logout(self.principal)
 
     @property
     def _stored(self) -> Session:
@@ -119,15 +120,15 @@ ROWS: list[tuple[Befalls, type[Unauthenticated]]] = [
 def test_a_token_tells_user_and_session(house: House) -> None:
     caller = Caller(house)
     authenticated = house.service.authenticate(caller.token)
-    assert authenticated.user == caller.user
-    assert authenticated.session == caller.session
+    assert authenticated.user == caller.user.profile
+    assert authenticated.session == caller.session.overview
 
 
 def test_user_and_session_are_read_anew_each_time(house: House) -> None:
     caller = Caller(house)
     caller.authenticate()
-    house.put_hash(caller.user, "another hash")
-    assert house.service.authenticate(caller.token).user.password_hash == "another hash"
+    house.store.users[caller.user.id] = evolve(house.user(caller.user), user_name="another")
+    assert house.service.authenticate(caller.token).user.user_name == "another"
 
 
 @for_each(("befalls", "refusal"), ROWS)
@@ -274,7 +275,7 @@ def test_an_idle_end_is_final_even_for_a_use_from_before_it(house: House) -> Non
     seen = [(granted.session.id, noted), (used.session.id, noted)]
     house.clock.time = granted.session.idle_at
     house.sessions.see(seen, house.clock.time)
-    assert house.stored(granted) == granted.session
+    assert house.stored(granted).overview == granted.session
     with pytest.raises((SessionIdle, TokenExpired)):
         house.authenticate(granted)
     # A moment before, the same counts.
@@ -285,7 +286,7 @@ def test_an_idle_end_is_final_even_for_a_use_from_before_it(house: House) -> Non
 def test_who_may_not_act_is_told_when_that_ended_the_session(house: House) -> None:
     user = house.register()
     ended, stays = house.login(), house.login()
-    house.service.logout(ended.session)
+    house.service.logout(ended.principal)
     ended_at = house.clock.time
     house.clock.move(timedelta(hours=1))
     house.freeze(user)
@@ -425,9 +426,9 @@ def test_a_store_that_answers_what_was_not_asked_opens_nobody_elses_account(aske
     anna, berta = house.register(), house.register(OTHER_PHONE)
     mine, second, hers = house.login(), house.login(), house.login(OTHER_PHONE)
     answers = {
-        "another user's": Presence(berta, hers.session),
-        "another session's": Presence(anna, second.session),
-        "another user's session": Presence(anna, hers.session),
+        "another user's": Presence(berta, house.stored(hers)),
+        "another session's": Presence(anna, house.stored(second)),
+        "another user's session": Presence(anna, house.stored(hers)),
     }
     confused = cast(SessionRepository, Confused(house.sessions, answers[asked]))
     authenticate = evolve(house.service.authenticate, sessions=confused)

@@ -13,7 +13,6 @@ from menshen.adapters.memory.store import MemoryUnitOfWork
 from menshen.domain.audit import Action, AuditEntry, AuditEvent, EntryKind
 from menshen.domain.errors import StoreUnavailable
 from menshen.domain.ports import UserFilter
-from menshen.domain.use_cases.acting import Admin
 from menshen.domain.use_cases.browsing import masked
 from menshen.domain.users import NoSuchUser, Phone, Standing, UserId
 
@@ -125,7 +124,7 @@ def test_no_whole_number_is_in_the_log(house: House) -> None:
 def test_the_same_look_within_a_minute_is_one_entry_for_each_who_looks(house: House) -> None:
     users = [house.register(f"1380013800{number}") for number in range(5)]
     admin = house.register_admin(OTHER_PHONE)
-    by = Admin(house.admin_login(OTHER_PHONE).session)
+    by = house.admin_login(OTHER_PHONE).principal
     browse = house.service.browse
     for after in (0, 2, 4):
         browse.users(UserFilter(), after=after, limit=2, caller=by, client=HERE)

@@ -27,7 +27,7 @@ def in_use(house: House) -> House:
     """A service with a session, an ended one, and an account that closes in a week."""
     house.register()
     house.login()
-    house.service.logout(house.login().session)
+    house.service.logout(house.login().principal)
     closing = house.register(OTHER_PHONE)
     house.service.close_account.close(closing.id, actor=OPERATOR)
     return house
@@ -227,7 +227,7 @@ def test_whatever_happened_before_no_jump_of_the_clock_deletes_anything(
         assert is_refused(house)
         house.clock.move(wait)
     # A login may have found it idle; it is there.
-    assert evolve(house.stored(granted), end=None) == granted.session
+    assert evolve(house.stored(granted), end=None).overview == granted.session
 
 
 @given(st.lists(st.tuples(st.booleans(), st.timedeltas(timedelta(0), LONGEST_STEP)), max_size=12))

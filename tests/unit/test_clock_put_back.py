@@ -11,7 +11,7 @@ from menshen.domain.errors import Refusal
 from menshen.domain.proofs import ReauthenticationNeeded
 from menshen.domain.refresh_tokens import RefreshTokenExpired, RefreshTokenInvalid
 from menshen.domain.tokens import TokenExpired, TokenInvalid
-from menshen.domain.use_cases.granting import Granted
+from menshen.domain.use_cases.issuing import Granted
 from menshen.entrypoints.settings import Settings
 
 from .cases import for_each
@@ -51,7 +51,7 @@ def test_what_was_issued_further_ahead_opens_nothing_until_then(way: Way, refusa
     house.clock.move(-CLOCK_LEEWAY - MOMENT)
     with pytest.raises(refusal):
         way(house, granted)
-    assert house.stored(granted) == granted.session
+    assert house.stored(granted).overview == granted.session
     house.clock.move(MOMENT)
     way(house, granted)
 
@@ -111,7 +111,7 @@ def test_a_refresh_token_that_was_seen_to_have_expired_stays_so() -> None:
     granted = house.login()
     house.clock.move(DAY - timedelta(hours=1))
     house.authenticate(granted)
-    house.clock.time = granted.session.refreshing.expires_at
+    house.clock.time = house.stored(granted).refreshing.expires_at
     for back in (timedelta(0), MOMENT, timedelta(minutes=59)):
         house.clock.move(-back)
         with pytest.raises(RefreshTokenExpired):
@@ -120,8 +120,8 @@ def test_a_refresh_token_that_was_seen_to_have_expired_stays_so() -> None:
 
 
 def test_a_login_is_no_more_recent_for_a_clock_that_was_put_back(house: House) -> None:
-    user = house.register()
+    house.register()
     granted, other = house.login(), house.login()
     house.clock.move(-timedelta(minutes=10))
     with pytest.raises(ReauthenticationNeeded):
-        house.service.end_sessions(user, granted.session, session_id=other.session.id, password=None, client=NO_CLIENT)
+        house.service.end_sessions(granted.principal, session_id=other.session.id, password=None, client=NO_CLIENT)

@@ -16,7 +16,7 @@ from menshen.domain.ports import UserFilter, Verdict
 from menshen.domain.proofs import InvalidCredentials, ReauthenticationFailed
 from menshen.domain.sessions import UserWasClosed
 from menshen.domain.use_cases.closing import erase
-from menshen.domain.use_cases.granting import Granted
+from menshen.domain.use_cases.issuing import Granted
 from menshen.domain.users import (
     LoginNotAllowed,
     NoSuchUser,
@@ -42,6 +42,7 @@ from .memory_house import (
     MeddlingHasher,
     client_on,
     told_of,
+    with_parts,
 )
 
 GRACE = timedelta(days=7)
@@ -60,7 +61,7 @@ def granted(house: House, user: User) -> Granted:
 
 
 def close(house: House, granted: Granted, password: str = PASSWORD) -> datetime:
-    return house.service.close_account(house.user(granted.user), granted.session, password=password, client=HERE)
+    return house.service.close_account(granted.principal, password=password, client=HERE)
 
 
 def standing(house: House, user: User) -> Standing:
@@ -115,7 +116,7 @@ def test_a_password_that_was_changed_since_it_was_judged_closes_nothing(
 ) -> None:
     hasher = MeddlingHasher(house, after=lambda: house.put_hash(user, "fake:a newer password"))
     with pytest.raises(ReauthenticationFailed):
-        evolve(house.service.close_account, hasher=hasher)(user, granted.session, password=PASSWORD, client=HERE)
+        with_parts(house.service.close_account, hasher=hasher)(granted.principal, password=PASSWORD, client=HERE)
     assert hasher.verdicts == [Verdict.MATCH]
     assert standing(house, user) is Standing.ACTIVE
     house.authenticate(granted)
@@ -131,8 +132,8 @@ def test_a_freeze_that_comes_while_the_password_is_judged_wins(
         house.service.operate.freeze(user.id, reason="rude", until=end, actor=OPERATOR)
 
     with pytest.raises(UserNotActive):
-        evolve(house.service.close_account, hasher=MeddlingHasher(house, after=freeze))(
-            user, granted.session, password=PASSWORD, client=HERE
+        with_parts(house.service.close_account, hasher=MeddlingHasher(house, after=freeze))(
+            granted.principal, password=PASSWORD, client=HERE
         )
     assert standing(house, user) is Standing.FROZEN
     house.clock.move(GRACE)
@@ -147,7 +148,8 @@ def test_logging_in_within_the_grace_takes_the_closing_back(
     close(house, granted)
     house.clock.move(later)
     again = house.login(client=HERE)
-    assert again.user == house.user(user) == user
+    assert house.user(user) == user
+    assert again.user == user.profile
     house.authenticate(again)
     with pytest.raises(UserWasClosed):
         house.authenticate(granted)

@@ -8,10 +8,11 @@ from attrs import evolve
 
 from menshen.domain.clocks import CLOCK_LEEWAY
 from menshen.domain.errors import Unauthenticated
+from menshen.domain.presences import Principal
 from menshen.domain.sessions import EndReason, SessionEnd, SessionKind
-from menshen.domain.use_cases.authentication import Authenticate, Authenticated
+from menshen.domain.use_cases.authentication import Authenticate
 from menshen.domain.use_cases.explaining import Explanation
-from menshen.domain.use_cases.granting import Granted
+from menshen.domain.use_cases.issuing import Granted
 from menshen.domain.users import User, UserState
 
 from .cases import for_each
@@ -33,7 +34,7 @@ def test_a_token_that_passes_is_valid_and_tells_all(house: House, user: User) ->
         verdict="valid",
         kind=SessionKind.USER,
         claims=house.codec.issued[granted.access_token],
-        user=user,
+        user=user.profile,
         session=granted.session,
     )
 
@@ -41,7 +42,7 @@ def test_a_token_that_passes_is_valid_and_tells_all(house: House, user: User) ->
 def test_an_admins_token_is_explained_as_one(house: House, user: User) -> None:
     granted = house.admin_login()
     explained = explain(house, granted)
-    assert (explained.verdict, explained.kind, explained.user) == ("valid", SessionKind.ADMIN, user)
+    assert (explained.verdict, explained.kind, explained.user) == ("valid", SessionKind.ADMIN, user.profile)
     assert explained.session == granted.session
 
 
@@ -69,11 +70,11 @@ def come_from_the_future(house: House, granted: Granted) -> None:
 
 
 def outlive_session(house: House, granted: Granted) -> None:
-    house.store.sessions[granted.session.id] = evolve(granted.session, expires_at=house.clock.time)
+    house.store.sessions[granted.session.id] = evolve(house.stored(granted), expires_at=house.clock.time)
 
 
 def be_idle(house: House, granted: Granted) -> None:
-    house.store.sessions[granted.session.id] = evolve(granted.session, idle_ttl=timedelta(0))
+    house.store.sessions[granted.session.id] = evolve(house.stored(granted), idle_ttl=timedelta(0))
 
 
 def be_in_state(state: UserState) -> Callable[[House, Granted], None]:
@@ -113,7 +114,11 @@ def test_a_token_that_fails_a_check_tells_which_and_whose_it_is(
     befalls(house, granted)
     explained = explain(house, granted)
     assert explained.verdict == verdict
-    assert (explained.kind, explained.user, explained.session) == (kind, house.user(user), house.stored(granted))
+    assert (explained.kind, explained.user, explained.session) == (
+        kind,
+        house.user(user).profile,
+        house.stored(granted).overview,
+    )
     assert explained.claims is not None
 
 
@@ -148,16 +153,16 @@ def test_a_session_that_is_not_there_is_told_without_it(house: House, user: User
     granted = house.login()
     del house.store.sessions[granted.session.id]
     explained = explain(house, granted)
-    assert (explained.verdict, explained.user, explained.session) == ("session_unknown", user, None)
+    assert (explained.verdict, explained.user, explained.session) == ("session_unknown", user.profile, None)
 
 
 def test_a_session_of_somebody_else_or_of_another_kind_is_not_shown(house: House, user: User) -> None:
     granted = house.login()
     other = house.register(OTHER_PHONE)
     for change in ({"user_id": other.id}, {"kind": SessionKind.ADMIN}):
-        house.store.sessions[granted.session.id] = evolve(granted.session, **change)
+        house.store.sessions[granted.session.id] = evolve(house.stored(granted), **change)
         explained = explain(house, granted)
-        assert (explained.verdict, explained.user, explained.session) == ("session_unknown", user, None)
+        assert (explained.verdict, explained.user, explained.session) == ("session_unknown", user.profile, None)
 
 
 def test_who_is_no_admin_any_more_is_told(house: House, user: User) -> None:
@@ -188,18 +193,18 @@ def test_an_explanation_shows_no_secret(house: House, user: User) -> None:
 
 def test_no_refusal_of_the_guard_goes_unexplained(house: House, user: User) -> None:
     guards = house.service.explain_token.guards
-    assert [guard.kind for guard in guards] == [SessionKind.USER, SessionKind.ADMIN]
+    assert [guard.realm.kind for guard in guards] == [SessionKind.USER, SessionKind.ADMIN]
     # Asked of a guard that refuses everything, it tells that guard's reason.
 
     class Whim(Unauthenticated):
         reason = "a_whim"
 
     class Whimsical(Authenticate):
-        def judge(self, token: str) -> Authenticated:
+        def judge(self, token: str) -> Principal:
             raise Whim
 
     usual = guards[0]
-    whimsical = Whimsical(usual.sessions, usual.codec, usual.clock, usual.last_seen)
+    whimsical = Whimsical(usual.sessions, usual.codec, usual.clock, usual.last_seen, usual.realm)
     granted = house.login()
     explained = evolve(house.service.explain_token, guards=(whimsical,))(granted.access_token)
     assert (explained.verdict, explained.session) == ("a_whim", granted.session)

@@ -1,11 +1,11 @@
 """No password is hashed or judged within a transaction, where it would hold up the user's other requests, or everybody's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
 import attrs
-from attrs import define, evolve, field
+from attrs import define, field
 
 from menshen.adapters.memory.audit import MemoryAuditLog
 from menshen.adapters.memory.fakes import FakePasswordHasher
@@ -13,12 +13,11 @@ from menshen.adapters.memory.store import MemoryUnitOfWork
 from menshen.domain.devices import NO_CLIENT
 from menshen.domain.ports import Transaction, Verdict
 from menshen.domain.proofs import InvalidCredentials, ReauthenticationFailed
-from menshen.domain.use_cases.acting import Admin
-from menshen.domain.use_cases.granting import Granted
-from menshen.domain.use_cases.registration import RegisterUser
+from menshen.domain.use_cases.authenticators.password import PhoneAndPassword
+from menshen.domain.use_cases.issuing import Granted
 
 from .cases import for_each
-from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, PHONE, WRONG_PASSWORD, House
+from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, PHONE, WRONG_PASSWORD, House, with_parts
 
 T = TypeVar("T")
 
@@ -51,16 +50,17 @@ class Watch:
 
     def over(self, use_case: Any) -> Any:
         """*use_case*, watched."""
-        names = {each.alias for each in attrs.fields(type(use_case))}
-        parts: dict[str, Any] = dict.fromkeys(names & {"work", "hasher"}, self)
-        if "register" in names:
-            parts["register"] = self.over(use_case.register)
-        return evolve(use_case, **parts)
+        return with_parts(use_case, work=self, hasher=self)
 
 
-def by_password(use_case: Any) -> bool:
-    names = {each.name for each in attrs.fields(type(use_case))}
-    return "hasher" in names or any(isinstance(getattr(use_case, name), RegisterUser) for name in names)
+def by_password(use_case: object) -> bool:
+    """Whether there is a hasher in *use_case*, or in a part of it."""
+    if isinstance(use_case, Mapping):
+        return any(by_password(part) for part in use_case.values())
+    if not type(use_case).__module__.startswith("menshen.domain.use_cases"):
+        return False
+    names = {each.name for each in attrs.fields(type(use_case))}  # type: ignore[arg-type]
+    return "hasher" in names or any(by_password(getattr(use_case, name)) for name in names)
 
 
 def outdate(house: House, granted: Granted) -> None:
@@ -76,18 +76,14 @@ def old(house: House, granted: Granted) -> None:
 JOURNEYS: dict[str, Callable[[Any, Granted, str], object]] = {
     "register_user": lambda use, _, password: use(phone=OTHER_PHONE, password=password),
     "register_and_login": lambda use, _, password: use(phone=OTHER_PHONE, password=password),
-    "login": lambda use, _, password: use(phone=PHONE, password=password),
-    "admin_login": lambda use, _, password: use(phone=PHONE, password=password),
+    "login": lambda use, _, password: use(PhoneAndPassword(PHONE, password)),
+    "admin_login": lambda use, _, password: use(PhoneAndPassword(PHONE, password)),
     "change_password": lambda use, granted, password: use(
-        granted.user, granted.session, old=password, new="a new password", client=NO_CLIENT
+        granted.principal, old=password, new="a new password", client=NO_CLIENT
     ),
-    "close_account": lambda use, granted, password: use(
-        granted.user, granted.session, password=password, client=NO_CLIENT
-    ),
-    "end_sessions": lambda use, granted, password: use.others(
-        granted.user, granted.session, password=password, client=NO_CLIENT
-    ),
-    "kick_everybody": lambda use, granted, password: use(caller=Admin(granted.session), password=password),
+    "close_account": lambda use, granted, password: use(granted.principal, password=password, client=NO_CLIENT),
+    "end_sessions": lambda use, granted, password: use.others(granted.principal, password=password, client=NO_CLIENT),
+    "kick_everybody": lambda use, granted, password: use(caller=granted.principal, password=password),
     "set_password": lambda use, granted, password: use(granted.user.id, password=password, actor=OPERATOR),
 }
 
@@ -102,7 +98,6 @@ def test_nothing_is_hashed_within_a_transaction(
     house.register_admin()
     granted = house.admin_login() if journey == "kick_everybody" else house.login()
     before(house, granted)
-    granted = evolve(granted, user=house.user(granted.user))
     work = MemoryUnitOfWork(house.store, house.users, house.sessions, MemoryAuditLog(house.store))
     watch = Watch(work, house.hasher)
     try:

@@ -62,7 +62,7 @@ def test_an_ended_session_is_told_from_one_that_never_was_for_30_days(house: Hou
     house = House(Settings(access_token_ttl=timedelta(days=90)))
     house.register()
     granted, live = house.login(), house.login()
-    house.service.logout(granted.session)
+    house.service.logout(granted.principal)
     house.pass_by(KEEP_ENDED_SESSIONS)
     assert house.service.prune() == NOTHING
     with pytest.raises(SessionLoggedOut):
@@ -132,7 +132,7 @@ def test_much_is_forgotten_in_small_batches(rows: int) -> None:
 
 def test_each_batch_is_a_transaction_of_its_own_and_so_is_each_erasure(house: House) -> None:
     house.register(OTHER_PHONE)
-    session = house.login(OTHER_PHONE).session
+    session = house.stored(house.login(OTHER_PHONE))
     for number in range(BATCH + 10):
         ended = evolve(session, id=SessionId(f"ended-{number}"), end=SessionEnd(house.clock.time, EndReason.KICKED))
         house.sessions.add(ended)

@@ -16,11 +16,10 @@ from menshen.domain.realms import NotAnAdmin
 from menshen.domain.refresh_tokens import RefreshToken, RefreshTokenInvalid
 from menshen.domain.sessions import EndReason, SessionId, SessionKicked
 from menshen.domain.use_cases import kicking
-from menshen.domain.use_cases.acting import Admin
-from menshen.domain.use_cases.granting import Granted
+from menshen.domain.use_cases.issuing import Granted
 from menshen.domain.users import User, UserId, UserNotFound
 
-from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, House, client_on
+from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, House, client_on, with_parts
 
 HERE = evolve(client_on("pc", None, "the desk"), address="198.51.100.9")
 
@@ -35,7 +34,7 @@ def everybody(house: House, monkeypatch: pytest.MonkeyPatch) -> list[Granted]:
 
 
 def test_all_sessions_of_everybody_end(house: House, everybody: list[Granted]) -> None:
-    house.service.logout(everybody[0].session)
+    house.service.logout(everybody[0].principal)
     before = house.events
     assert house.service.kick_everybody(caller=OPERATOR) == 4
     for granted in everybody[1:]:
@@ -85,7 +84,7 @@ def test_a_clock_that_was_put_back_spares_nobody(house: House) -> None:
 
 
 def test_an_admin_gives_his_password(house: House, everybody: list[Granted]) -> None:
-    caller = Admin(everybody[-1].session)
+    caller = everybody[-1].principal
     for password, refusal in ((None, ReauthenticationNeeded), ("a wrong one", ReauthenticationFailed)):
         with pytest.raises(refusal):
             house.service.kick_everybody(caller=caller, password=password, client=HERE)
@@ -102,7 +101,7 @@ def test_an_admin_gives_his_password(house: House, everybody: list[Granted]) -> 
 @pytest.mark.parametrize("meanwhile", ["demoted", "another password", "kicked", "erased"])
 def test_who_is_no_admin_by_now_kicks_nobody(house: House, everybody: list[Granted], meanwhile: str) -> None:
     admin = everybody[-1]
-    caller, use_case = Admin(admin.session), house.service.kick_everybody
+    caller, use_case = admin.principal, house.service.kick_everybody
     if meanwhile == "demoted":
         refusal: type[Refusal] = NotAnAdmin
         house.store.users[admin.user.id] = evolve(house.user(admin.user), is_admin=False)
@@ -115,7 +114,7 @@ def test_who_is_no_admin_by_now_kicks_nobody(house: House, everybody: list[Grant
     else:
         refusal = ReauthenticationFailed
         judged = house.user(admin.user)
-        use_case = evolve(use_case, users=_Before(house.store, found=judged))
+        use_case = with_parts(use_case, users=_Before(house.store, found=judged))
         house.put_hash(admin.user, house.service.register_user.hasher.hash("another one"))
     with pytest.raises(refusal):
         use_case(caller=caller, password=PASSWORD, client=HERE)

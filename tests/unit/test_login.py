@@ -4,7 +4,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from attrs import define, evolve
+from attrs import define
 
 from menshen.domain.admission import TooManyDevices
 from menshen.domain.audit import Action
@@ -16,6 +16,7 @@ from menshen.domain.proofs import InvalidCredentials
 from menshen.domain.realms import AdminLoginNotAllowed
 from menshen.domain.sessions import SessionKind, SessionLoggedOut, SessionReplaced
 from menshen.domain.tokens import TokenExpired, TokenInvalid
+from menshen.domain.use_cases.authenticators.password import PhoneAndPassword
 from menshen.domain.users import LoginNotAllowed, User, UserState
 from menshen.entrypoints.settings import Settings
 
@@ -30,6 +31,7 @@ from .memory_house import (
     House,
     MeddlingHasher,
     client_on,
+    with_parts,
 )
 
 MALFORMED = ["", "1380013800", "8513800138000", "13800138000\0", "' OR 1=1 --", "\ud800", "1" * 100_000]
@@ -38,7 +40,7 @@ MALFORMED = ["", "1380013800", "8513800138000", "13800138000\0", "' OR 1=1 --", 
 def test_the_right_password_opens_a_session(house: House) -> None:
     user = house.register()
     granted = house.login()
-    assert granted.user == user
+    assert granted.user == user.profile
     assert granted.session.user_id == user.id
     assert house.service.authenticate(granted.access_token).session == granted.session
 
@@ -47,7 +49,7 @@ def test_the_right_password_opens_a_session(house: House) -> None:
 def test_login_takes_a_number_in_any_spelling(spelling: str) -> None:
     house = House()
     user = house.register()
-    assert house.login(spelling).user == user
+    assert house.login(spelling).user == user.profile
 
 
 @for_each("password", ["", PASSWORD + " ", " " + PASSWORD, PASSWORD.upper(), "\ud800", "x" * 1_000_000])
@@ -167,7 +169,7 @@ def test_what_login_grants_shows_no_secret(house: House) -> None:
     house.register()
     granted = house.login()
     shown = repr(granted) + str(granted)
-    for secret in (granted.access_token, granted.refresh_token, granted.user.password_hash, PASSWORD):
+    for secret in (granted.access_token, granted.refresh_token, house.user(granted.user).password_hash, PASSWORD):
         assert secret not in shown
 
 
@@ -281,7 +283,7 @@ def test_nobody_elses_session_can_be_chosen_to_go(house: House) -> None:
 def test_neither_an_admin_session_nor_one_that_ended_can_be_chosen_to_go(house: House) -> None:
     user = house.register_admin()
     admin, ended = house.admin_login(), house.login()
-    house.service.logout(ended.session)
+    house.service.logout(ended.principal)
     was = house.stored(ended)
     house.login(replacing=admin.session.id)
     house.login(replacing=ended.session.id)
@@ -312,7 +314,7 @@ def test_two_logins_at_once_that_both_renew_the_hash_both_succeed(house: House) 
     house.put_hash(user, f"old:{PASSWORD}")
     others = []
     hasher = MeddlingHasher(house, before=lambda: others.append(house.login()))
-    granted = evolve(house.service.login, hasher=hasher)(phone=PHONE, password=PASSWORD)
+    granted = with_parts(house.service.login, hasher=hasher)(PhoneAndPassword(PHONE, PASSWORD))
     assert hasher.verdicts == [Verdict.MATCH_OUTDATED, Verdict.MATCH]
     assert house.hash_of(user) == f"fake:{PASSWORD}"
     assert set(house.live(user)) == {granted.session.id, *(other.session.id for other in others)}
@@ -325,7 +327,7 @@ def test_a_password_that_was_changed_since_it_was_judged_opens_nothing(stored: s
     house.put_hash(user, stored)
     hasher = MeddlingHasher(house, after=lambda: house.put_hash(user, "fake:a newer password"))
     with pytest.raises(InvalidCredentials):
-        evolve(house.service.login, hasher=hasher)(phone=PHONE, password=PASSWORD)
+        with_parts(house.service.login, hasher=hasher)(PhoneAndPassword(PHONE, PASSWORD))
     assert house.hash_of(user) == "fake:a newer password"
     assert not house.store.sessions
     assert [event.outcome for event in house.events_of(Action.LOG_IN)] == ["invalid_credentials"]
@@ -335,7 +337,7 @@ def test_a_user_who_was_frozen_since_the_password_was_judged_stays_out(house: Ho
     user = house.register()
     hasher = MeddlingHasher(house, after=lambda: house.freeze(user))
     with pytest.raises(LoginNotAllowed):
-        evolve(house.service.login, hasher=hasher)(phone=PHONE, password=PASSWORD)
+        with_parts(house.service.login, hasher=hasher)(PhoneAndPassword(PHONE, PASSWORD))
 
 
 def test_a_user_who_was_deleted_since_the_password_was_judged_stays_out(house: House) -> None:
@@ -346,7 +348,7 @@ def test_a_user_who_was_deleted_since_the_password_was_judged_stays_out(house: H
 
     hasher = MeddlingHasher(house, after=forget)
     with pytest.raises(InvalidCredentials):
-        evolve(house.service.login, hasher=hasher)(phone=PHONE, password=PASSWORD)
+        with_parts(house.service.login, hasher=hasher)(PhoneAndPassword(PHONE, PASSWORD))
     assert hasher.verdicts == [Verdict.MATCH, Verdict.NO_MATCH]
 
 
@@ -359,7 +361,7 @@ def test_a_hash_that_never_stands_still_is_not_judged_for_ever(house: House) -> 
 
     hasher = MeddlingHasher(house, after=flip)
     with pytest.raises(InvalidCredentials):
-        evolve(house.service.login, hasher=hasher)(phone=PHONE, password=PASSWORD)
+        with_parts(house.service.login, hasher=hasher)(PhoneAndPassword(PHONE, PASSWORD))
     assert len(hasher.verdicts) == 3
     assert not house.store.sessions
     assert [event.outcome for event in house.events_of(Action.LOG_IN)] == ["invalid_credentials"]
@@ -381,7 +383,7 @@ def test_a_busy_hasher_is_told_for_known_and_unknown_numbers_alike(phone: str) -
     house = House()
     house.register()
     with pytest.raises(HasherBusy):
-        evolve(house.service.login, hasher=BusyHasher())(phone=phone, password=PASSWORD)
+        with_parts(house.service.login, hasher=BusyHasher())(PhoneAndPassword(phone, PASSWORD))
     assert not house.store.sessions
     assert not house.events_of(Action.LOG_IN)
 
@@ -432,7 +434,7 @@ def test_logging_out_ends_this_session_and_no_other(house: House) -> None:
     house.register()
     granted, other = house.login(), house.login()
     house.clock.move(timedelta(minutes=1))
-    house.service.logout(granted.session)
+    house.service.logout(granted.principal)
     with pytest.raises(SessionLoggedOut) as refused:
         house.authenticate(granted)
     assert (refused.value.ended_at, refused.value.by) == (house.clock.time, None)
@@ -442,10 +444,10 @@ def test_logging_out_ends_this_session_and_no_other(house: House) -> None:
 def test_logging_out_twice_changes_nothing(house: House) -> None:
     house.register()
     granted = house.login()
-    house.service.logout(granted.session)
+    house.service.logout(granted.principal)
     ended, events = house.stored(granted), house.events
     house.clock.move(timedelta(minutes=1))
-    house.service.logout(granted.session)
+    house.service.logout(granted.principal)
     assert house.stored(granted) == ended
     assert house.events == events
 

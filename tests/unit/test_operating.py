@@ -249,7 +249,7 @@ def test_an_operator_kicks_one_session_or_all(house: House) -> None:
 def test_a_session_that_is_not_this_users_and_live_cannot_be_kicked(house: House, user: User) -> None:
     house.register(OTHER_PHONE)
     others, ended = house.login(OTHER_PHONE), house.login()
-    house.service.logout(ended.session)
+    house.service.logout(ended.principal)
     before = dict(house.store.sessions)
     for session_id in (others.session.id, ended.session.id, SessionId("nobody's")):
         with pytest.raises(NoSuchSession):
@@ -480,5 +480,5 @@ def test_an_operator_sees_the_live_sessions_of_every_kind(house: House) -> None:
     house.register(OTHER_PHONE)
     house.login(OTHER_PHONE)
     granted, ended, admin = house.login(PHONE), house.login(PHONE), house.admin_login()
-    house.service.logout(ended.session)
+    house.service.logout(ended.principal)
     assert house.service.sessions_of(user.id) == [granted.session, admin.session]

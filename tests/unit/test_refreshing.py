@@ -43,12 +43,12 @@ from menshen.domain.sessions import (
     SessionLoggedOut,
     SessionReplaced,
 )
-from menshen.domain.use_cases.granting import Granted
+from menshen.domain.use_cases.issuing import Granted
 from menshen.domain.users import User, UserId, UserNotActive, UserNotFound
 from menshen.entrypoints.settings import Settings
 
 from .cases import examples, for_each
-from .memory_house import MOMENT, OPERATOR, SECOND, House, client_on
+from .memory_house import MOMENT, OPERATOR, SECOND, House, client_on, with_parts
 
 T = TypeVar("T")
 
@@ -144,7 +144,7 @@ def refuse(house: House, token: str, refusal: type[Refusal]) -> Refusal:
 def test_a_refresh_gives_a_fresh_pair_for_the_same_session(house: House, user: User, first: Granted) -> None:
     house.clock.move(timedelta(hours=1))
     second = house.service.refresh(first.refresh_token)
-    assert second.user == user
+    assert second.user == user.profile
     assert second.session.id == first.session.id
     assert len({first.access_token, second.access_token, first.refresh_token, second.refresh_token}) == 4
     claims, before = house.codec.decode(second.access_token), house.codec.decode(first.access_token)
@@ -335,9 +335,8 @@ def test_a_token_from_too_far_back_is_not_walked_to_and_ends_nothing(
             return super().successor(token)
 
     be_far_on(house, first, rotations)
-    grants = evolve(house.service.refresh.grants, refresh_codec=CountingCodec())
     with pytest.raises(RefreshTokenInvalid):
-        evolve(house.service.refresh, grants=grants, work=NoWork())(first.refresh_token)
+        with_parts(house.service.refresh, refresh_codec=CountingCodec(), work=NoWork())(first.refresh_token)
     assert steps <= 1_001
     assert house.stored(first).end is None
 
@@ -447,7 +446,7 @@ def test_a_refresh_within_a_minute_writes_no_last_use(house: House, first: Grant
 
 
 ENDINGS: list[tuple[Callable[[House, Granted], object], type[Refusal]]] = [
-    (lambda house, granted: house.service.logout(granted.session), SessionLoggedOut),
+    (lambda house, granted: house.service.logout(granted.principal), SessionLoggedOut),
     (lambda house, granted: house.login(replacing=granted.session.id), SessionReplaced),
     (lambda house, granted: house.service.operate.kick(UserId(1), session_id=None, actor=OPERATOR), SessionKicked),
     (lambda house, granted: house.freeze(granted.user), UserNotActive),

@@ -109,7 +109,9 @@ def test_who_is_refused_is_not_kept(phone: str, password: str, user_name: str | 
 def test_registering_logs_in(house: House) -> None:
     client = client_on("phone", "phone-1", "a phone", remember=True)
     granted = house.service.register_and_login(phone=PHONE, password=PASSWORD, user_name="张三", client=client)
-    assert granted.user == house.users.by_phone(Phone(PHONE))
+    registered = house.users.by_phone(Phone(PHONE))
+    assert registered is not None
+    assert granted.user == registered.profile
     assert granted.user.user_name == "张三"
     assert house.authenticate(granted) == granted.session
     assert granted.session.device == client.device

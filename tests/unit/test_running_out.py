@@ -24,7 +24,7 @@ from menshen.domain.sessions import (
     SessionOver,
 )
 from menshen.domain.tokens import TokenExpired, TokenInvalid
-from menshen.domain.use_cases.granting import Granted
+from menshen.domain.use_cases.issuing import Granted
 from menshen.domain.users import UserId
 from menshen.entrypoints.settings import Settings
 
@@ -153,7 +153,7 @@ def test_the_end_is_noted_once_and_never_for_what_lives() -> None:
     house = House(LONG)
     house.register()
     granted, logged_out = house.login(), house.login()
-    house.service.logout(logged_out.session)
+    house.service.logout(logged_out.principal)
     counting = Counting(house)
     guard = evolve(house.service.authenticate, last_seen=counting)
     for _ in range(3):
@@ -197,12 +197,11 @@ def test_a_token_has_expired_whatever_the_store_says_of_its_session(house: House
 
 
 def change_password(house: House, granted: Granted) -> None:
-    user = house.user(granted.user)
-    house.service.change_password(user, granted.session, old=PASSWORD, new="another password", client=NO_CLIENT)
+    house.service.change_password(granted.principal, old=PASSWORD, new="another password", client=NO_CLIENT)
 
 
 def end_others(house: House, granted: Granted) -> None:
-    house.service.end_sessions.others(granted.user, granted.session, password=PASSWORD, client=NO_CLIENT)
+    house.service.end_sessions.others(granted.principal, password=PASSWORD, client=NO_CLIENT)
 
 
 def log_in_where_one_is_allowed(house: House, granted: Granted) -> None:

@@ -32,7 +32,7 @@ from menshen.domain.sessions import (
     UserWasClosed,
     UserWasFrozen,
 )
-from menshen.domain.use_cases.granting import Granted
+from menshen.domain.use_cases.issuing import Granted
 from menshen.domain.users import UserId, UserState
 from menshen.entrypoints.settings import Settings
 
@@ -160,11 +160,11 @@ class Stay:
         house.clock.move(timedelta(hours=1))
 
     def log_out(self) -> None:
-        self.house.service.logout(self.phone.session)
+        self.house.service.logout(self.phone.principal)
 
     def log_out_from_the_list(self) -> None:
         self.house.service.end_sessions(
-            self.phone.user, self.phone.session, session_id=self.phone.session.id, password=None, client=NO_CLIENT
+            self.phone.principal, session_id=self.phone.session.id, password=None, client=NO_CLIENT
         )
 
     def be_replaced(self) -> None:
@@ -175,32 +175,28 @@ class Stay:
 
     def be_kicked_from_the_computer(self) -> None:
         self.house.service.end_sessions(
-            self.computer.user,
-            self.computer.session,
+            self.computer.principal,
             session_id=self.phone.session.id,
             password=PASSWORD,
             client=TOLD_ON,
         )
 
     def be_kicked_with_all_others(self) -> None:
-        self.house.service.end_sessions.others(
-            self.computer.user, self.computer.session, password=PASSWORD, client=TOLD_ON
-        )
+        self.house.service.end_sessions.others(self.computer.principal, password=PASSWORD, client=TOLD_ON)
 
     def be_kicked_by_an_operator(self) -> None:
         self.house.service.operate.kick(self.user.id, session_id=self.phone.session.id, actor=OPERATOR)
 
     def have_the_password_changed(self) -> None:
-        user, current = self.house.user(self.user), self.computer.session
-        self.house.service.change_password(user, current, old=PASSWORD, new="a newer password", client=TOLD_ON)
+        self.house.service.change_password(
+            self.computer.principal, old=PASSWORD, new="a newer password", client=TOLD_ON
+        )
 
     def be_frozen(self) -> None:
         self.house.service.operate.freeze(self.user.id, reason="x", until=None, actor=OPERATOR)
 
     def close_the_account(self) -> None:
-        self.house.service.close_account(
-            self.house.user(self.user), self.computer.session, password=PASSWORD, client=TOLD_ON
-        )
+        self.house.service.close_account(self.computer.principal, password=PASSWORD, client=TOLD_ON)
 
     def have_the_account_closed_by_an_operator(self) -> None:
         self.house.service.close_account.close(self.user.id, actor=OPERATOR)
@@ -335,7 +331,7 @@ def test_a_presence_is_of_this_users_session_alone() -> None:
     house = House()
     user, other = house.register(), house.register("13900139000")
     granted = house.login()
-    assert house.sessions.presence(user.id, granted.session.id) == Presence(user, granted.session)
+    assert house.sessions.presence(user.id, granted.session.id) == Presence(user, house.stored(granted))
     assert house.sessions.presence(other.id, granted.session.id) == Presence(other, None)
     assert house.sessions.presence(UserId(3), granted.session.id) is None
 

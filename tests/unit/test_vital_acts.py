@@ -10,8 +10,8 @@ from attrs import evolve
 from menshen.adapters.memory.store import MemoryUnitOfWork
 from menshen.domain.errors import StoreUnavailable
 from menshen.domain.ports import Transaction
+from menshen.domain.presences import Principal
 from menshen.domain.use_cases import kicking
-from menshen.domain.use_cases.acting import Admin
 
 from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, House, client_on
 
@@ -36,21 +36,19 @@ class People:
         return self
 
     @property
-    def by_admin(self) -> Admin:
-        return Admin(self.admin.session)
+    def by_admin(self) -> Principal:
+        return self.admin.principal
 
 
 Act = Callable[[People], object]
 
 VITAL: dict[str, Act] = {
-    "log out": lambda p: p.service.logout(p.user.session),
+    "log out": lambda p: p.service.logout(p.user.principal),
     "end a session": lambda p: p.service.end_sessions(
-        p.user.user, p.user.session, session_id=p.other.session.id, password=None, client=HERE
+        p.user.principal, session_id=p.other.session.id, password=None, client=HERE
     ),
-    "end the others": lambda p: p.service.end_sessions.others(p.user.user, p.user.session, password=None, client=HERE),
-    "close one's account": lambda p: p.service.close_account(
-        p.user.user, p.user.session, password=PASSWORD, client=HERE
-    ),
+    "end the others": lambda p: p.service.end_sessions.others(p.user.principal, password=None, client=HERE),
+    "close one's account": lambda p: p.service.close_account(p.user.principal, password=PASSWORD, client=HERE),
     "an admin's login": lambda p: p.house.admin_login(OTHER_PHONE),
     "freeze": lambda p: p.service.operate.freeze(p.user.user.id, reason="x", until=None, actor=p.by_admin),
     "kick": lambda p: p.service.operate.kick(p.user.user.id, session_id=None, actor=p.by_admin),
@@ -63,9 +61,9 @@ ADDING: dict[str, Act] = {
     "guess a password": lambda p: p.house.login(password="a wrong one"),
     "guess an admin's": lambda p: p.house.admin_login(OTHER_PHONE, "a wrong one"),
     "refresh": lambda p: p.service.refresh(p.user.refresh_token),
-    "rename": lambda p: p.service.rename_user(p.user.session, user_name="another", client=HERE),
+    "rename": lambda p: p.service.rename_user(p.user.principal, user_name="another", client=HERE),
     "change the password": lambda p: p.service.change_password(
-        p.user.user, p.user.session, old=PASSWORD, new="another good one", client=HERE
+        p.user.principal, old=PASSWORD, new="another good one", client=HERE
     ),
     "give the admin role": lambda p: p.service.operate.set_admin(p.user.user.id, is_admin=True, actor=OPERATOR),
     "look": lambda p: p.service.browse.user(p.user.user.id, caller=p.by_admin),

@@ -1,0 +1,1 @@
+"""Ways to prove whose account it is: a module for each authenticator."""

@@ -1,0 +1,57 @@
+"""Ends of sessions: which of a user's are live, and how they end."""
+
+from datetime import datetime
+
+from attrs import evolve
+
+from ..actors import Actor
+from ..audit import Action, event_of
+from ..clocks import CLOCK_LEEWAY
+from ..devices import NO_CLIENT, Client
+from ..ports import SessionRepository, Transaction
+from ..sessions import Session, SessionEnd, SessionKind
+from ..users import UserId
+
+
+def end_sessions(
+    tx: Transaction, sessions: list[Session], end: SessionEnd, *, actor: Actor, client: Client = NO_CLIENT
+) -> None:
+    """End *sessions*, which are live and whose user is locked in *tx*, and record each end."""
+    tx.sessions.end([session.id for session in sessions], evolve(end, actor=actor))
+    for session in sessions:
+        tx.audit.append(
+            event_of(
+                client,
+                at=end.at,
+                actor=actor,
+                action=Action.END_SESSION,
+                subject=session.user_id,
+                session_id=session.id,
+                detail=end.reason.value,
+            )
+        )
+
+
+def settled(tx: Transaction, user_id: UserId, kind: SessionKind, now: datetime) -> list[Session]:
+    """The live sessions of one kind of a user, who is locked in *tx*, for one who is about to end some of them.
+
+    Those that have run out lately do not count, and end for good: else a clock that is put back would give them back to a
+    user who has changed the password meanwhile, or bring two on where one is allowed. Which these are tells the very same
+    statement, asked about an earlier moment.
+    """
+    found = tx.sessions.live(user_id, kind, now - CLOCK_LEEWAY)
+    for session in found:
+        end = session.run_out(now)
+        if end is not None:
+            tx.sessions.end([session.id], end)
+    return [session for session in found if session.is_live(now)]
+
+
+def all_settled(tx: Transaction, user_id: UserId, now: datetime) -> list[Session]:
+    """The same for sessions of every kind."""
+    return [session for kind in SessionKind for session in settled(tx, user_id, kind, now)]
+
+
+def all_live(sessions: SessionRepository, user_id: UserId, now: datetime) -> list[Session]:
+    """The live sessions of a user, of every kind."""
+    return [session for kind in SessionKind for session in sessions.live(user_id, kind, now)]

@@ -1,0 +1,42 @@
+"""Proving once more who one is, from within a session."""
+
+from attrs import frozen
+
+from ..audit import AuditEvent
+from ..errors import Refusal
+from ..ports import Clock, PasswordHasher, SessionRepository, UnitOfWork, Verdict
+from ..presences import Principal
+from ..proofs import Proof, ReauthenticationFailed, ReauthenticationNeeded
+from ..users import UserNotFound
+from .authenticators.password import proof_by_password
+from .recording import record_refusal
+
+
+@frozen
+class Reauthenticate:
+    """Judge the password of somebody who is in already (ASVS 7.5.1).
+
+    Raises ReauthenticationNeeded where none came, ReauthenticationFailed, HasherBusy, and what the guard raises.
+    """
+
+    sessions: SessionRepository
+    work: UnitOfWork
+    hasher: PasswordHasher
+    clock: Clock
+
+    def __call__(self, principal: Principal, password: str | None, event: AuditEvent) -> Proof:
+        """The proof, to be confirmed under the lock. A wrong password is recorded as a refusal of *event*."""
+        if password is None:
+            raise ReauthenticationNeeded
+        presence = self.sessions.presence(principal.user.id, principal.session.id)
+        if presence is None:
+            raise UserNotFound
+        if self.hasher.verify(password, presence.user.password_hash) is not Verdict.NO_MATCH:
+            return proof_by_password(presence.user, self.clock)
+        try:
+            # Whose session has ended meanwhile, with the password that was changed, say, is told that.
+            presence.admit(principal.realm, self.clock.now())
+            raise ReauthenticationFailed
+        except Refusal as refusal:
+            record_refusal(self.work, event, refusal)
+            raise
