@@ -9,10 +9,11 @@ from typing import Protocol, TypeVar
 
 from attrs import evolve, frozen
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, event, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from ...domain.errors import StoreUnavailable
 from ..own_process import PerProcess
+from .failures import DAMAGED, Repeatable, final, translated, undone_by_a_lost_connection
 from .own_engine import OwnEngine, own_engine
 from .products.mariadb import MariaDb
 from .products.postgresql import PostgreSql
@@ -32,8 +33,6 @@ _NONE = NoReserve()
 
 REPEAT_SECONDS = 2.0
 """No further try begins after this, so that every answer comes within 5 seconds."""
-
-_DAMAGED = "the database is damaged, or none; was it copied while menshen ran? docs/stores.md says how to back it up"
 
 _TOUCH = text("UPDATE menshen_version SET version_num = version_num")
 """A write that changes nothing, of a row that is always there."""
@@ -122,7 +121,7 @@ class Database:
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         own = self._own()
-        with _translated(self.product), own.connect(own.engine) as connection, _undone_by_a_lost_connection():
+        with translated(self.product), own.connect(own.engine) as connection, undone_by_a_lost_connection():
             yield connection
 
     def read(self, work: Callable[[Connection], T]) -> T:
@@ -147,11 +146,11 @@ class Database:
         if not is_vital:
             self.reserve.check()
         engine = own.engine.execution_options(**{WRITES: True})
-        with self._turn(own), _translated(self.product), own.connect(engine) as connection:
-            with _undone_by_a_lost_connection():
+        with self._turn(own), translated(self.product), own.connect(engine) as connection:
+            with undone_by_a_lost_connection():
                 transaction = connection.begin()
             with transaction:
-                with _undone_by_a_lost_connection():
+                with undone_by_a_lost_connection():
                     yield connection
                 transaction.commit()
 
@@ -174,7 +173,7 @@ class Database:
         """A transaction in which nobody else migrates. Raises StoreUnavailable where another does for a minute."""
         end = time.monotonic() + _MIGRATION_SECONDS
         own = self._own()
-        with final(), _translated(self.product), own.connect(own.engine) as connection:
+        with final(), translated(self.product), own.connect(own.engine) as connection:
             try:
                 while not self.product.lock_all(connection):
                     connection.rollback()
@@ -192,7 +191,7 @@ class Database:
         own = self._own()
         is_more = True
         while is_more:
-            with self._turn(own), final(), _translated(self.product), own.connect(own.engine) as connection:
+            with self._turn(own), final(), translated(self.product), own.connect(own.engine) as connection:
                 is_more = self.product.give_back(connection)
 
     def weaknesses(self) -> list[str]:
@@ -206,7 +205,7 @@ class Database:
             connection.detach()
             damage = self.product.damage(connection)
             if damage is not None:
-                raise StoreUnavailable(f"{_DAMAGED}: {damage}")
+                raise StoreUnavailable(f"{DAMAGED}: {damage}")
             return self.product.weaknesses(connection)
 
     def ping(self) -> None:
@@ -271,33 +270,6 @@ PRODUCTS: Mapping[str, Product] = {
 """By the scheme of the URL."""
 
 
-class Repeatable(Exception):
-    """The transaction was undone for a reason that may be gone at the next try. Never leaves this package."""
-
-
-class Full(Exception):
-    """There was no room on the disk. Never leaves this package."""
-
-
-class NotTaken(Exception):
-    """A rule of the database was violated: somebody else's, as the repositories tell of ours. Never leaves this package."""
-
-
-@contextmanager
-def final() -> Iterator[None]:
-    """Nothing but StoreUnavailable leaves the adapter."""
-    try:
-        yield
-    except Repeatable as error:
-        _log_failure(error.__cause__)
-        raise StoreUnavailable(str(error)) from error.__cause__
-    except Full as error:
-        raise StoreUnavailable(str(error)) from error.__cause__
-    except NotTaken as error:
-        _log_failure(error.__cause__)
-        raise StoreUnavailable(str(error)) from error.__cause__
-
-
 def _again(step: Callable[[], T]) -> T:
     """Do *step*, and once more where it was undone at once: by a server that was restarted since it was asked last."""
     begin = time.monotonic()
@@ -308,39 +280,3 @@ def _again(step: Callable[[], T]) -> T:
             if time.monotonic() - begin > REPEAT_SECONDS:
                 raise
         return step()
-
-
-@contextmanager
-def _undone_by_a_lost_connection() -> Iterator[None]:
-    """Before the commit, a lost connection has undone everything, and another may serve."""
-    try:
-        yield
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise Repeatable("the connection to the store was lost") from error.orig
-        raise
-
-
-@contextmanager
-def _translated(product: Product) -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:
-        if isinstance(error, StatementError) and isinstance(error.orig, ValueError):
-            raise error.orig from None
-        cause = product.cause(error) if isinstance(error, DBAPIError) else error
-        if isinstance(error, DBAPIError) and product.is_damaged(error):
-            _log_failure(cause)
-            raise StoreUnavailable(_DAMAGED) from cause
-        if isinstance(error, IntegrityError):
-            raise NotTaken("the store does not take it") from cause
-        if isinstance(error, DBAPIError) and product.may_be_repeated(error):
-            raise Repeatable("the store was busy") from cause
-        _log_failure(cause)
-        if isinstance(error, DBAPIError) and product.is_full(error):
-            raise Full("the disk is full") from cause
-        raise StoreUnavailable("the store did not answer") from cause
-
-
-def _log_failure(cause: BaseException | None) -> None:
-    _log.error("the store failed: %s: %s", type(cause).__name__, " ".join(str(cause).split()))

@@ -9,7 +9,8 @@ from attrs import frozen
 
 from ...domain.ports import Transaction
 from .audit import SqlAuditLog
-from .database import REPEAT_SECONDS, Database, Full, OneTransaction, Repeatable, final
+from .database import REPEAT_SECONDS, Database, OneTransaction
+from .failures import Full, Repeatable, final
 from .sessions import SqlSessionRepository
 from .users import SqlUserRepository
 

@@ -19,7 +19,8 @@ from menshen.adapters.conformance.last_seen import RAN_OUT, START, LastSeenContr
 from menshen.adapters.conformance.sessions import new_session
 from menshen.adapters.conformance.users import new_user
 from menshen.adapters.memory.fakes import FakeClock
-from menshen.adapters.sql.database import Database, Repeatable
+from menshen.adapters.sql.database import Database
+from menshen.adapters.sql.failures import Repeatable
 from menshen.domain.errors import StoreUnavailable
 from menshen.domain.ports import LastSeen, SessionRepository, Store, Transaction, UserRepository
 from menshen.domain.sessions import Session, SessionEnd, SessionId

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, make_url
 
 from menshen.adapters.memory.store import MemoryStore
 from menshen.adapters.sql import unit_of_work
-from menshen.adapters.sql.database import REPEAT_SECONDS, Database, Full, Repeatable
+from menshen.adapters.sql.database import REPEAT_SECONDS, Database
+from menshen.adapters.sql.failures import Full, Repeatable
 from menshen.adapters.sql.unit_of_work import MAX_REPEATS, SqlUnitOfWork
 from menshen.adapters.sql.users import SqlUserRepository
 from menshen.domain.errors import StoreUnavailable

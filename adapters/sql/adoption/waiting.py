@@ -9,7 +9,8 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from ....domain.errors import StoreUnavailable
-from ..database import Database, NotTaken, Repeatable
+from ..database import Database
+from ..failures import NotTaken, Repeatable
 
 T = TypeVar("T")
 
