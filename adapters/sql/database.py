@@ -222,7 +222,7 @@ class Database:
 
 
 def sqlite_url(path: Path) -> str:
-    """The URL of the SQLite file at *path*, whatever signs the path has."""
+    """The URL of the SQLite file at *path*, whatever characters the path has."""
     return URL.create("sqlite", database=str(path)).render_as_string()
 
 

@@ -48,7 +48,7 @@ class Shown:
             )
         left = (
             (each.id, _shown_phone(each), each.why.value, each.holder, each.balance)
-            for each in findings.leavings(limit=_SHOWN)
+            for each in findings.left_rows(limit=_SHOWN)
         )
         _print_some(("id", "phone", "left because", "holder", "balance"), left, findings.left_in_all)
         _print_some(
@@ -80,7 +80,7 @@ class Shown:
                     "holder": each.holder,
                     "account_balance": each.balance,
                 }
-                for each in findings.leavings()
+                for each in findings.left_rows()
             ),
         }
         print(json.dumps(facts)[:-1], end="")
@@ -184,7 +184,7 @@ def new_list(path: str) -> Iterator[Callable[[AdoptionFindings], None]]:
 def _write_csv(file: TextIO, findings: AdoptionFindings) -> None:
     writer = csv.writer(file)
     writer.writerow(("id", "phone", "why", "holder", "account_balance"))
-    for each in findings.leavings():
+    for each in findings.left_rows():
         writer.writerow(
             (each.id, _harmless(_shown_phone(each)), each.why.value, each.holder, _harmless(each.balance or ""))
         )

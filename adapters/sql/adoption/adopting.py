@@ -144,7 +144,7 @@ class Adoption:
                     findings.add(rows, taken, left)
                     after = rows[-1][0]
                     tell(findings.seen, findings.candidates)
-                for some in _batches(findings.leavings()):
+                for some in _batches(findings.left_rows()):
                     check()
                     findings.kept += repeated(partial(keep_numbers, database, some))
                 self._settle(database, unknown)

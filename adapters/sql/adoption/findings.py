@@ -29,7 +29,7 @@ def _temporary_file() -> sqlite3.Connection:
         CREATE TABLE held (phone INTEGER PRIMARY KEY, id INTEGER NOT NULL);
         CREATE TABLE free (phone INTEGER PRIMARY KEY);
         CREATE TABLE states (text TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
-        CREATE TABLE leavings (n INTEGER PRIMARY KEY, id INTEGER NOT NULL, phone TEXT, why TEXT NOT NULL,
+        CREATE TABLE left_rows (n INTEGER PRIMARY KEY, id INTEGER NOT NULL, phone TEXT, why TEXT NOT NULL,
             holder INTEGER, balance TEXT, digits TEXT);
         BEGIN;
         """
@@ -82,7 +82,7 @@ class AdoptionFindings:
         self.weak += sum(kinds[each.id].is_weak for each in taken)
         self._count_states(Counter(as_text(row[3]) for row in rows))
         self._file.executemany(
-            "INSERT INTO leavings (id, phone, why, holder, balance, digits) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO left_rows (id, phone, why, holder, balance, digits) VALUES (?, ?, ?, ?, ?, ?)",
             [(each.id, each.phone, each.why, each.holder, each.balance, each.digits) for each in left],
         )
 
@@ -156,10 +156,10 @@ class AdoptionFindings:
         """Each kind of password hash with its count, the most frequent first."""
         return self._kinds.most_common()
 
-    def leavings(self, limit: int = -1) -> Iterator[Left]:
+    def left_rows(self, limit: int = -1) -> Iterator[Left]:
         """The rows that are left, by id."""
         found = self._file.execute(
-            "SELECT id, phone, why, holder, balance, digits FROM leavings ORDER BY n LIMIT ?", (limit,)
+            "SELECT id, phone, why, holder, balance, digits FROM left_rows ORDER BY n LIMIT ?", (limit,)
         )
         for user_id, phone, because, holder, balance, digits in found:
             yield Left(user_id, phone, Why(because), holder, balance, digits)

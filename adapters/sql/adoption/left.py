@@ -78,7 +78,7 @@ def _kept(connection: Connection, ids: Sequence[int]) -> dict[int, str | None]:
 
 @frozen
 class Joining:
-    """Joins an account with a row that was left, whose owner has registered anew or is somebody else's namesake."""
+    """Joins an account with a row that was left, whose owner has registered anew, perhaps with another number."""
 
     database: Database
     clock: Clock

@@ -62,5 +62,5 @@ def without_blanks(text: str) -> str:
     return text[begin:end]
 
 
-def _is_blank(sign: str) -> bool:
-    return sign.isspace() or unicodedata.category(sign) in {"Cf", "Cc"}
+def _is_blank(character: str) -> bool:
+    return character.isspace() or unicodedata.category(character) in {"Cf", "Cc"}

@@ -1,4 +1,4 @@
-"""A connection to PostgreSQL that does not wait for ever, and gets on with a pooler in between."""
+"""A connection to PostgreSQL that waits no longer than it is told, and gets on with a pooler in between."""
 
 import re
 import time

@@ -24,7 +24,7 @@ ANSWER_SECONDS = 3.0
 """How long we wait for the server's answer, whether it works or is gone."""
 
 IDLE_SECONDS = 4 * ANSWER_SECONDS
-"""How long a transaction may do nothing: what a process that was stopped in the middle holds, others shall get."""
+"""How long a transaction may do nothing: then others get what a process holds that was stopped in the middle."""
 
 WRITES = "menshen_writes"
 """The execution option of a connection whose transaction will write."""

@@ -72,7 +72,7 @@ def pooled_engine(url: URL, connections: int, **more: Any) -> Engine:
             engine.dialect.do_ping(connection)
         except engine.dialect.loaded_dbapi.Error:
             # Restarted, or forgotten by something on the way: then all that are as old are gone too, and nobody else
-            # shall wait to find that out.
+            # has to wait to find that out.
             raise InvalidatePoolError("the connection has died in the pool") from None
         connection.seconds = usual
 

@@ -56,7 +56,7 @@ users = Table(
     Column("is_admin", Boolean, nullable=False, server_default=false()),
     Column("device_policy", Text),
     Index("uq_x_user_canonical_phone", "canonical_phone", unique=True),
-    # Closed accounts are kept for ever; those that still have a phone are the ones to erase.
+    # Closed accounts are kept; those that still have a phone are the ones to erase.
     Index("ix_x_user_state", "state", "canonical_phone"),
     # Without it SQLite gives the id of a deleted last user to the next one, and with it the tokens.
     sqlite_autoincrement=True,
