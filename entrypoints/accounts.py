@@ -9,7 +9,7 @@ from falcon.routing import CompiledRouter
 
 from .environment import read_settings
 from .http.app import ACCOUNT_PREFIX, create_app, create_guard
-from .http.guard import ClosedPaths, Guard
+from .http.guard import ClosedPaths, FalconGuard
 from .http.head_as_get import HeadAsGet
 from .settings import Settings
 from .wiring import Service, open_service
@@ -23,7 +23,7 @@ class Accounts:
     """
 
     def __init__(self, service: Service, settings: Settings) -> None:
-        self.guard: Guard = create_guard(service, settings)
+        self.guard: FalconGuard = create_guard(service, settings)
         self._router = CompiledRouter()
         self.head_as_get = HeadAsGet()
         self.wsgi = create_app(service, settings, self._router)

@@ -9,7 +9,7 @@ from io import TextIOWrapper
 
 from ...domain.errors import Refusal, StoreUnavailable
 from ..environment import read_settings
-from ..http.errors import ANSWERS
+from ..guarding.answers import ANSWERS
 from ..settings import SettingInvalid, markdown, shown
 from .adopting import add_adopt_command
 from .auditing import add_audit_commands

@@ -6,11 +6,11 @@ from attrs import frozen
 from ...domain.sessions import SessionId
 from ...domain.use_cases.account import ChangePassword, EndSessions, ListSessions, RenameUser
 from ...domain.use_cases.closing import CloseAccount
+from ..guarding.languages import Text
+from ..guarding.refusals import MemberMissing
 from .clients import Clients
-from .envelope import Envelopes
-from .errors import PASSWORD_NOT_CHANGED, PROFILE_NOT_CHANGED, MemberMissing
+from .envelope import FalconEnvelopes
 from .json_body import optional_text_member, read_object, text_member
-from .languages import Text
 from .users import user_data
 
 
@@ -21,7 +21,7 @@ class SessionsResource:
     list_sessions: ListSessions
     end_sessions: EndSessions
     clients: Clients
-    envelopes: Envelopes
+    envelopes: FalconEnvelopes
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         current = req.context.session.id
@@ -48,7 +48,7 @@ class SessionResource:
 
     end_sessions: EndSessions
     clients: Clients
-    envelopes: Envelopes
+    envelopes: FalconEnvelopes
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, session_id: str) -> None:
         self.end_sessions(
@@ -68,10 +68,9 @@ class PasswordResource:
 
     change_password: ChangePassword
     clients: Clients
-    envelopes: Envelopes
+    envelopes: FalconEnvelopes
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        req.context.failed = PASSWORD_NOT_CHANGED
         body = read_object(req)
         self.change_password(
             req.context.principal,
@@ -88,10 +87,9 @@ class ProfileResource:
 
     rename_user: RenameUser
     clients: Clients
-    envelopes: Envelopes
+    envelopes: FalconEnvelopes
 
     def on_patch(self, req: falcon.Request, resp: falcon.Response) -> None:
-        req.context.failed = PROFILE_NOT_CHANGED
         body = read_object(req)
         if "user_name" not in body:
             raise MemberMissing("user_name")
@@ -111,7 +109,7 @@ class AccountResource:
 
     close_account: CloseAccount
     clients: Clients
-    envelopes: Envelopes
+    envelopes: FalconEnvelopes
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response) -> None:
         password = text_member(read_object(req), "password")

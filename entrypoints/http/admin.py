@@ -11,11 +11,11 @@ from ...domain.presences import Principal
 from ...domain.sessions import SessionId, SessionOverview
 from ...domain.use_cases.explaining import Explanation
 from ...domain.users import MAX_USER_ID, NoSuchUser, Profile, UserId
+from ..guarding.languages import Text
 from ..wiring import Service
 from .clients import Clients
-from .envelope import Envelopes
+from .envelope import FalconEnvelopes
 from .json_body import int_member, optional_moment_member, read_object, text_member
-from .languages import Text
 from .queries import filter_parameters, kind_parameter, limit_parameter, number_parameter, user_id_parameter
 from .users import user_data
 
@@ -28,7 +28,7 @@ class Desk:
 
     service: Service
     clients: Clients
-    envelopes: Envelopes
+    envelopes: FalconEnvelopes
 
     def caller(self, req: falcon.Request) -> tuple[Principal, Client]:
         """Who acts, and from where."""
@@ -228,7 +228,7 @@ class ExplainResource:
         }
 
 
-def _entry_data(entry: AuditEntry, envelopes: Envelopes) -> dict[str, Any]:
+def _entry_data(entry: AuditEntry, envelopes: FalconEnvelopes) -> dict[str, Any]:
     event = entry.event
     return {
         "id": entry.id,

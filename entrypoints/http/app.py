@@ -11,6 +11,11 @@ from falcon.routing import CompiledRouter
 
 from ...domain.errors import Refusal, StoreUnavailable
 from ...domain.use_cases.authenticators.password import PhoneAndPassword
+from ..guarding.answers import NOT_REGISTERED, PASSWORD_NOT_CHANGED, PROFILE_NOT_CHANGED
+from ..guarding.envelopes import Refused
+from ..guarding.guard import Guard
+from ..guarding.languages import Text
+from ..guarding.refusals import InternalError, MethodNotAllowed, RequestInvalid, RouteNotFound
 from ..settings import Settings
 from ..wiring import Service
 from .account import AccountResource, PasswordResource, ProfileResource, SessionResource, SessionsResource
@@ -29,19 +34,17 @@ from .admin import (
 )
 from .clients import Clients
 from .cross_origin import CrossOrigin
-from .envelope import Envelopes
-from .errors import InternalError, MethodNotAllowed, RequestInvalid, RouteNotFound
-from .guard import DefaultDeny, Guard, RouteGuard
+from .envelope import FalconEnvelopes, write_refused
+from .events import Events
+from .guard import DefaultDeny, FalconGuard, KeptOut, RouteGuard
 from .heads import check_head
 from .health import AliveResource, ReadyResource
-from .languages import Text
 from .routes import RoutesApp
 from .users import LoginResource, LogoutResource, RefreshResource, RegisterResource, UserInfoResource
 
 App: TypeAlias = "falcon.App[falcon.Request, falcon.Response]"
 
 _log = logging.getLogger("menshen.http")
-_events = logging.getLogger("menshen.events")
 
 ACCOUNT_PREFIX = re.compile(r"/api/(user|admin)(/|$)")
 """Where the account and admin routes are."""
@@ -52,9 +55,17 @@ OVERDUE = "menshen.overdue"
 _TUTORIAL_PATHS = frozenset({"/api/user/register", "/api/user/login", "/api/user/user_info"})
 
 
-def create_guard(service: Service, settings: Settings) -> Guard:
-    """The guard, for this app's routes and for anybody else's."""
-    return Guard(service.authenticate, Envelopes(service.clock, settings.time_zone, settings.language))
+_FAILED = {"/api/user/password": PASSWORD_NOT_CHANGED, "/api/user/profile": PROFILE_NOT_CHANGED}
+"""What a route was to do, where the same rule holds for several; it is registering for all others."""
+
+
+def create_guard(service: Service, settings: Settings) -> FalconGuard:
+    """The guard of users, for this app's routes and for anybody else's."""
+    return FalconGuard(Guard(service.authenticate, _envelopes(service, settings)))
+
+
+def _envelopes(service: Service, settings: Settings) -> FalconEnvelopes:
+    return FalconEnvelopes(service.clock, settings.time_zone, settings.language)
 
 
 OPEN_ROUTES = (
@@ -67,15 +78,18 @@ OPEN_ROUTES = (
 
 def create_app(service: Service, settings: Settings, router: CompiledRouter | None = None) -> App:
     """The whole API as a WSGI application. *router* is filled with its routes."""
-    guard, methods = create_guard(service, settings), dict[str, set[str]]()
-    envelopes = guard.envelopes
-    clients = Clients(settings.trusted_proxies)
-    route_guard = RouteGuard(guard, Guard(service.authenticate_admin, envelopes), methods)
+    envelopes, clients = _envelopes(service, settings), Clients(settings.trusted_proxies)
+    events, methods = Events(clients), dict[str, set[str]]()
+    guard = RouteGuard(
+        users=FalconGuard(Guard(service.authenticate, envelopes)),
+        admins=FalconGuard(Guard(service.authenticate_admin, envelopes)),
+        methods=methods,
+    )
     # Of the answers the last sees most: that it was HEAD is known again before the others look.
     middleware: list[Any] = [
         CrossOrigin(settings.cors_origins),
-        _EveryAnswer(envelopes, clients, settings),
-        DefaultDeny(route_guard, exempt=OPEN_ROUTES),
+        _EveryAnswer(envelopes, events, settings),
+        DefaultDeny(guard, exempt=OPEN_ROUTES),
     ]
     app = RoutesApp(methods, router=router, middleware=middleware)
     _add_user_routes(app, service, clients, envelopes)
@@ -83,14 +97,15 @@ def create_app(service: Service, settings: Settings, router: CompiledRouter | No
     app.add_route("/healthz", AliveResource())
     app.add_route("/readyz", ReadyResource(service.ping))
 
-    errors = _ErrorHandlers(envelopes)
+    errors = _ErrorHandlers(envelopes, events)
     app.add_error_handler(Exception, errors.fault)
     app.add_error_handler(falcon.HTTPError, errors.http_error)
     app.add_error_handler(Refusal, errors.refusal)
+    app.add_error_handler(KeptOut, errors.kept_out)
     return app
 
 
-def _add_user_routes(app: App, service: Service, clients: Clients, envelopes: Envelopes) -> None:
+def _add_user_routes(app: App, service: Service, clients: Clients, envelopes: FalconEnvelopes) -> None:
     common = (clients, envelopes)
     app.add_route("/api/user/register", RegisterResource(service.register_and_login, *common))
     app.add_route("/api/user/login", LoginResource(service.login, PhoneAndPassword, *common))
@@ -110,7 +125,7 @@ def _add_user_routes(app: App, service: Service, clients: Clients, envelopes: En
     app.add_route("/api/user/close", account, suffix="close")
 
 
-def _add_admin_routes(app: App, service: Service, clients: Clients, envelopes: Envelopes) -> None:
+def _add_admin_routes(app: App, service: Service, clients: Clients, envelopes: FalconEnvelopes) -> None:
     desk = Desk(service, clients, envelopes)
     app.add_route("/api/admin/login", LoginResource(service.admin_login, PhoneAndPassword, clients, envelopes))
     app.add_route("/api/admin/token/refresh", RefreshResource(service.admin_refresh, clients, envelopes))
@@ -129,12 +144,17 @@ def _add_admin_routes(app: App, service: Service, clients: Clients, envelopes: E
 
 @frozen
 class _ErrorHandlers:
-    """Whatever goes wrong, the answer is in the envelope."""
+    """Whatever goes wrong, the answer is in the envelope, and the log tells of it."""
 
-    envelopes: Envelopes
+    envelopes: FalconEnvelopes
+    events: Events
 
     def refusal(self, req: falcon.Request, resp: falcon.Response, refusal: Refusal, params: dict[str, Any]) -> None:
-        self.envelopes.refuse(req, resp, refusal)
+        failed = _FAILED.get(req.uri_template or "", NOT_REGISTERED)
+        self._refuse(req, resp, self.envelopes.refused(req.get_header("Accept-Language"), refusal, failed))
+
+    def kept_out(self, req: falcon.Request, resp: falcon.Response, status: KeptOut, params: dict[str, Any]) -> None:
+        self._refuse(req, resp, status.refused)
 
     def http_error(
         self, req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, params: dict[str, Any]
@@ -142,25 +162,29 @@ class _ErrorHandlers:
         """Falcon's own: no route, no such method, a header that cannot be read."""
         if isinstance(error, falcon.HTTPMethodNotAllowed):
             resp.set_headers(error.headers or {})
-            self.envelopes.refuse(req, resp, MethodNotAllowed())
+            self.refusal(req, resp, MethodNotAllowed(), params)
         elif error.status_code == 404:
-            self.envelopes.refuse(req, resp, RouteNotFound())
+            self.refusal(req, resp, RouteNotFound(), params)
         else:
-            self.envelopes.refuse(req, resp, RequestInvalid())
+            self.refusal(req, resp, RequestInvalid(), params)
 
     def fault(self, req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]) -> None:
         """Logged once, with its incident id; the caller learns the id and nothing else (ASVS 16.5.1)."""
         incident = uuid4().hex
         _log.error("incident %s: %s %s", incident, req.method, req.path, exc_info=error)
-        self.envelopes.refuse(req, resp, InternalError(incident))
+        self.refusal(req, resp, InternalError(incident), params)
+
+    def _refuse(self, req: falcon.Request, resp: falcon.Response, refused: Refused) -> None:
+        write_refused(resp, refused)
+        self.events.note(req, refused.code, refused.reason)
 
 
 @frozen
 class _EveryAnswer:
     """Falcon middleware: what holds for every request and every answer, whatever the resource."""
 
-    envelopes: Envelopes
-    clients: Clients
+    envelopes: FalconEnvelopes
+    events: Events
     settings: Settings
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -173,26 +197,8 @@ class _EveryAnswer:
     ) -> None:
         if req.method == "OPTIONS" and resp.data is None:
             self.envelopes.write(req, resp, Text("允许的方法见Allow", "The header Allow says which methods there are."))
-        self._log(req, resp)
+        # Of what is refused the log has it already.
+        if req_succeeded and req.method not in {"GET", "HEAD", "OPTIONS"}:
+            self.events.note(req, resp.status_code)
         if self.settings.always_http_200 and req.path in _TUTORIAL_PATHS:
             resp.status = falcon.HTTP_200
-
-    def _log(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """One event for everything that asks to get in or is kept out (ASVS 16.3.1); never a token or a password."""
-        reason = getattr(req.context, "reason", None)
-        if reason is None and req.method in {"GET", "HEAD", "OPTIONS"}:
-            return
-        user = getattr(req.context, "user", None)
-        _events.info(
-            "request",
-            extra={
-                "event": {
-                    "method": req.method,
-                    "path": req.path[:200],
-                    "code": resp.status_code,
-                    "reason": reason,
-                    "user_id": None if user is None else user.id,
-                    "address": self.clients.address(req),
-                }
-            },
-        )

@@ -1,98 +1,26 @@
-"""The one form of every answer."""
+"""Writing the contract's answers into those of Falcon."""
 
-from datetime import datetime, tzinfo
 from typing import Any
 
 import falcon
-import msgspec
-from attrs import frozen
 
-from ...domain.admission import TooManyDevices
-from ...domain.errors import Refusal, Unauthenticated, Unavailable
-from ...domain.ports import Clock
-from ...domain.sessions import SessionOver, SessionOverview
-from ...domain.tokens import TokenMissing
-from ...domain.users import UserNotActive
-from .errors import NOT_REGISTERED, answer_to
-from .languages import Text, preferred_language
-
-_HEADERS = {
-    "Content-Type": "application/json; charset=utf-8",
-    # Answers carry tokens and personal data (ASVS 14.3.2, 3.4.4).
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-}
-
-# Decimal goes out as a number, digit by digit; through a binary float it would not be exact.
-_encode = msgspec.json.Encoder(decimal_format="number").encode
+from ..guarding.envelopes import HEADERS, Envelopes, Refused
+from ..guarding.languages import Text
 
 
-@frozen
-class Envelopes:
-    """Puts answers into the contract's envelope, in the caller's language and the operator's time zone."""
-
-    clock: Clock
-    zone: tzinfo | None
-    language: str
-
-    def local_text(self, moment: datetime) -> str:
-        """``YYYY-MM-DD HH:MM:SS`` in the configured zone, or in the machine's where none is."""
-        local = moment.astimezone(self.zone).replace(tzinfo=None)
-        return local.isoformat(sep=" ", timespec="seconds")
-
-    def language_of(self, req: falcon.Request) -> str:
-        return preferred_language(req.get_header("Accept-Language"), self.language)
+class FalconEnvelopes(Envelopes):
+    """Envelopes that are written into Falcon's responses."""
 
     def write(
         self, req: falcon.Request, resp: falcon.Response, msg: Text, *, data: Any = "", token: str | None = None
     ) -> None:
         """Answer that it is done."""
-        members: dict[str, Any] = {"token": token} if token is not None else {}
-        self._fill(resp, 200, msg.in_language(self.language_of(req)), data, members)
-
-    def refuse(self, req: falcon.Request, resp: falcon.Response, refusal: Refusal) -> None:
-        """Answer that it is refused, and leave the reason for the log in ``req.context.reason``.
-
-        A resource may have left in ``req.context.failed`` what it is that is not done.
-        """
-        code, msg = answer_to(refusal, self.language_of(req), getattr(req.context, "failed", NOT_REGISTERED))
-        self._fill(resp, code, msg, self._explained(refusal), {"reason": refusal.reason})
-        if isinstance(refusal, Unauthenticated):
-            resp.set_header("WWW-Authenticate", _challenge(refusal))
-        if isinstance(refusal, Unavailable):
-            resp.set_header("Retry-After", str(refusal.retry_after))
-        req.context.reason = refusal.reason
-
-    def _explained(self, refusal: Refusal) -> dict[str, Any] | str:
-        """What ``data`` says of a refusal: how the session ended, or who is in."""
-        if isinstance(refusal, SessionOver):
-            by = refusal.by
-            ended: dict[str, Any] = {"ended_at": self.local_text(refusal.ended_at)}
-            return ended if by is None else {**ended, "by": {"type": by.type, "name": by.name}}
-        if isinstance(refusal, UserNotActive) and refusal.ended_at is not None:
-            return {"ended_at": self.local_text(refusal.ended_at)}
-        if isinstance(refusal, TooManyDevices):
-            return {"sessions": [self.session(session) for session in refusal.sessions]}
-        return ""
-
-    def session(self, session: SessionOverview) -> dict[str, Any]:
-        """A session as users and admins see it."""
-        return {
-            "id": session.id,
-            "device": {"type": session.device.type, "id": session.device.id, "name": session.device.name},
-            "first_seen": self.local_text(session.started_at),
-            "last_seen": self.local_text(session.last_seen_at),
-            "address": session.address,
-            "user_agent": session.user_agent,
-        }
-
-    def _fill(self, resp: falcon.Response, code: int, msg: str, data: Any, members: dict[str, Any]) -> None:
-        time = self.local_text(self.clock.now())
-        resp.status = code
-        resp.data = _encode({"code": code, "data": data, "msg": msg, "time": time, **members})
-        resp.set_headers(_HEADERS)
+        resp.status = 200
+        resp.data = self.done(req.get_header("Accept-Language"), msg, data=data, token=token)
+        resp.set_headers(HEADERS)
 
 
-def _challenge(refusal: Unauthenticated) -> str:
-    """RFC 6750, section 3: no error code where no token came."""
-    return "Bearer" if isinstance(refusal, TokenMissing) else 'Bearer error="invalid_token"'
+def write_refused(resp: falcon.Response, refused: Refused) -> None:
+    resp.status = refused.code
+    resp.data = refused.body
+    resp.set_headers(refused.headers)

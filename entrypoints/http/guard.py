@@ -1,4 +1,4 @@
-"""The guard in front of a route: whose request it is, or a refusal."""
+"""Falcon's ways to ask the guard: before one responder, or before all of an app."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
@@ -7,24 +7,29 @@ import falcon
 from attrs import frozen
 from falcon.routing import CompiledRouter
 
-from ...domain.errors import Refusal
-from ...domain.tokens import TokenInvalid, TokenMissing
-from ...domain.use_cases.authentication import Authenticate
+from ..guarding.envelopes import Refused
+from ..guarding.guard import Guard
 from .cross_origin import is_preflight
-from .envelope import Envelopes
 from .head_as_get import HeadAsGet
 
 
+class KeptOut(falcon.HTTPStatus):
+    """A refusal of the guard, finished, so that no error handler of the app can change it."""
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(refused.code, headers=refused.headers, text=refused.body.decode())
+        self.refused = refused
+
+
 @frozen
-class Guard:
+class FalconGuard:
     """Lets a request through to its responder only with a token that opens it.
 
     Put it on one resource or responder with ``@falcon.before(guard)``. The responder then finds in ``req.context`` the
     ``principal``, and its ``user`` and ``session``; all others get the contract's 401.
     """
 
-    authenticate: Authenticate
-    envelopes: Envelopes
+    judge: Guard
 
     def __call__(self, req: falcon.Request, resp: falcon.Response, resource: object, params: dict[str, Any]) -> None:
         # A responder for OPTIONS of the app's own: a preflight has no token, and refused it would end every cross-origin
@@ -33,15 +38,14 @@ class Guard:
             self.check(req, resp)
 
     def check(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Raises falcon.HTTPStatus with the finished refusal, so that no error handler of the app can change it."""
-        try:
-            principal = self.authenticate(_token_of(req))
-        except Refusal as refusal:
-            self.envelopes.refuse(req, resp, refusal)
-            raise falcon.HTTPStatus(resp.status, text=(resp.data or b"").decode()) from None
-        req.context.principal = principal
-        req.context.user = principal.user
-        req.context.session = principal.session
+        """Raises KeptOut."""
+        header = req.env.get
+        found = self.judge(header("HTTP_TOKEN"), header("HTTP_AUTHORIZATION"), header("HTTP_ACCEPT_LANGUAGE"))
+        if isinstance(found, Refused):
+            raise KeptOut(found)
+        req.context.principal = found
+        req.context.user = found.user
+        req.context.session = found.session
 
 
 class Checking(Protocol):
@@ -58,8 +62,8 @@ class RouteGuard:
     method or which it has, anybody is told.
     """
 
-    users: Guard
-    admins: Guard
+    users: FalconGuard
+    admins: FalconGuard
     methods: Mapping[str, set[str]]
 
     def check(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -131,17 +135,3 @@ class _Exempt:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         raise AssertionError("never called")
-
-
-def _token_of(req: falcon.Request) -> str:
-    """The token of the request, from its two places and no other (RFC 9700, 4.3.2). Raises TokenMissing, TokenInvalid."""
-    header = req.get_header("token") or None
-    scheme, _, credentials = (req.get_header("Authorization") or "").partition(" ")
-    bearer = credentials.strip(" ") if scheme.lower() == "bearer" else None
-    # Two different credentials in one request: refused, so that nobody can disagree about which one counts.
-    if header is not None and bearer is not None and header != bearer:
-        raise TokenInvalid
-    token = header if header is not None else bearer
-    if token is None:
-        raise TokenMissing
-    return token

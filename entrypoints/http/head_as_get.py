@@ -14,7 +14,8 @@ class HeadAsGet:
         self, req: falcon.Request, resp: falcon.Response, resource: object, req_succeeded: bool
     ) -> None:
         req.method = req.env["REQUEST_METHOD"]
-        allowed = (resp.get_header("Allow") or "").split(", ")
+        allow = resp.get_header("Allow")
+        allowed = [] if allow is None else allow.split(", ")
         if "GET" in allowed and "HEAD" not in allowed:
             allowed.insert(allowed.index("GET") + 1, "HEAD")
             resp.set_header("Allow", ", ".join(allowed))

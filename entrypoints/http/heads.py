@@ -5,7 +5,7 @@ from urllib.parse import quote, urlsplit
 
 import falcon
 
-from .errors import HeadTooLarge, HostInvalid, RouteNotFound, TargetTooLong
+from ..guarding.refusals import HeadTooLarge, HostInvalid, RouteNotFound, TargetTooLong
 
 MAX_TARGET = 16 * 1024
 """How long the path and the query may be together, in characters."""

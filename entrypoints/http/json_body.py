@@ -6,8 +6,7 @@ from typing import Any, NoReturn
 
 import falcon
 
-from ..strict_json import without_duplicates
-from .errors import (
+from ..guarding.refusals import (
     BodyIncomplete,
     BodyInvalid,
     BodyTooLarge,
@@ -17,6 +16,7 @@ from .errors import (
     MemberInvalid,
     MemberMissing,
 )
+from ..strict_json import without_duplicates
 
 MAX_BODY_BYTES = 16 * 1024
 MAX_DEPTH = 8

@@ -6,7 +6,7 @@ from ...domain.audit import EntryKind
 from ...domain.ports import UserFilter
 from ...domain.use_cases.operating import MAX_PAGE
 from ...domain.users import MAX_USER_ID, Phone, PhoneInvalid, Standing, UserId
-from .errors import QueryInvalid
+from ..guarding.refusals import QueryInvalid
 
 _MAX_DIGITS = 18
 """Every such number fits into the 64 bits of a database."""

@@ -12,14 +12,14 @@ from ...domain.use_cases.opening import OpenSession
 from ...domain.use_cases.refreshing import RefreshSession
 from ...domain.use_cases.registration import RegisterAndLogin
 from ...domain.users import Profile
+from ..guarding.languages import Text
 from .clients import Clients
-from .envelope import Envelopes
+from .envelope import FalconEnvelopes
 from .json_body import optional_int_member, optional_text_member, read_object, text_member
-from .languages import Text
 
 
 def write_granted(
-    req: falcon.Request, resp: falcon.Response, envelopes: Envelopes, granted: Granted, msg: Text
+    req: falcon.Request, resp: falcon.Response, envelopes: FalconEnvelopes, granted: Granted, msg: Text
 ) -> None:
     """The one form in which tokens are given out (RFC 6749, 5.1, inside the contract's envelope)."""
     req.context.user = granted.user
@@ -38,7 +38,7 @@ class RegisterResource:
 
     register: RegisterAndLogin
     clients: Clients
-    envelopes: Envelopes
+    envelopes: FalconEnvelopes
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         body = read_object(req)
@@ -59,7 +59,7 @@ class LoginResource:
     login: OpenSession
     shown: type[AttrsInstance]
     clients: Clients
-    envelopes: Envelopes
+    envelopes: FalconEnvelopes
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         body = read_object(req)
@@ -78,7 +78,7 @@ class RefreshResource:
 
     refresh: RefreshSession
     clients: Clients
-    envelopes: Envelopes
+    envelopes: FalconEnvelopes
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         token = text_member(read_object(req), "refresh_token")
@@ -92,7 +92,7 @@ class LogoutResource:
 
     logout: Logout
     clients: Clients
-    envelopes: Envelopes
+    envelopes: FalconEnvelopes
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         self.logout(req.context.principal, self.clients.of(req))
@@ -103,7 +103,7 @@ class LogoutResource:
 class UserInfoResource:
     """GET /api/user/user_info"""
 
-    envelopes: Envelopes
+    envelopes: FalconEnvelopes
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         self.envelopes.write(
@@ -111,7 +111,7 @@ class UserInfoResource:
         )
 
 
-def user_data(user: Profile, envelopes: Envelopes) -> dict[str, Any]:
+def user_data(user: Profile, envelopes: FalconEnvelopes) -> dict[str, Any]:
     """The contract's members and no other, under the tutorial's names."""
     registered_at = user.registered_at
     return {

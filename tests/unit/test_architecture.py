@@ -11,7 +11,7 @@ from attrs import frozen
 
 from menshen.domain.errors import Refusal, Unauthenticated, Unavailable
 from menshen.domain.sessions import SessionOver
-from menshen.entrypoints.http.errors import ANSWERS
+from menshen.entrypoints.guarding.answers import ANSWERS
 
 from .cases import for_each
 

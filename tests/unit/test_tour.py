@@ -6,7 +6,7 @@ from itertools import islice
 
 import pytest
 
-from menshen.entrypoints.http.errors import ANSWERS
+from menshen.entrypoints.guarding.answers import ANSWERS
 
 from . import tour
 

@@ -1,0 +1,102 @@
+"""The one form of every answer."""
+
+from datetime import datetime, tzinfo
+from typing import Any
+
+import msgspec
+from attrs import frozen
+
+from ...domain.admission import TooManyDevices
+from ...domain.errors import Refusal, Unauthenticated, Unavailable
+from ...domain.ports import Clock
+from ...domain.sessions import SessionOver, SessionOverview
+from ...domain.tokens import TokenMissing
+from ...domain.users import UserNotActive
+from .answers import NOT_REGISTERED, answer_to
+from .languages import Text, preferred_language
+
+HEADERS = {
+    "Content-Type": "application/json; charset=utf-8",
+    # Answers carry tokens and personal data (ASVS 14.3.2, 3.4.4).
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Those of every answer."""
+
+# Decimal goes out as a number, digit by digit; through a binary float it would not be exact.
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+@frozen
+class Refused:
+    """A finished refusal: all that is to be sent, and the reason, for a log."""
+
+    reason: str
+    code: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@frozen
+class Envelopes:
+    """Puts answers into the contract's envelope, in the caller's language and the operator's time zone.
+
+    What the caller speaks is the value of the header Accept-Language, where there is one.
+    """
+
+    clock: Clock
+    zone: tzinfo | None
+    language: str
+
+    def local_text(self, moment: datetime) -> str:
+        """``YYYY-MM-DD HH:MM:SS`` in the configured zone, or in the machine's where none is."""
+        local = moment.astimezone(self.zone).replace(tzinfo=None)
+        return local.isoformat(sep=" ", timespec="seconds")
+
+    def done(self, accept_language: str | None, msg: Text, *, data: Any = "", token: str | None = None) -> bytes:
+        """The body of an answer that says that it is done."""
+        members: dict[str, Any] = {"token": token} if token is not None else {}
+        return self._body(200, msg.in_language(preferred_language(accept_language, self.language)), data, members)
+
+    def refused(self, accept_language: str | None, refusal: Refusal, failed: Text = NOT_REGISTERED) -> Refused:
+        """The answer to what is refused; *failed* says what it is that is not done."""
+        code, msg = answer_to(refusal, preferred_language(accept_language, self.language), failed)
+        headers = dict(HEADERS)
+        if isinstance(refusal, Unauthenticated):
+            headers["WWW-Authenticate"] = _challenge(refusal)
+        if isinstance(refusal, Unavailable):
+            headers["Retry-After"] = str(refusal.retry_after)
+        body = self._body(code, msg, self._explained(refusal), {"reason": refusal.reason})
+        return Refused(reason=refusal.reason, code=code, headers=headers, body=body)
+
+    def session(self, session: SessionOverview) -> dict[str, Any]:
+        """A session as users and admins see it."""
+        return {
+            "id": session.id,
+            "device": {"type": session.device.type, "id": session.device.id, "name": session.device.name},
+            "first_seen": self.local_text(session.started_at),
+            "last_seen": self.local_text(session.last_seen_at),
+            "address": session.address,
+            "user_agent": session.user_agent,
+        }
+
+    def _explained(self, refusal: Refusal) -> dict[str, Any] | str:
+        """What ``data`` says of a refusal: how the session ended, or who is in."""
+        if isinstance(refusal, SessionOver):
+            by = refusal.by
+            ended: dict[str, Any] = {"ended_at": self.local_text(refusal.ended_at)}
+            return ended if by is None else {**ended, "by": {"type": by.type, "name": by.name}}
+        if isinstance(refusal, UserNotActive) and refusal.ended_at is not None:
+            return {"ended_at": self.local_text(refusal.ended_at)}
+        if isinstance(refusal, TooManyDevices):
+            return {"sessions": [self.session(session) for session in refusal.sessions]}
+        return ""
+
+    def _body(self, code: int, msg: str, data: Any, members: dict[str, Any]) -> bytes:
+        time = self.local_text(self.clock.now())
+        return _encode({"code": code, "data": data, "msg": msg, "time": time, **members})
+
+
+def _challenge(refusal: Unauthenticated) -> str:
+    """RFC 6750, section 3: no error code where no token came."""
+    return "Bearer" if isinstance(refusal, TokenMissing) else 'Bearer error="invalid_token"'

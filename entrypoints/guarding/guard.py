@@ -1,0 +1,28 @@
+"""The guard in front of whatever is guarded: whose request it is, or a refusal."""
+
+from attrs import frozen
+
+from ...domain.errors import Refusal
+from ...domain.presences import Principal
+from ...domain.use_cases.authentication import Authenticate
+from .bearer import token_of
+from .envelopes import Envelopes, Refused
+
+
+@frozen
+class Guard:
+    """Judges a request by three of its headers, as they came; None where one did not come.
+
+    A framework's own guard asks this one, and sends the refusal as it is.
+    """
+
+    authenticate: Authenticate
+    envelopes: Envelopes
+
+    def __call__(
+        self, token: str | None, authorization: str | None, accept_language: str | None
+    ) -> Principal | Refused:
+        try:
+            return self.authenticate(token_of(token, authorization))
+        except Refusal as refusal:
+            return self.envelopes.refused(accept_language, refusal)
