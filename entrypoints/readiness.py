@@ -14,7 +14,7 @@ HOLDS_SECONDS = 0.1
 
 @define(eq=False)
 class Readiness:
-    """Calls *ping*, or raises what it raised, if that was less than a tenth of a second ago. Raises Unavailable."""
+    """Why *ping* cannot be done, None where it can: as it is now, or was less than a tenth of a second ago."""
 
     ping: Callable[[], None]
     monotonic: Callable[[], float] = time.monotonic
@@ -22,14 +22,13 @@ class Readiness:
     _asked_at: float = field(default=float("-inf"), init=False)
     _found: Unavailable | None = field(default=None, init=False)
 
-    def __call__(self) -> None:
+    def __call__(self) -> Unavailable | None:
         # Those who come while one asks wait for that answer.
         with self._lock:
             if self.monotonic() - self._asked_at >= HOLDS_SECONDS:
                 self._found = self._answer()
                 self._asked_at = self.monotonic()
-            if self._found is not None:
-                raise type(self._found)(str(self._found), self._found.retry_after)
+            return self._found
 
     def _answer(self) -> Unavailable | None:
         try:

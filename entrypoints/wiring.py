@@ -17,6 +17,7 @@ from ..adapters.random_ids import SystemRandomIds
 from ..adapters.refresh_token_codec import HmacRefreshTokenCodec
 from ..adapters.stored_work import StoredWork
 from ..adapters.system_clock import SystemClock
+from ..domain.errors import Unavailable
 from ..domain.passwords import PasswordPolicy, contract_policy, strict_policy
 from ..domain.ports import Clock, LastSeen, PasswordHasher, RandomIds, RefreshTokenCodec, Store, TokenCodec
 from ..domain.realms import Realm
@@ -106,7 +107,8 @@ class Service:
     browse: Browse
     prune: Prune
     clock: Clock
-    ping: Callable[[], None]
+    trouble: Callable[[], Unavailable | None]
+    """Why the store takes no writes at the moment, if it takes none."""
     close: Callable[[], None]
     is_embedded: bool
 
@@ -153,7 +155,7 @@ def wire(settings: Settings, adapters: Adapters) -> Service:
         browse=Browse(find_users, find_user, sessions_of, read_audit, explain_token, store.work, clock),
         prune=Prune(store.users, store.work, clock, settings.audit_retention, store.give_back),
         clock=clock,
-        ping=Readiness(store.ping),
+        trouble=Readiness(store.ping),
         close=adapters.close,
         is_embedded=store.is_embedded,
     )

@@ -10,6 +10,7 @@ from ..guarding.languages import Text
 from ..guarding.refusals import MemberMissing
 from .clients import Clients
 from .envelope import FalconEnvelopes
+from .guard import principal_of
 from .json_body import optional_text_member, read_object, text_member
 from .users import user_data
 
@@ -24,16 +25,16 @@ class SessionsResource:
     envelopes: FalconEnvelopes
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        current = req.context.session.id
+        principal = principal_of(req)
         sessions = [
-            {**self.envelopes.session(session), "current": session.id == current}
-            for session in self.list_sessions(req.context.principal)
+            {**self.envelopes.session(session), "current": session.id == principal.session.id}
+            for session in self.list_sessions(principal)
         ]
         self.envelopes.write(req, resp, Text("获取会话成功", "Here are the sessions."), data={"sessions": sessions})
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response) -> None:
         ended = self.end_sessions.others(
-            req.context.principal,
+            principal_of(req),
             password=optional_text_member(read_object(req), "password"),
             client=self.clients.of(req),
         )
@@ -52,7 +53,7 @@ class SessionResource:
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response, session_id: str) -> None:
         self.end_sessions(
-            req.context.principal,
+            principal_of(req),
             session_id=SessionId(session_id),
             password=optional_text_member(read_object(req), "password"),
             client=self.clients.of(req),
@@ -73,7 +74,7 @@ class PasswordResource:
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         body = read_object(req)
         self.change_password(
-            req.context.principal,
+            principal_of(req),
             old=text_member(body, "old_password"),
             new=text_member(body, "new_password"),
             client=self.clients.of(req),
@@ -94,7 +95,7 @@ class ProfileResource:
         if "user_name" not in body:
             raise MemberMissing("user_name")
         user = self.rename_user(
-            req.context.principal, user_name=optional_text_member(body, "user_name"), client=self.clients.of(req)
+            principal_of(req), user_name=optional_text_member(body, "user_name"), client=self.clients.of(req)
         )
         self.envelopes.write(
             req, resp, Text("修改资料成功", "The profile is changed."), data=user_data(user, self.envelopes)
@@ -113,7 +114,7 @@ class AccountResource:
 
     def on_delete(self, req: falcon.Request, resp: falcon.Response) -> None:
         password = text_member(read_object(req), "password")
-        closes_at = self.close_account(req.context.principal, password=password, client=self.clients.of(req))
+        closes_at = self.close_account(principal_of(req), password=password, client=self.clients.of(req))
         self.envelopes.write(
             req,
             resp,

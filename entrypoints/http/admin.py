@@ -15,6 +15,7 @@ from ..guarding.languages import Text
 from ..wiring import Service
 from .clients import Clients
 from .envelope import FalconEnvelopes
+from .guard import principal_of
 from .json_body import int_member, optional_moment_member, read_object, text_member
 from .queries import filter_parameters, kind_parameter, limit_parameter, number_parameter, user_id_parameter
 from .users import user_data
@@ -32,7 +33,7 @@ class Desk:
 
     def caller(self, req: falcon.Request) -> tuple[Principal, Client]:
         """Who acts, and from where."""
-        return req.context.principal, self.clients.of(req)
+        return principal_of(req), self.clients.of(req)
 
     def write(self, req: falcon.Request, resp: falcon.Response, data: dict[str, Any]) -> None:
         self.envelopes.write(req, resp, _DONE, data=data)

@@ -89,13 +89,14 @@ def create_app(service: Service, settings: Settings, router: CompiledRouter | No
     middleware: list[Any] = [
         CrossOrigin(settings.cors_origins),
         _EveryAnswer(envelopes, events, settings),
+        # By the route, not by the path: which routes there are is public, and whoever misspells one is told so.
         DefaultDeny(guard, exempt=OPEN_ROUTES),
     ]
     app = RoutesApp(methods, router=router, middleware=middleware)
     _add_user_routes(app, service, clients, envelopes)
     _add_admin_routes(app, service, clients, envelopes)
     app.add_route("/healthz", AliveResource())
-    app.add_route("/readyz", ReadyResource(service.ping))
+    app.add_route("/readyz", ReadyResource(service.trouble))
 
     errors = _ErrorHandlers(envelopes, events)
     app.add_error_handler(Exception, errors.fault)

@@ -10,6 +10,7 @@ from attrs import frozen
 
 from ...domain.devices import Client, Device, DeviceInvalid, DeviceType
 from ..settings import IpNetwork
+from .guard import principal_if_any
 from .json_body import optional_bool_member, optional_object_member, optional_text_member
 
 _MAX_USER_AGENT = 256
@@ -23,8 +24,8 @@ class Clients:
 
     def of(self, req: falcon.Request) -> Client:
         """What the transport saw; behind a guard, with the device of the session."""
-        session = getattr(req.context, "session", None)
-        device = Device() if session is None else session.device
+        principal = principal_if_any(req)
+        device = Device() if principal is None else principal.session.device
         return Client(device=device, address=self.address(req), user_agent=_user_agent(req))
 
     def logging_in(self, req: falcon.Request, body: dict[str, Any]) -> Client:

@@ -6,6 +6,7 @@ import falcon
 from attrs import frozen
 
 from .clients import Clients
+from .guard import principal_if_any
 
 _events = logging.getLogger("menshen.events")
 
@@ -17,7 +18,7 @@ class Events:
     clients: Clients
 
     def note(self, req: falcon.Request, code: int, reason: str | None = None) -> None:
-        user = getattr(req.context, "user", None)
+        principal = principal_if_any(req)
         _events.info(
             "request",
             extra={
@@ -26,7 +27,7 @@ class Events:
                     "path": req.path[:200],
                     "code": code,
                     "reason": reason,
-                    "user_id": None if user is None else user.id,
+                    "user_id": None if principal is None else principal.user.id,
                     "address": self.clients.address(req),
                 }
             },

@@ -7,6 +7,7 @@ import falcon
 from attrs import frozen
 from falcon.routing import CompiledRouter
 
+from ...domain.presences import Principal
 from ..guarding.envelopes import Refused
 from ..guarding.guard import Guard
 from .cross_origin import is_preflight
@@ -19,6 +20,18 @@ class KeptOut(falcon.HTTPStatus):
     def __init__(self, refused: Refused) -> None:
         super().__init__(refused.code, headers=refused.headers, text=refused.body.decode())
         self.refused = refused
+
+
+def principal_of(req: falcon.Request) -> Principal:
+    """Who was let in: behind a guard there always is somebody."""
+    principal: Principal = req.context.principal
+    return principal
+
+
+def principal_if_any(req: falcon.Request) -> Principal | None:
+    """The same where there may be no guard."""
+    principal: Principal | None = getattr(req.context, "principal", None)
+    return principal
 
 
 @frozen
@@ -119,7 +132,7 @@ class ClosedPaths(DefaultDeny):
         self, req: falcon.Request, resp: falcon.Response, resource: object, params: dict[str, Any]
     ) -> None:
         """Guard by the route: the path of one may fit an exempt template, or be an open path, by chance."""
-        if getattr(req.context, "user", None) is None:
+        if principal_if_any(req) is None:
             super().process_resource(req, resp, resource, params)
 
 

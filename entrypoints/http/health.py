@@ -19,17 +19,16 @@ class AliveResource:
 class ReadyResource:
     """GET /readyz: the process can write to its database."""
 
-    ping: Callable[[], None]
+    trouble: Callable[[], Unavailable | None]
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        try:
-            self.ping()
-        except Unavailable as unavailable:
+        unavailable = self.trouble()
+        if unavailable is None:
+            _write(resp, "ready")
+        else:
             resp.status = falcon.HTTP_503
             resp.set_header("Retry-After", str(unavailable.retry_after))
             _write(resp, "unavailable")
-        else:
-            _write(resp, "ready")
 
 
 def _write(resp: falcon.Response, status: str) -> None:

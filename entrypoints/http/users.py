@@ -15,6 +15,7 @@ from ...domain.users import Profile
 from ..guarding.languages import Text
 from .clients import Clients
 from .envelope import FalconEnvelopes
+from .guard import principal_of
 from .json_body import optional_int_member, optional_text_member, read_object, text_member
 
 
@@ -22,7 +23,7 @@ def write_granted(
     req: falcon.Request, resp: falcon.Response, envelopes: FalconEnvelopes, granted: Granted, msg: Text
 ) -> None:
     """The one form in which tokens are given out (RFC 6749, 5.1, inside the contract's envelope)."""
-    req.context.user = granted.user
+    req.context.principal = granted.principal
     data = {
         "token_type": "Bearer",
         "expires_in": int(granted.access_token_ttl.total_seconds()),
@@ -95,7 +96,7 @@ class LogoutResource:
     envelopes: FalconEnvelopes
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self.logout(req.context.principal, self.clients.of(req))
+        self.logout(principal_of(req), self.clients.of(req))
         self.envelopes.write(req, resp, Text("退出成功", "Logged out."))
 
 
@@ -107,7 +108,7 @@ class UserInfoResource:
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         self.envelopes.write(
-            req, resp, Text("获取信息成功", "Here is the user."), data=user_data(req.context.user, self.envelopes)
+            req, resp, Text("获取信息成功", "Here is the user."), data=user_data(principal_of(req).user, self.envelopes)
         )
 
 

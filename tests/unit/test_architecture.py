@@ -130,6 +130,23 @@ def test_http_reaches_no_store_and_no_technology_of_one() -> None:
         assert found.top not in {"adapters", "sqlalchemy", "jwt", "argon2", "bcrypt", "sqlite3"}, found
 
 
+def test_a_resource_parses_calls_and_renders() -> None:
+    """It catches nothing, and says nothing to others by way of the request: who calls is all that it is told there."""
+    resources = [
+        (path, node)
+        for path in MODULES
+        if path.parts[:2] == ("entrypoints", "http")
+        for node in tree_of(path).body
+        if isinstance(node, ast.ClassDef) and (node.name.endswith("Resource") or node.name == "Desk")
+    ]
+    assert len(resources) > 20
+    for path, resource in resources:
+        assert not [node for node in statements_in(resource) if isinstance(node, ast.Try)], resource.name
+        assert not [
+            node for node in ast.walk(resource) if isinstance(node, ast.Attribute) and node.attr == "context"
+        ], f"{path}: {resource.name}"
+
+
 def test_an_import_inside_the_house_is_relative_and_has_at_most_four_dots() -> None:
     for found in IMPORTS:
         assert found.dots <= 4, found

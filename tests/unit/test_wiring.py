@@ -54,7 +54,7 @@ def test_a_service_in_memory_registers_logs_in_and_authenticates() -> None:
     found = service.find_user("1")
     assert found is not None
     assert found.profile == user
-    service.ping()
+    assert service.trouble() is None
     service.close()
 
 
