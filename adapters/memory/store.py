@@ -1,7 +1,6 @@
 """What the in-memory repositories share: the rows, and the one lock under which every step happens."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from threading import RLock
 from typing import Any, TypeVar
@@ -45,28 +44,9 @@ class MemoryStore:
     _undo: list[tuple[dict[Any, Any], Any, Any]] = field(factory=list)
     _depth: int = 0
 
-    @contextmanager
-    def step(self) -> Iterator[None]:
+    def step(self) -> "_Step":
         """What is done within happens at one moment, whole or, where the block is left by an exception, not at all."""
-        with self._lock:
-            mark = len(self._undo)
-            self._depth += 1
-            try:
-                yield
-                if self._depth == 1 and self._undo:
-                    self.keep(self._changes())
-            except BaseException:
-                while len(self._undo) > mark:
-                    table, key, row = self._undo.pop()
-                    if row is None:
-                        table.pop(key, None)
-                    else:
-                        table[key] = row
-                raise
-            finally:
-                self._depth -= 1
-                if self._depth == 0:
-                    self._undo.clear()
+        return _Step(self)
 
     def apply(self, changes: Changes) -> None:
         """Write what *changes* say, without keeping it once more."""
@@ -93,11 +73,53 @@ class MemoryStore:
         """Delete one row that is there. Only within a step."""
         self._undo.append((table, key, table.pop(key)))
 
+    def _take_back(self, mark: int) -> None:
+        while len(self._undo) > mark:
+            table, key, row = self._undo.pop()
+            if row is None:
+                table.pop(key, None)
+            else:
+                table[key] = row
+
+    def _keep_changes(self) -> None:
+        try:
+            self.keep(self._changes())
+        except BaseException:
+            self._take_back(0)
+            raise
+
     def _changes(self) -> Changes:
         def of(table: dict[Any, Any]) -> dict[Any, Any]:
             return {key: table.get(key) for written, key, _ in self._undo if written is table}
 
         return Changes(of(self.users), of(self.sessions), of(self.audit), self.audit_entries_ever, marks=of(self.marks))
+
+
+@define
+class _Step:
+    """One step of a store, which may be part of another. No generator: that takes longer than most of what is read."""
+
+    store: MemoryStore
+    mark: int = 0
+
+    def __enter__(self) -> None:
+        store = self.store
+        store._lock.acquire()
+        self.mark = len(store._undo)
+        store._depth += 1
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        store = self.store
+        try:
+            if kind is not None:
+                store._take_back(self.mark)
+            elif store._depth == 1 and store._undo:
+                store._keep_changes()
+        finally:
+            store._depth -= 1
+            if store._depth == 0:
+                store._undo.clear()
+            store._lock.release()
 
 
 @frozen

@@ -65,13 +65,13 @@ KINDS = {
     "md5": HEX["md5"],
     "salted sha256": f"sha256$salt${HEX['sha256']}",
     "phpass": "$P$5saltsalt" + "." * 22,
-    "phpass of more rounds": "$H$7saltsalt" + "." * 22,
+    "phpass of more rounds": "$H$6saltsalt" + "." * 22,
     "wrapped": f"wrapped:md5{argon2_of(memory_kib=80)}",
     "wrapped md5/2": f"wrapped:md5/2{argon2_of(memory_kib=81)}",
     "wrapped with a salt": f"wrapped:md5:salt{argon2_of(memory_kib=82)}",
     "wrapped with a key": f"wrapped:sha1$salt${argon2_of(memory_kib=83)}",
     "wrapped without a key": f"wrapped:sha1$${argon2_of(memory_kib=83)}",
-    "wrapped phpass": f"wrapped:$P$6saltsalt{argon2_of(memory_kib=84)}",
+    "wrapped phpass": f"wrapped:$P$5saltsalt{argon2_of(memory_kib=84)}",
 }
 """By what a test is to be called."""
 
