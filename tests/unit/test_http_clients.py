@@ -265,6 +265,8 @@ def test_looking_leaves_no_event_and_being_kept_out_does(http: HttpService, even
     for path in (SESSIONS, ADMIN_USERS, f"{ADMIN_USERS}/1/sessions", AUDIT):
         assert event_of(lambda: http.request("GET", path))["reason"] == "token_missing"  # noqa: B023
     assert event_of(lambda: http.request("GET", SESSIONS, token=admin))["reason"] == "token_invalid"
+    event = event_of(lambda: http.request("HEAD", SESSIONS))
+    assert (event["method"], event["reason"]) == ("HEAD", "token_missing")
 
 
 def test_a_refusal_of_the_new_routes_has_its_reason(http: HttpService, event_of: EventOf) -> None:
