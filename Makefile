@@ -28,9 +28,9 @@ test: .venv/dev
 	@.venv/bin/python .ci/system-packages
 	@rm -f .coverage .coverage.*
 	@.ci/unit counted
-	@# Most of the rest wait for a server half the time, so three run at a time.
-	.venv/bin/coverage run -m pytest -n 3 --dist loadfile --ignore=tests/unit $(foreach file,$(UNCOUNTED) $(ALONE),--ignore=$(file))
-	.venv/bin/pytest -n 3 --dist loadscope --no-loadscope-reorder $(UNCOUNTED)
+	@# Most of the rest wait for a server half the time, so four run at a time.
+	.ci/quickly .venv/bin/coverage run -m pytest -n 4 --dist loadfile --ignore=tests/unit $(foreach file,$(UNCOUNTED) $(ALONE),--ignore=$(file))
+	.ci/quickly .venv/bin/pytest -n 4 --dist loadscope --no-loadscope-reorder $(UNCOUNTED)
 	.venv/bin/pytest $(ALONE)
 	.venv/bin/python -m tests.faults
 	@.venv/bin/coverage combine -q
