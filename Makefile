@@ -77,6 +77,7 @@ pins: .venv/dev
 
 clean:
 	rm -rf .venv build *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # The environment for running, and what developing needs on top of it.
 .venv/serve: requirements/runtime.txt pyproject.toml .ci/venv
