@@ -1,7 +1,6 @@
 """The composition root: what was set reaches what is meant."""
 
 import os
-from datetime import timedelta
 
 import pytest
 from attrs import evolve
@@ -10,20 +9,14 @@ from menshen.adapters.background_last_seen import BackgroundLastSeen
 from menshen.adapters.bounded_hasher import BoundedPasswordHasher
 from menshen.adapters.even_hasher import EvenPasswordHasher
 from menshen.adapters.jwt_codec import JwtTokenCodec
-from menshen.adapters.memory.audit import MemoryAuditLog
-from menshen.adapters.memory.sessions import MemorySessionRepository
-from menshen.adapters.memory.store import MemoryUnitOfWork
-from menshen.adapters.memory.users import MemoryUserRepository
-from menshen.adapters.random_ids import SystemRandomIds
 from menshen.adapters.refresh_token_codec import HmacRefreshTokenCodec
-from menshen.adapters.system_clock import SystemClock
 from menshen.domain.actors import Actor
-from menshen.domain.passwords import PasswordHoldsIdentifier, PasswordLengthInvalid, PasswordTooCommon, contract_policy
+from menshen.domain.passwords import PasswordHoldsIdentifier, PasswordLengthInvalid, PasswordTooCommon
 from menshen.domain.tokens import TokenInvalid
 from menshen.domain.use_cases.authenticators.password import PhoneAndPassword
 from menshen.entrypoints.settings import SettingInvalid, Settings
 from menshen.entrypoints.stores import open_store
-from menshen.entrypoints.wiring import SERVICE_NAME, Adapters, Service, open_adapters, open_service, wire
+from menshen.entrypoints.wiring import SERVICE_NAME, Adapters, open_adapters, open_service, wire
 
 from .cases import for_each
 
@@ -39,11 +32,6 @@ IN_MEMORY = Settings(
 @pytest.fixture(scope="module")
 def adapters() -> Adapters:
     return open_adapters(IN_MEMORY, SECRET, open_store(IN_MEMORY))
-
-
-@pytest.fixture(scope="module")
-def service(adapters: Adapters) -> Service:
-    return wire(IN_MEMORY, adapters)
 
 
 def test_a_service_in_memory_registers_logs_in_and_authenticates() -> None:
@@ -73,19 +61,6 @@ def test_a_secret_that_was_set_is_not_talked_about() -> None:
 def test_a_secret_that_is_too_short_opens_nothing() -> None:
     with pytest.raises(SettingInvalid, match="MENSHEN_SECRET_KEY"):
         open_service(evolve(IN_MEMORY, secret_key="XPay"))
-
-
-def test_the_adapters_are_those_for_production(adapters: Adapters) -> None:
-    assert isinstance(adapters.store.users, MemoryUserRepository)
-    assert isinstance(adapters.store.sessions, MemorySessionRepository)
-    assert isinstance(adapters.store.audit, MemoryAuditLog)
-    assert isinstance(adapters.store.work, MemoryUnitOfWork)
-    assert isinstance(adapters.clock, SystemClock)
-    assert isinstance(adapters.ids, SystemRandomIds)
-    assert isinstance(adapters.codec, JwtTokenCodec)
-    assert isinstance(adapters.admin_codec, JwtTokenCodec)
-    assert isinstance(adapters.refresh_codec, HmacRefreshTokenCodec)
-    assert isinstance(adapters.last_seen, BackgroundLastSeen)
 
 
 def test_secret_issuer_and_audiences_reach_the_codecs() -> None:
@@ -120,21 +95,6 @@ def test_the_hasher_is_bounded_and_even_and_has_the_parameters_that_were_set() -
     assert "$m=9216,t=3,p=2$" in hasher.hash("a good password")
 
 
-def test_the_default_hasher_is_owasps() -> None:
-    settings = Settings(database_url="memory://")
-    assert (settings.argon2_memory_kib, settings.argon2_time_cost, settings.argon2_parallelism) == (19 * 1024, 2, 1)
-    assert "$argon2id$v=19$m=19456,t=2,p=1$" in open_adapters(settings, SECRET, open_store(settings)).hasher.hash(
-        "a good password"
-    )
-
-
-def test_the_grace_and_the_retention_reach_what_is_meant(adapters: Adapters) -> None:
-    settings = evolve(IN_MEMORY, account_closing_grace=timedelta(days=2), audit_retention=timedelta(days=9))
-    service = wire(settings, adapters)
-    assert service.close_account.grace == timedelta(days=2)
-    assert service.prune.audit_retention == timedelta(days=9)
-
-
 def test_the_service_of_production_refreshes_and_lets_an_admin_in() -> None:
     service = open_service(IN_MEMORY)
     granted = service.register_and_login(phone="13800138000", password="a good password")
@@ -148,11 +108,6 @@ def test_the_service_of_production_refreshes_and_lets_an_admin_in() -> None:
     with pytest.raises(TokenInvalid):
         service.authenticate_admin(fresh.access_token)
     service.close()
-
-
-def test_the_contracts_password_policy_is_the_default(service: Service) -> None:
-    assert service.register_user.password_policy == contract_policy()
-    assert service.change_password.password_policy == contract_policy()
 
 
 def test_the_strict_policy_knows_3000_common_passwords_the_service_and_its_minimum() -> None:
