@@ -10,15 +10,14 @@ from attrs import define, field
 from menshen.domain.actors import Actor
 from menshen.domain.audit import AuditEntry, AuditEvent
 from menshen.domain.errors import Refusal
-from menshen.domain.sessions import Session
+from menshen.domain.sessions import Session, SessionOverview
 from menshen.domain.tokens import AccessTokenClaims
-from menshen.domain.users import User
+from menshen.domain.users import Profile, User
 
 _USER_IDS: frozenset[tuple[type, str]] = frozenset(
     {
-        (User, "id"),
-        (User, "referrer_id"),
-        (Session, "user_id"),
+        *((kind, name) for kind in (User, Profile) for name in ("id", "referrer_id")),
+        *((kind, "user_id") for kind in (Session, SessionOverview)),
         (AuditEvent, "subject"),
         (AccessTokenClaims, "subject"),
     }
