@@ -10,7 +10,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from attrs import field, frozen
 
 from ..domain.passwords import HashKind, HashLikeness
-from ..domain.ports import Verdict
+from ..domain.ports.outside import Verdict
 from .framework_hashes import argon2_within, framework_hash
 from .hash_likenesses import likeness_of
 from .hash_work import Argon2, Work, work

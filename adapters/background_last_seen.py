@@ -8,7 +8,8 @@ from threading import Event, Lock, Thread
 from attrs import define, field
 
 from ..domain.errors import StoreUnavailable
-from ..domain.ports import Clock, Transaction, UnitOfWork
+from ..domain.ports.outside import Clock
+from ..domain.ports.writing import Transaction, UnitOfWork
 from ..domain.sessions import SessionEnd, SessionId
 from .own_process import PerProcess
 

@@ -11,7 +11,7 @@ from threading import BoundedSemaphore
 from attrs import field, frozen
 
 from ..domain.passwords import HasherBusy
-from ..domain.ports import PasswordHasher, Verdict
+from ..domain.ports.outside import PasswordHasher, Verdict
 from .own_process import PerProcess
 
 MAX_WAIT_SECONDS = 4.0

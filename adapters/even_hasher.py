@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-from ..domain.ports import Verdict
+from ..domain.ports.outside import Verdict
 from .argon2_hasher import Argon2PasswordHasher, bytes_of
 from .hash_work import spend
 from .stored_work import StoredWork

@@ -6,16 +6,15 @@ adopted. So the store is looked at again and again, by those whose password is r
 
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from math import inf
 from threading import Lock
-from typing import Protocol
 
 from attrs import define, field
 
 from ..domain.errors import StoreUnavailable
 from ..domain.passwords import HashLikeness
-from ..domain.ports import HashPage
+from ..domain.ports.reading import PasswordHashes
 from ..domain.users import UserId
 from .argon2_hasher import Argon2PasswordHasher
 from .hash_work import Work, no_work
@@ -44,18 +43,12 @@ _MOST_LIKENESSES = 40
 """So many go into one statement; where there are more kinds, the hashes are read here, each by itself."""
 
 
-class _Users(Protocol):
-    """As much of a UserRepository as is needed."""
-
-    def password_hashes(self, *, after: UserId, limit: int, unlike: Collection[HashLikeness]) -> HashPage: ...
-
-
 @define(eq=False)
 class StoredWork:
     """What the hashes in a store ask for, all kinds together: by what they held at most 10 seconds ago, or, where there are
     so many that looking takes more than a tenth of a second, a hundred times as long as that takes."""
 
-    users: _Users
+    users: PasswordHashes
     hasher: Argon2PasswordHasher
     now: Callable[[], float] = time.monotonic
     _known: "PerProcess[_Known]" = field(init=False)
@@ -83,7 +76,7 @@ class _Look:
 class _Known:
     """What one process knows."""
 
-    users: _Users
+    users: PasswordHashes
     hasher: Argon2PasswordHasher
     now: Callable[[], float]
     _found: Work = field(factory=no_work)

@@ -23,9 +23,10 @@ from menshen.adapters.system_clock import SystemClock
 from menshen.domain.devices import Client, Device, DeviceType
 from menshen.domain.use_cases.authenticators.password import PhoneAndPassword
 from menshen.entrypoints.device_policies import parse_device_policy
+from menshen.entrypoints.services import open_adapters
 from menshen.entrypoints.settings import Settings
 from menshen.entrypoints.stores import open_store
-from menshen.entrypoints.wiring import Service, open_adapters, wire
+from menshen.entrypoints.wiring import Service, wire
 
 ROUNDS = 5
 SECONDS = 2.0

@@ -31,9 +31,10 @@ from menshen.domain.tokens import AccessTokenClaims
 from menshen.domain.use_cases.authenticators.password import PhoneAndPassword
 from menshen.domain.users import UserId
 from menshen.entrypoints.device_policies import parse_device_policy
+from menshen.entrypoints.services import open_adapters
 from menshen.entrypoints.settings import Settings
 from menshen.entrypoints.stores import open_store
-from menshen.entrypoints.wiring import Adapters, Service, open_adapters, wire
+from menshen.entrypoints.wiring import Adapters, Service, wire
 
 # Run as a script, the folder of this file is on the path, and there is no package.
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from menshen.adapters.argon2_hasher import Argon2PasswordHasher
-from menshen.domain.ports import Verdict
+from menshen.domain.ports.outside import Verdict
 
 # Run as a script, the folder of this file is on the path, and there is no package.
 if TYPE_CHECKING:

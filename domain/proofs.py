@@ -7,7 +7,7 @@ from enum import StrEnum
 from attrs import field, frozen
 
 from .errors import Refusal
-from .ports import Transaction
+from .ports.writing import Transaction
 from .users import User, UserId
 
 

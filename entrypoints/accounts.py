@@ -11,8 +11,9 @@ from .environment import read_settings
 from .http.app import ACCOUNT_PREFIX, create_app, create_guard
 from .http.guard import ClosedPaths, FalconGuard
 from .http.head_as_get import HeadAsGet
+from .services import open_service
 from .settings import Settings
-from .wiring import Service, open_service
+from .wiring import Service
 
 
 class Accounts:

@@ -9,6 +9,7 @@ from ..adapters.sql.adoption import adopting, findings, left, rows
 from ..adapters.sql.adoption.states import decided
 from ..adapters.sql.products.product import DriverMissing
 from ..adapters.system_clock import SystemClock
+from ..domain.ports.reading import UserSearch
 from ..domain.use_cases.wrapping import WrapHashes
 from ..domain.users import Standing
 from .databases import (
@@ -80,6 +81,6 @@ def open_wrapping(settings: Settings) -> Iterator[WrapHashes]:
     """What wraps the weak hashes of the store that the settings name. Raises SettingInvalid, StoreUnavailable, OSError."""
     store = open_store(settings, is_made=False)
     try:
-        yield WrapHashes(store.users, store.work, argon2_hasher(settings), SystemClock())
+        yield WrapHashes(store[UserSearch], store.work, argon2_hasher(settings), SystemClock())
     finally:
         store.close()

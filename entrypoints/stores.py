@@ -1,19 +1,17 @@
 """Which store the settings name, and how it is opened."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import entry_points
+from typing import Any
 
 from attrs import evolve
 
 from ..adapters.argon2_hasher import Argon2PasswordHasher
-from ..adapters.memory.audit import MemoryAuditLog
-from ..adapters.memory.sessions import MemorySessionRepository
 from ..adapters.memory.store import MemoryStore, MemoryUnitOfWork
-from ..adapters.memory.users import MemoryUserRepository
-from ..adapters.sql.database import PRODUCTS
-from ..adapters.sql.store import sql_store
-from ..domain.ports import Store
+from ..adapters.sql.database import PRODUCTS, Database
+from ..adapters.sql.unit_of_work import SqlUnitOfWork
+from ..domain.ports.stores import Parts, Store
 from .databases import (
     Migrations,
     bring_up_to_date,
@@ -26,9 +24,12 @@ from .databases import (
     scheme_of,
 )
 from .settings import MEMORY_URL, PREFIX, SettingInvalid, Settings
+from .wiring import READERS, WRITERS
 
 GROUP = "menshen.stores"
 """The entry-point group in which other packages offer stores: the name is the scheme of the URL, the object a StoreOpener."""
+
+NO_OTHERS: Mapping[type, Callable[[MemoryStore], Any]] = {}
 
 StoreOpener = Callable[[str, int], Store]
 """Opens the store at a URL, with at most so many connections. Raises ValueError for a URL that cannot be meant,
@@ -69,16 +70,28 @@ def open_store(
     return evolve(store, weaknesses=weaknesses)
 
 
-def memory_store(rows: MemoryStore) -> Store:
-    """A store that forgets everything with the process."""
-    users, sessions, audit = MemoryUserRepository(rows), MemorySessionRepository(rows), MemoryAuditLog(rows)
+def memory_store(rows: MemoryStore, others: Mapping[type, Callable[[MemoryStore], Any]] = NO_OTHERS) -> Store:
+    """A store that forgets everything with the process. *others* meet their ports in the place of the usual ones."""
+    makers = {each.port: each.memory for each in (*READERS, *WRITERS)} | dict(others)
     return Store(
-        users=users,
-        sessions=sessions,
-        audit=audit,
-        work=MemoryUnitOfWork(rows, users, sessions, audit),
+        part=Parts(makers, rows),
+        work=MemoryUnitOfWork(rows, makers),
         is_embedded=True,
         weaknesses=lambda: [f"{MEMORY_URL} forgets everything when the process ends"],
+    )
+
+
+def sql_store(database: Database) -> Store:
+    """The store on *database*, whose schema is there."""
+    return Store(
+        part=Parts({each.port: each.sql for each in READERS}, database),
+        work=SqlUnitOfWork(database, {each.port: each.sql for each in WRITERS}),
+        ping=database.ping,
+        give_back=database.give_back,
+        close=database.close,
+        weaknesses=database.weaknesses,
+        exposures=database.exposures,
+        is_embedded=database.product.is_embedded,
     )
 
 

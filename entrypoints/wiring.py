@@ -1,25 +1,27 @@
-"""The composition root: the one place that knows both sides of every port."""
+"""The composition root: the one page that knows both sides of every port."""
 
-import os
 from collections.abc import Callable, Container, Mapping
-from enum import Enum, auto
-from secrets import token_bytes
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import frozen
 
-from ..adapters.background_last_seen import BackgroundLastSeen
-from ..adapters.bounded_hasher import BoundedPasswordHasher
-from ..adapters.common_passwords import common_passwords
-from ..adapters.even_hasher import EvenPasswordHasher
-from ..adapters.jwt_codec import JwtTokenCodec
-from ..adapters.random_ids import SystemRandomIds
-from ..adapters.refresh_token_codec import HmacRefreshTokenCodec
-from ..adapters.stored_work import StoredWork
-from ..adapters.system_clock import SystemClock
+from ..adapters.memory.audit import MemoryAuditTrail, MemoryAuditWriter
+from ..adapters.memory.sessions import MemorySessions, MemorySessionWriter
+from ..adapters.memory.store import MemoryStore
+from ..adapters.memory.users import MemoryUsers, MemoryUserWriter
+from ..adapters.sql.audit import SqlAuditTrail, SqlAuditWriter
+from ..adapters.sql.database import Database
+from ..adapters.sql.session_writing import SqlSessionWriter
+from ..adapters.sql.sessions import SqlSessions
+from ..adapters.sql.step import Step
+from ..adapters.sql.user_writing import SqlUserWriter
+from ..adapters.sql.users import SqlUsers
 from ..domain.errors import Unavailable
 from ..domain.passwords import PasswordPolicy, contract_policy, strict_policy
-from ..domain.ports import Clock, LastSeen, PasswordHasher, RandomIds, RefreshTokenCodec, Store, TokenCodec
+from ..domain.ports.outside import Clock, LastSeen, PasswordHasher, RandomIds, RefreshTokenCodec, TokenCodec
+from ..domain.ports.reading import AuditTrail, DueClosings, PasswordHashes, Presences, Sessions, Users, UserSearch
+from ..domain.ports.stores import Store
+from ..domain.ports.writing import AuditPruning, AuditWriter, SessionSweep, SessionWriter, UserWriter
 from ..domain.realms import Realm
 from ..domain.use_cases.account import ChangePassword, EndSessions, ListSessions, RenameUser
 from ..domain.use_cases.authentication import Authenticate
@@ -38,27 +40,48 @@ from ..domain.use_cases.reauthentication import Reauthenticate
 from ..domain.use_cases.refreshing import RefreshSession
 from ..domain.use_cases.registration import RegisterAndLogin, RegisterUser
 from ..domain.use_cases.resetting import SetPassword, SetPhone
-from .databases import SERVING_THREADS, place_of
-from .places import exposures
 from .readiness import Readiness
 from .realms import admin_realm, user_realm
-from .secret import find_secret, make_secret, secret_place
-from .settings import PREFIX, SettingInvalid, Settings
-from .stores import argon2_hasher, closed_on_failure, open_store
+from .settings import Settings
 
 SERVICE_NAME = "menshen"
 
-_WAITING_PASSWORDS = SERVING_THREADS // 2
-"""How many of these may wait for the hasher; the others stay free for requests that need no hash."""
+P = TypeVar("P")
 
 
-class WithoutSecret(Enum):
-    """What is done where there is no secret yet."""
+@frozen
+class StoredPort:
+    """Who meets a port of the store: in memory, and on a database."""
 
-    MAKE = auto()
-    GO_ON = auto()
-    """It is not needed: neither is a token judged, nor one signed that anybody would get."""
-    REFUSE = auto()
+    port: type
+    memory: Callable[[MemoryStore], Any]
+    sql: Callable[[Any], Any]
+
+
+def _read(port: type[P], memory: Callable[[MemoryStore], P], sql: Callable[[Database], P]) -> StoredPort:
+    return StoredPort(port, memory, sql)
+
+
+def _written(port: type[P], memory: Callable[[MemoryStore], P], sql: Callable[[Step], P]) -> StoredPort:
+    return StoredPort(port, memory, sql)
+
+
+READERS = (
+    _read(Users, MemoryUsers, SqlUsers),
+    _read(UserSearch, MemoryUsers, SqlUsers),
+    _read(PasswordHashes, MemoryUsers, SqlUsers),
+    _read(DueClosings, MemoryUsers, SqlUsers),
+    _read(Presences, MemorySessions, SqlSessions),
+    _read(Sessions, MemorySessions, SqlSessions),
+    _read(AuditTrail, MemoryAuditTrail, SqlAuditTrail),
+)
+WRITERS = (
+    _written(UserWriter, MemoryUserWriter, SqlUserWriter),
+    _written(SessionWriter, MemorySessionWriter, SqlSessionWriter),
+    _written(SessionSweep, MemorySessionWriter, SqlSessionWriter),
+    _written(AuditWriter, MemoryAuditWriter, SqlAuditWriter),
+    _written(AuditPruning, MemoryAuditWriter, SqlAuditWriter),
+)
 
 
 @frozen(kw_only=True)
@@ -121,13 +144,13 @@ def wire(settings: Settings, adapters: Adapters) -> Service:
     opening = Opening(_issuer(users, adapters.codec, adapters))
     admin_opening = Opening(_issuer(admins, adapters.admin_codec, adapters))
     authenticators: Mapping[type, Authenticator[Any]] = {PhoneAndPassword: Password(store.users, hasher, clock)}
-    reauthenticate = Reauthenticate(store.sessions, store.work, hasher, clock)
-    authenticate = Authenticate(store.sessions, adapters.codec, clock, adapters.last_seen, users)
-    authenticate_admin = Authenticate(store.sessions, adapters.admin_codec, clock, adapters.last_seen, admins)
+    reauthenticate = Reauthenticate(store[Presences], store.work, hasher, clock)
+    authenticate = Authenticate(store[Presences], adapters.codec, clock, adapters.last_seen, users)
+    authenticate_admin = Authenticate(store[Presences], adapters.admin_codec, clock, adapters.last_seen, admins)
     register_user = RegisterUser(store.work, hasher, policy, clock)
-    find_user, find_users = FindUser(store.users), FindUsers(store.users, clock)
+    find_user, find_users = FindUser(store.users), FindUsers(store[UserSearch], clock)
     sessions_of, read_audit = SessionsOf(store.users, store.sessions, clock), ReadAudit(store.audit)
-    explain_token = ExplainToken((authenticate, authenticate_admin), store.sessions)
+    explain_token = ExplainToken((authenticate, authenticate_admin), store[Presences])
     return Service(
         register_user=register_user,
         register_and_login=RegisterAndLogin(register_user, opening),
@@ -153,99 +176,12 @@ def wire(settings: Settings, adapters: Adapters) -> Service:
         explain_token=explain_token,
         read_audit=read_audit,
         browse=Browse(find_users, find_user, sessions_of, read_audit, explain_token, store.work, clock),
-        prune=Prune(store.users, store.work, clock, settings.audit_retention, store.give_back),
+        prune=Prune(store[DueClosings], store.work, clock, settings.audit_retention, store.give_back),
         clock=clock,
         trouble=Readiness(store.ping),
         close=adapters.close,
         is_embedded=store.is_embedded,
     )
-
-
-def open_service(
-    settings: Settings,
-    say: Callable[[str], None] = lambda line: None,
-    *,
-    warn: Callable[[str], None] | None = None,
-    is_checked: bool = True,
-    is_made: bool = True,
-    without_secret: WithoutSecret = WithoutSecret.MAKE,
-) -> Service:
-    """The service on the store and with the secret that the settings name; what is not there yet is made, and *said*,
-    unless *is_made* and *without_secret* have it otherwise.
-
-    With *warn* the store is asked how it may lose what was acknowledged, and who can read what is said to it, which are
-    warnings or, by the settings, refusals.
-    Without *is_checked* the store is taken as it is, and may even be down. Raises SettingInvalid, StoreUnavailable.
-    """
-    secret = find_secret(settings)
-    # The store first: where it cannot be opened, nothing shall have been made.
-    store = open_store(settings, is_checked=is_checked, is_made=is_made, say=say)
-    with closed_on_failure(store.close):
-        if warn is not None:
-            for line in store.exposures:
-                warn(line)
-            _check_durability(store, settings, warn)
-        if secret is None:
-            secret = _another_secret(settings, without_secret, say)
-        if warn is not None:
-            _warn_of_modes(settings, warn)
-    return wire(settings, open_adapters(settings, secret, store))
-
-
-def open_adapters(settings: Settings, secret: bytes, store: Store) -> Adapters:
-    """The adapters for production."""
-    argon2 = argon2_hasher(settings)
-    hasher = EvenPasswordHasher(argon2, StoredWork(store.users, argon2))
-    clock = SystemClock()
-    last_seen = BackgroundLastSeen(store.work, clock)
-
-    def close() -> None:
-        last_seen.close()
-        store.close()
-
-    return Adapters(
-        store=store,
-        hasher=BoundedPasswordHasher(hasher, at_once=os.cpu_count() or 1, waiting=_WAITING_PASSWORDS),
-        codec=JwtTokenCodec(secret=secret, issuer=settings.issuer, audience=settings.audience),
-        admin_codec=JwtTokenCodec(secret=secret, issuer=settings.issuer, audience=settings.admin_audience),
-        refresh_codec=HmacRefreshTokenCodec(secret),
-        last_seen=last_seen,
-        clock=clock,
-        ids=SystemRandomIds(),
-        common_passwords=common_passwords() if settings.password_policy == "strict" else frozenset(),
-        close=close,
-    )
-
-
-def _another_secret(settings: Settings, without_secret: WithoutSecret, say: Callable[[str], None]) -> bytes:
-    """Where there is none yet. Raises SettingInvalid."""
-    place = secret_place(settings)
-    if without_secret is WithoutSecret.REFUSE:
-        raise SettingInvalid(f"{PREFIX}SECRET_KEY: there is no secret by which to judge a token, nor {place.file}")
-    if without_secret is WithoutSecret.GO_ON:
-        return token_bytes()
-    place.make_folder(say)
-    place.check()
-    secret, path = make_secret(settings)
-    say(f"made a secret for the tokens: {path}")
-    return secret
-
-
-def _warn_of_modes(settings: Settings, warn: Callable[[str], None]) -> None:
-    """Of files that hold everything, and that every user of the machine can read or write."""
-    place = place_of(settings)
-    lines = [] if place is None else place.exposures()
-    if settings.secret_key is None:
-        lines += exposures(settings.secret_key_file or secret_place(settings).file)
-    for line in lines:
-        warn(line)
-
-
-def _check_durability(store: Store, settings: Settings, warn: Callable[[str], None]) -> None:
-    for line in store.weaknesses():
-        if settings.require_durable:
-            raise SettingInvalid(f"{PREFIX}REQUIRE_DURABLE: {line}")
-        warn(line)
 
 
 def _issuer(realm: Realm, codec: TokenCodec, adapters: Adapters) -> TokenIssuer:

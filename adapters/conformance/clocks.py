@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from ...domain.ports import Clock
+from ...domain.ports.outside import Clock
 
 
 class ClockContract:

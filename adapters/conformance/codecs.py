@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ...domain.ports import TokenCodec
+from ...domain.ports.outside import TokenCodec
 from ...domain.sessions import SessionId
 from ...domain.tokens import AccessTokenClaims, TokenInvalid
 from ...domain.users import MAX_USER_ID, UserId

@@ -10,11 +10,12 @@ from attrs import evolve, frozen
 from ...domain.actors import Actor
 from ...domain.audit import AuditEvent
 from ...domain.devices import MAX_DEVICE_ID_LENGTH, MAX_DEVICE_NAME_LENGTH, Device, DeviceType
-from ...domain.ports import Store
+from ...domain.ports.stores import Store
 from ...domain.sessions import EndReason, Session, SessionEnd, SessionId
 from ...domain.users import MAX_FREEZE_REASON_LENGTH, MAX_USER_NAME_LENGTH, NewUser, User, UserState
 from .audit import new_event
 from .sessions import START, new_session, refreshing
+from .steps import Steps
 from .users import another_user, save
 
 _DEVICE = Device(DeviceType.PC, "an id", "a name")
@@ -25,7 +26,7 @@ def _new_user(_store: Store) -> NewUser:
 
 
 def _keep_new_user(store: Store, user: NewUser) -> NewUser:
-    found = store.users.by_id(store.users.add(user).id)
+    found = store.users.by_id(Steps(store).users.add(user).id)
     assert found is not None
     assert found.registered_at is not None
     return evolve(
@@ -38,7 +39,7 @@ def _keep_new_user(store: Store, user: NewUser) -> NewUser:
 
 
 def _user(store: Store) -> User:
-    return evolve(store.users.add(_new_user(store)), wechat_openid="an openid")
+    return evolve(Steps(store).users.add(_new_user(store)), wechat_openid="an openid")
 
 
 def _keep_user(store: Store, user: User) -> User | None:
@@ -48,7 +49,7 @@ def _keep_user(store: Store, user: User) -> User | None:
 
 def _session(store: Store) -> Session:
     return evolve(
-        new_session(store.users.add(another_user()).id),
+        new_session(Steps(store).users.add(another_user()).id),
         device=_DEVICE,
         address="192.0.2.1",
         user_agent="a browser",
@@ -57,9 +58,9 @@ def _session(store: Store) -> Session:
 
 
 def _keep_session(store: Store, session: Session) -> Session | None:
-    store.sessions.add(evolve(session, end=None))
+    Steps(store).sessions.add(evolve(session, end=None))
     if session.end is not None:
-        assert store.sessions.end([session.id], session.end) == 1
+        assert Steps(store).sessions.end([session.id], session.end) == 1
     return store.sessions.by_id(session.id)
 
 
@@ -68,7 +69,7 @@ def _event(_store: Store) -> AuditEvent:
 
 
 def _keep_event(store: Store, event: AuditEvent) -> AuditEvent:
-    store.audit.append(event)
+    Steps(store).audit.append(event)
     return store.audit.find(subject=None, before=None, limit=1)[0].event
 
 
@@ -216,17 +217,17 @@ class ExactTimeContract:
             assert found.utcoffset() == timedelta(0)
 
     def test_a_time_that_differs_by_a_microsecond_is_another(self, store: Store) -> None:
-        user = store.users.add(another_user())
+        user = Steps(store).users.add(another_user())
         moment = timedelta(microseconds=1)
         for second, at in enumerate([START, START.replace(microsecond=0), START.replace(microsecond=999999)]):
             session = new_session(user.id, started_at=at - timedelta(days=7), name=f"session {second}")
-            store.sessions.add(session)
+            Steps(store).sessions.add(session)
             assert session.expires_at == at
             assert session in store.sessions.live(user.id, session.kind, at - moment)
             assert session not in store.sessions.live(user.id, session.kind, at)
-            store.audit.append(new_event(at=at))
-            assert store.sessions.prune(at, 1) == store.audit.prune(at, 1) == 0
-            assert store.sessions.prune(at + moment, 1) == store.audit.prune(at + moment, 1) == 1
+            Steps(store).audit.append(new_event(at=at))
+            assert Steps(store).sessions.prune(at, 1) == Steps(store).audit.prune(at, 1) == 0
+            assert Steps(store).sessions.prune(at + moment, 1) == Steps(store).audit.prune(at + moment, 1) == 1
 
     @pytest.mark.parametrize("seconds", [0, 1, 3600, 10 * 365 * 86400])
     def test_a_length_of_time_comes_back(self, store: Store, seconds: int) -> None:
@@ -241,5 +242,5 @@ class ExactTimeContract:
         session = evolve(_session(store), refreshing=refreshing(digest, rotations), end=None)
         assert _keep_session(store, session) == session
         new = refreshing(bytes(reversed(digest[1:])) + b"\x01", rotations)
-        assert store.sessions.rotate(session.id, old=digest, new=new)
+        assert Steps(store).sessions.rotate(session.id, old=digest, new=new)
         assert store.sessions.by_id(session.id) == evolve(session, refreshing=new)

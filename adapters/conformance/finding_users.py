@@ -1,4 +1,4 @@
-"""The contract of UserRepository: how users are found."""
+"""The contract of UserSteps: how users are found."""
 
 from datetime import timedelta
 
@@ -6,8 +6,9 @@ import pytest
 from attrs import evolve
 
 from ...domain.passwords import HashLikeness
-from ...domain.ports import HashPage, UserFilter, UserRepository
+from ...domain.ports.reading import HashPage, UserFilter
 from ...domain.users import Phone, Standing, User, UserId, UserState
+from .steps import UserSteps
 from .users import FIRST, LATER, NOBODY, another_user, new_user
 
 HASHES = (
@@ -19,12 +20,12 @@ HASHES = (
 class FindingUsersContract:
     """How users are found. Subclasses give the fixture ``users``: an empty repository."""
 
-    def _names_found(self, users: UserRepository, prefix: str) -> list[str | None]:
+    def _names_found(self, users: UserSteps, prefix: str) -> list[str | None]:
         return [
             user.user_name for user in users.find(UserFilter(name_prefix=prefix), after=FIRST, limit=100, now=LATER)
         ]
 
-    def test_all_are_found_by_id_a_page_at_a_time(self, users: UserRepository) -> None:
+    def test_all_are_found_by_id_a_page_at_a_time(self, users: UserSteps) -> None:
         added = [users.add(another_user()) for _ in range(5)]
         assert users.find(UserFilter(), after=FIRST, limit=100, now=LATER) == sorted(added, key=lambda user: user.id)
         found: list[User] = []
@@ -35,7 +36,7 @@ class FindingUsersContract:
         assert found == sorted(added, key=lambda user: user.id)
         assert users.find(UserFilter(), after=NOBODY, limit=100, now=LATER) == []
 
-    def test_one_is_found_by_id_or_by_number(self, users: UserRepository) -> None:
+    def test_one_is_found_by_id_or_by_number(self, users: UserSteps) -> None:
         users.add(another_user())
         user = users.add(new_user())
         users.add(another_user())
@@ -59,7 +60,7 @@ class FindingUsersContract:
         ],
     )
     def test_users_are_found_by_what_their_state_comes_to_now(
-        self, users: UserRepository, state: UserState, before: Standing, then: Standing
+        self, users: UserSteps, state: UserState, before: Standing, then: Standing
     ) -> None:
         user = users.add(another_user(state=state))
         for now, expected in [(LATER - timedelta(microseconds=1), before), (LATER, then)]:
@@ -100,7 +101,7 @@ class FindingUsersContract:
         ],
     )
     def test_a_name_prefix_is_compared_sign_by_sign(
-        self, users: UserRepository, prefix: str, found: list[str | None]
+        self, users: UserSteps, prefix: str, found: list[str | None]
     ) -> None:
         names = ["Anna", "anna", "Anna ", "A%na", "A_na", "张三", "张三丰", "𠮷野家", "𠮷", "吉野家"]
         names += ["é", "e\N{COMBINING ACUTE ACCENT}", "a\\b", "a'b", "*?[", " Anna"]
@@ -109,12 +110,12 @@ class FindingUsersContract:
         users.add(another_user(user_name=None))
         assert self._names_found(users, prefix) == found
 
-    def test_an_empty_prefix_begins_every_name_and_none(self, users: UserRepository) -> None:
+    def test_an_empty_prefix_begins_every_name_and_none(self, users: UserSteps) -> None:
         for name in ["Anna", "", None]:
             users.add(another_user(user_name=name))
         assert self._names_found(users, "") == ["Anna", "", None]
 
-    def test_who_is_found_meets_all_that_is_given(self, users: UserRepository) -> None:
+    def test_who_is_found_meets_all_that_is_given(self, users: UserSteps) -> None:
         user = users.add(new_user(user_name="Anna"))
         users.add(another_user(user_name="Anna", state=UserState("封号")))
         users.add(another_user(user_name="Bert"))
@@ -128,7 +129,7 @@ class FindingUsersContract:
         ]:
             assert users.find(other, after=FIRST, limit=10, now=LATER) == []
 
-    def test_pages_of_a_filter_leave_nobody_out(self, users: UserRepository) -> None:
+    def test_pages_of_a_filter_leave_nobody_out(self, users: UserSteps) -> None:
         for number in range(7):
             users.add(another_user(user_name="Anna" if number % 2 else "Bert"))
         wanted = UserFilter(name_prefix="Bert")
@@ -138,7 +139,7 @@ class FindingUsersContract:
         assert [*first, *second] == users.find(wanted, after=FIRST, limit=10, now=LATER)
 
     @pytest.mark.parametrize("limit", [1, 2, 3, 5, 6, 100])
-    def test_the_hashes_are_found_by_id_a_page_at_a_time(self, users: UserRepository, limit: int) -> None:
+    def test_the_hashes_are_found_by_id_a_page_at_a_time(self, users: UserSteps, limit: int) -> None:
         added = [users.add(evolve(another_user(), password_hash=f"{number % 2} hash")) for number in range(5)]
         added.sort(key=lambda user: user.id)
         after: UserId | None = FIRST
@@ -151,7 +152,7 @@ class FindingUsersContract:
             after = page.last
         assert after is None
 
-    def test_where_there_is_nobody_more_there_are_no_hashes(self, users: UserRepository) -> None:
+    def test_where_there_is_nobody_more_there_are_no_hashes(self, users: UserSteps) -> None:
         users.add(another_user())
         assert users.password_hashes(after=NOBODY, limit=2, unlike=[]) == HashPage([], None)
         assert "a hash" not in repr(users.password_hashes(after=FIRST, limit=2, unlike=[]))
@@ -172,7 +173,7 @@ class FindingUsersContract:
         ],
     )
     def test_hashes_like_those_that_are_known_are_left_out(
-        self, users: UserRepository, unlike: list[HashLikeness], left: set[str]
+        self, users: UserSteps, unlike: list[HashLikeness], left: set[str]
     ) -> None:
         for stored in (*HASHES, ""):
             users.add(evolve(another_user(), password_hash=stored))

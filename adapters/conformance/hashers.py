@@ -2,7 +2,7 @@
 
 import pytest
 
-from ...domain.ports import PasswordHasher, StoredHashes, Verdict
+from ...domain.ports.outside import PasswordHasher, StoredHashes, Verdict
 
 PASSWORD = " Pass wörd 密码 🔑 "
 

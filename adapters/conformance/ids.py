@@ -2,7 +2,7 @@
 
 import re
 
-from ...domain.ports import RandomIds
+from ...domain.ports.outside import RandomIds
 
 # 128 bits are 22 characters of 6; the store keeps up to 64.
 _FORM = re.compile(r"[A-Za-z0-9_-]{22,64}", re.ASCII)

@@ -11,11 +11,14 @@ import pytest
 from attrs import evolve
 
 from ...domain.errors import StoreUnavailable
-from ...domain.ports import Store, Transaction, UserFilter
+from ...domain.ports.reading import UserFilter
+from ...domain.ports.stores import Store
+from ...domain.ports.writing import AuditPruning, SessionSweep, Transaction
 from ...domain.sessions import EndReason, SessionEnd, SessionKind
 from ...domain.users import Phone, PhoneTaken, ReferrerUnknown, User, UserId
 from .audit import START, all_of, new_event
 from .sessions import at_once, new_session, refreshing
+from .steps import Steps
 from .users import FIRST, LATER, NOBODY, another_user, new_user, save
 
 MANY = 16
@@ -50,20 +53,20 @@ class IsolationContract:
             raise AssertionError("the store had no time for this")
 
         for _ in range(3):
-            events = len(all_of(store.audit))
+            events = len(all_of(Steps(store).audit))
             [user] = [each for each in at_once(register, range(MANY)) if each is not None]
             assert store.users.by_phone(Phone("13800138000")) == user
             assert len(store.sessions.live(user.id, SessionKind.USER, START)) == 1
-            assert len(all_of(store.audit)) == events + 1
+            assert len(all_of(Steps(store).audit)) == events + 1
             assert (
                 sum(bool(store.sessions.by_id(new_session(user.id, name=f"session of {n}").id)) for n in range(MANY))
                 == 1
             )
-            store.sessions.erase_of(user.id)
+            Steps(store).sessions.erase_of(user.id)
             save(store.work, evolve(user, phone=None))
 
     def test_of_many_who_change_to_one_number_at_once_one_gets_it(self, store: Store) -> None:
-        users = [store.users.add(another_user()) for _ in range(8)]
+        users = [Steps(store).users.add(another_user()) for _ in range(8)]
         wanted = Phone("13800138000")
 
         def change(user: User) -> bool:
@@ -76,19 +79,19 @@ class IsolationContract:
         changed = at_once(change, users)
         assert changed.count(True) == 1
         expected = [evolve(user, phone=wanted) if won else user for user, won in zip(users, changed, strict=True)]
-        assert store.users.find(UserFilter(), after=FIRST, limit=100, now=LATER) == expected
+        assert Steps(store).users.find(UserFilter(), after=FIRST, limit=100, now=LATER) == expected
 
     @pytest.mark.parametrize("_round", range(5))
     def test_an_end_is_final_whatever_happens_at_the_same_time(self, store: Store, _round: int) -> None:
-        session = new_session(store.users.add(new_user()).id)
-        store.sessions.add(session)
+        session = new_session(Steps(store).users.add(new_user()).id)
+        Steps(store).sessions.add(session)
         end = SessionEnd(START, EndReason.KICKED)
         new = refreshing(b"\x01" * 32, 1)
         later = START + timedelta(minutes=1)
         steps: list[Callable[[], object]] = [
-            lambda: store.sessions.see([(session.id, later)], later),
-            lambda: store.sessions.end([session.id], end),
-            lambda: store.sessions.rotate(session.id, old=session.refreshing.digest, new=new),
+            lambda: Steps(store).sessions.see([(session.id, later)], later),
+            lambda: Steps(store).sessions.end([session.id], end),
+            lambda: Steps(store).sessions.rotate(session.id, old=session.refreshing.digest, new=new),
             lambda: store.work.transact(lambda tx: tx.sessions.end([session.id], end)),
         ]
         _, first, _, second = at_once(lambda step: step(), steps)
@@ -98,10 +101,12 @@ class IsolationContract:
         assert found.end == end
         assert found.last_seen_at in {START, later}
         assert found.refreshing in (session.refreshing, new)
-        assert not store.sessions.rotate(session.id, old=found.refreshing.digest, new=refreshing(b"\x02" * 32, 2))
+        assert not Steps(store).sessions.rotate(
+            session.id, old=found.refreshing.digest, new=refreshing(b"\x02" * 32, 2)
+        )
 
     def test_what_is_pruned_by_many_at_once_is_counted_once(self, store: Store) -> None:
-        user = store.users.add(new_user())
+        user = Steps(store).users.add(new_user())
 
         def fill(tx: Transaction) -> None:
             for _ in range(20):
@@ -112,22 +117,24 @@ class IsolationContract:
         before = START + timedelta(days=1)
 
         def prune(_number: int) -> tuple[int, int]:
-            return store.work.transact(lambda tx: (tx.sessions.prune(before, 20), tx.audit.prune(before, 20)))
+            return store.work.transact(
+                lambda tx: (tx[SessionSweep].prune(before, 20), tx[AuditPruning].prune(before, 20))
+            )
 
         pruned = at_once(prune, range(4))
         assert [sum(counts) for counts in zip(*pruned, strict=True)] == [20, 20]
-        assert all_of(store.audit) == []
+        assert all_of(Steps(store).audit) == []
 
     @pytest.mark.parametrize("is_undone", [False, True])
     def test_nobody_sees_anything_of_it_before_its_end(self, store: Store, is_undone: bool) -> None:
-        user = store.users.add(new_user())
+        user = Steps(store).users.add(new_user())
         changed = evolve(user, user_name="李四")
         session = new_session(user.id)
 
         def look() -> tuple[object, ...]:
             return (
                 store.users.by_id(user.id),
-                store.users.find(UserFilter(name_prefix="李"), after=FIRST, limit=10, now=LATER),
+                Steps(store).users.find(UserFilter(name_prefix="李"), after=FIRST, limit=10, now=LATER),
                 store.users.by_phone(Phone("13900139000")),
                 store.sessions.by_id(session.id),
                 store.audit.find(subject=user.id, before=None, limit=10),
@@ -138,7 +145,7 @@ class IsolationContract:
         with ThreadPoolExecutor(1) as pool:
 
             def write(tx: Transaction) -> None:
-                tx.users.locked(user.id)
+                tx.lock(user.id)
                 tx.users.save(changed)
                 tx.users.add(new_user("13900139000"))
                 tx.sessions.add(session)
@@ -160,11 +167,11 @@ class IsolationContract:
 
     def test_pieces_of_work_that_wait_for_each_other_happen_once_or_not_at_all(self, store: Store) -> None:
         """Each locks what the other has: a store must find a way out of that, and may call one of them again."""
-        users = [store.users.add(another_user()) for _ in range(2)]
+        users = [Steps(store).users.add(another_user()) for _ in range(2)]
         inside = [Event(), Event()]
 
         def add_one(tx: Transaction, user_id: UserId) -> None:
-            user = tx.users.locked(user_id)
+            user = tx.lock(user_id)
             assert user is not None
             tx.users.save(evolve(user, fee_percentage=user.fee_percentage + 1))
 
@@ -191,11 +198,11 @@ class IsolationContract:
             found = store.users.by_id(user.id)
             assert found is not None
             assert found.fee_percentage == user.fee_percentage + done.count(True)
-        assert len(all_of(store.audit)) == done.count(True)
+        assert len(all_of(Steps(store).audit)) == done.count(True)
 
     @pytest.mark.parametrize("refused", ["a number that is taken", "a number to change to", "a referrer"])
     def test_work_goes_on_after_a_refusal_that_it_has_caught(self, store: Store, refused: str) -> None:
-        user, other = store.users.add(new_user()), store.users.add(another_user())
+        user, other = Steps(store).users.add(new_user()), Steps(store).users.add(another_user())
         changed = evolve(user, user_name="李四")
         session, event = new_session(user.id), new_event(user.id)
 
@@ -214,16 +221,16 @@ class IsolationContract:
 
         def write(tx: Transaction) -> User:
             tx.audit.append(event)
-            tx.users.locked(user.id)
+            tx.lock(user.id)
             tx.users.save(changed)
             for _ in range(3):
                 be_refused(tx)
-                assert tx.users.by_id(user.id) == changed
-                assert tx.users.find(UserFilter(name_prefix="王"), after=FIRST, limit=10, now=LATER) == []
+                assert tx.lock(user.id) == changed
+                assert tx.users.by_phone(another_user_of_nobody.phone) is None
             tx.sessions.add(session)
             return tx.users.add(new_user("13900139000"))
 
         added = store.work.transact(write)
-        assert store.users.find(UserFilter(), after=FIRST, limit=10, now=LATER) == [changed, other, added]
+        assert Steps(store).users.find(UserFilter(), after=FIRST, limit=10, now=LATER) == [changed, other, added]
         assert store.sessions.by_id(session.id) == session
-        assert all_of(store.audit) == [event]
+        assert all_of(Steps(store).audit) == [event]

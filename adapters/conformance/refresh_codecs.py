@@ -2,7 +2,7 @@
 
 import pytest
 
-from ...domain.ports import RefreshTokenCodec
+from ...domain.ports.outside import RefreshTokenCodec
 from ...domain.refresh_tokens import RefreshToken
 from ...domain.sessions import SessionId
 

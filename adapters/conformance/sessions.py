@@ -1,4 +1,4 @@
-"""The contract of SessionRepository."""
+"""The contract of SessionSteps."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +12,10 @@ from attrs import evolve
 
 from ...domain.actors import Actor
 from ...domain.devices import Device, DeviceType
-from ...domain.ports import SessionRepository, UnitOfWork, UserRepository
+from ...domain.ports.writing import UnitOfWork
 from ...domain.sessions import EndReason, Refreshing, Session, SessionEnd, SessionId, SessionKind
 from ...domain.users import User, UserId, UserState
+from .steps import SessionSteps, UserSteps
 from .users import another_user, new_user, save
 
 T = TypeVar("T")
@@ -63,7 +64,7 @@ def new_session(
 
 
 def live_of(
-    sessions: SessionRepository, user: User, now: datetime = START, kind: SessionKind = SessionKind.USER
+    sessions: SessionSteps, user: User, now: datetime = START, kind: SessionKind = SessionKind.USER
 ) -> list[SessionId]:
     return [session.id for session in sessions.live(user.id, kind, now)]
 
@@ -84,11 +85,11 @@ class OfOneUser:
     """Two users, ``user`` and ``other``. Subclasses give the fixture ``users``."""
 
     @pytest.fixture
-    def user(self, users: UserRepository) -> User:
+    def user(self, users: UserSteps) -> User:
         return users.add(new_user())
 
     @pytest.fixture
-    def other(self, users: UserRepository) -> User:
+    def other(self, users: UserSteps) -> User:
         return users.add(another_user())
 
 
@@ -109,7 +110,7 @@ class SessionRepositoryContract(OfOneUser):
         ],
     )
     def test_an_added_session_comes_back_exactly(
-        self, sessions: SessionRepository, user: User, change: Callable[[Session], Session]
+        self, sessions: SessionSteps, user: User, change: Callable[[Session], Session]
     ) -> None:
         session = change(new_session(user.id))
         sessions.add(session)
@@ -124,27 +125,25 @@ class SessionRepositoryContract(OfOneUser):
             assert time.utcoffset() == timedelta(0)
 
     @pytest.mark.parametrize("device_type", DeviceType)
-    def test_every_type_of_device_comes_back(
-        self, sessions: SessionRepository, user: User, device_type: DeviceType
-    ) -> None:
+    def test_every_type_of_device_comes_back(self, sessions: SessionSteps, user: User, device_type: DeviceType) -> None:
         session = evolve(new_session(user.id), device=Device(device_type))
         sessions.add(session)
         assert sessions.by_id(session.id) == session
 
-    def test_there_is_no_unknown_session(self, sessions: SessionRepository, user: User) -> None:
+    def test_there_is_no_unknown_session(self, sessions: SessionSteps, user: User) -> None:
         sessions.add(new_session(user.id))
         assert sessions.by_id(UNKNOWN) is None
         assert sessions.by_id(SessionId("")) is None
 
     def test_the_live_ones_are_listed_in_the_order_in_which_they_started(
-        self, sessions: SessionRepository, user: User
+        self, sessions: SessionSteps, user: User
     ) -> None:
         for hour, name in [(2, "a"), (0, "c"), (3, "b"), (1, "d")]:
             sessions.add(new_session(user.id, started_at=START + timedelta(hours=hour), name=name))
         assert live_of(sessions, user, START + timedelta(hours=3)) == ["c", "d", "a", "b"]
 
     def test_the_live_ones_of_one_kind_and_one_user_are_listed(
-        self, sessions: SessionRepository, user: User, other: User
+        self, sessions: SessionSteps, user: User, other: User
     ) -> None:
         mine, admin = new_session(user.id), new_session(user.id, kind=SessionKind.ADMIN)
         for session in (mine, admin, new_session(other.id)):
@@ -154,13 +153,13 @@ class SessionRepositoryContract(OfOneUser):
         assert live_of(sessions, other, kind=SessionKind.ADMIN) == []
         assert live_of(sessions, user, kind=SessionKind.UNKNOWN) == []
 
-    def test_a_session_is_live_up_to_the_last_moment_of_its_life(self, sessions: SessionRepository, user: User) -> None:
+    def test_a_session_is_live_up_to_the_last_moment_of_its_life(self, sessions: SessionSteps, user: User) -> None:
         session = new_session(user.id, lasts=timedelta(minutes=1))
         sessions.add(session)
         assert live_of(sessions, user, session.expires_at - MOMENT) == [session.id]
         assert live_of(sessions, user, session.expires_at) == []
 
-    def test_a_session_is_live_until_it_has_been_idle_too_long(self, sessions: SessionRepository, user: User) -> None:
+    def test_a_session_is_live_until_it_has_been_idle_too_long(self, sessions: SessionSteps, user: User) -> None:
         session = new_session(user.id, idle_ttl=timedelta(hours=1))
         sessions.add(session)
         assert live_of(sessions, user, session.idle_at - MOMENT) == [session.id]
@@ -169,29 +168,25 @@ class SessionRepositoryContract(OfOneUser):
         assert live_of(sessions, user, session.idle_at) == [session.id]
         assert live_of(sessions, user, session.idle_at + MOMENT) == []
 
-    def test_a_session_that_has_ended_is_not_live_even_before_its_end(
-        self, sessions: SessionRepository, user: User
-    ) -> None:
+    def test_a_session_that_has_ended_is_not_live_even_before_its_end(self, sessions: SessionSteps, user: User) -> None:
         session, left = new_session(user.id), new_session(user.id)
         sessions.add(session)
         sessions.add(left)
         sessions.end([session.id], LOGGED_OUT)
         assert live_of(sessions, user, START) == [left.id]
 
-    def test_nobody_is_present_where_there_is_no_such_user(self, sessions: SessionRepository, user: User) -> None:
+    def test_nobody_is_present_where_there_is_no_such_user(self, sessions: SessionSteps, user: User) -> None:
         session = new_session(user.id)
         sessions.add(session)
         assert sessions.presence(UserId(user.id + 1), session.id) is None
 
-    def test_a_user_is_present_without_a_session(self, sessions: SessionRepository, user: User) -> None:
+    def test_a_user_is_present_without_a_session(self, sessions: SessionSteps, user: User) -> None:
         presence = sessions.presence(user.id, UNKNOWN)
         assert presence is not None
         assert presence.user == user
         assert presence.session is None
 
-    def test_the_session_of_another_user_is_not_told(
-        self, sessions: SessionRepository, user: User, other: User
-    ) -> None:
+    def test_the_session_of_another_user_is_not_told(self, sessions: SessionSteps, user: User, other: User) -> None:
         session = new_session(other.id)
         sessions.add(session)
         presence = sessions.presence(user.id, session.id)
@@ -200,7 +195,7 @@ class SessionRepositoryContract(OfOneUser):
         assert presence.session is None
 
     def test_user_and_session_are_read_as_they_stand_now(
-        self, sessions: SessionRepository, work: UnitOfWork, user: User
+        self, sessions: SessionSteps, work: UnitOfWork, user: User
     ) -> None:
         session = new_session(user.id)
         sessions.add(session)
@@ -217,7 +212,7 @@ class EndingSessionsContract(OfOneUser):
     """How sessions end and are forgotten. Subclasses give ``users`` and ``sessions``, both on one empty store."""
 
     @pytest.mark.parametrize("reason", EndReason)
-    def test_an_end_comes_back_exactly(self, sessions: SessionRepository, user: User, reason: EndReason) -> None:
+    def test_an_end_comes_back_exactly(self, sessions: SessionSteps, user: User, reason: EndReason) -> None:
         for by in (None, Device(DeviceType.PC, name="𠮷 的电脑 "), Device(DeviceType.OTHER)):
             for actor in (None, Actor.user(UserId(7)), Actor.operator("o" * 100)):
                 session = new_session(user.id)
@@ -231,7 +226,7 @@ class EndingSessionsContract(OfOneUser):
                 assert found.end.reason is reason
                 assert found.end.at.utcoffset() == timedelta(0)
 
-    def test_of_the_device_that_ended_it_type_and_name_are_kept(self, sessions: SessionRepository, user: User) -> None:
+    def test_of_the_device_that_ended_it_type_and_name_are_kept(self, sessions: SessionSteps, user: User) -> None:
         session = new_session(user.id)
         sessions.add(session)
         sessions.end([session.id], SessionEnd(START, EndReason.REPLACED, Device(DeviceType.PC, "an id", "a name")))
@@ -239,7 +234,7 @@ class EndingSessionsContract(OfOneUser):
         assert found is not None
         assert found.end == SessionEnd(START, EndReason.REPLACED, Device(DeviceType.PC, None, "a name"))
 
-    def test_a_session_ends_once(self, sessions: SessionRepository, user: User) -> None:
+    def test_a_session_ends_once(self, sessions: SessionSteps, user: User) -> None:
         session = new_session(user.id)
         sessions.add(session)
         assert sessions.end([session.id], LOGGED_OUT) == 1
@@ -247,7 +242,7 @@ class EndingSessionsContract(OfOneUser):
         assert sessions.end([session.id], later) == 0
         assert sessions.by_id(session.id) == evolve(session, end=LOGGED_OUT)
 
-    def test_those_are_counted_that_had_not_ended(self, sessions: SessionRepository, user: User, other: User) -> None:
+    def test_those_are_counted_that_had_not_ended(self, sessions: SessionSteps, user: User, other: User) -> None:
         ended, live, others, spared = (new_session(user_id) for user_id in (user.id, user.id, other.id, user.id))
         for session in (ended, live, others, spared):
             sessions.add(session)
@@ -259,7 +254,7 @@ class EndingSessionsContract(OfOneUser):
         assert sessions.by_id(ended.id) == evolve(ended, end=LOGGED_OUT)
         assert sessions.by_id(spared.id) == spared
 
-    def test_nothing_ends_where_nothing_is_named_or_known(self, sessions: SessionRepository, user: User) -> None:
+    def test_nothing_ends_where_nothing_is_named_or_known(self, sessions: SessionSteps, user: User) -> None:
         session = new_session(user.id)
         sessions.add(session)
         assert sessions.end([], LOGGED_OUT) == 0
@@ -267,7 +262,7 @@ class EndingSessionsContract(OfOneUser):
         assert sessions.by_id(UNKNOWN) is None
         assert sessions.by_id(session.id) == session
 
-    def test_of_many_ends_at_once_one_counts(self, sessions: SessionRepository, user: User) -> None:
+    def test_of_many_ends_at_once_one_counts(self, sessions: SessionSteps, user: User) -> None:
         session = new_session(user.id)
         sessions.add(session)
         ends = [SessionEnd(START + timedelta(seconds=second), EndReason.LOGGED_OUT) for second in range(8)]
@@ -276,7 +271,7 @@ class EndingSessionsContract(OfOneUser):
         assert sessions.by_id(session.id) == evolve(session, end=ends[counted.index(1)])
 
     def test_every_session_of_a_user_is_forgotten(
-        self, users: UserRepository, sessions: SessionRepository, user: User, other: User
+        self, users: UserSteps, sessions: SessionSteps, user: User, other: User
     ) -> None:
         mine = [new_session(user.id, kind=kind) for kind in (*SessionKind, SessionKind.USER)]
         theirs = new_session(other.id)
@@ -289,9 +284,7 @@ class EndingSessionsContract(OfOneUser):
         assert sessions.by_id(theirs.id) == theirs
         assert users.by_id(user.id) == user
 
-    def test_those_are_pruned_whose_end_or_last_possible_end_is_past(
-        self, sessions: SessionRepository, user: User
-    ) -> None:
+    def test_those_are_pruned_whose_end_or_last_possible_end_is_past(self, sessions: SessionSteps, user: User) -> None:
         before = START + timedelta(days=30)
         long_over = new_session(user.id, started_at=before - timedelta(days=8), lasts=timedelta(days=8) - MOMENT)
         ended = new_session(user.id, lasts=timedelta(days=365))
@@ -308,7 +301,7 @@ class EndingSessionsContract(OfOneUser):
             assert sessions.by_id(session.id) is not None
         assert sessions.prune(before, 10) == 0
 
-    def test_no_more_are_pruned_than_were_asked_for(self, sessions: SessionRepository, user: User) -> None:
+    def test_no_more_are_pruned_than_were_asked_for(self, sessions: SessionSteps, user: User) -> None:
         old = [new_session(user.id, lasts=timedelta(seconds=number)) for number in range(5)]
         for session in old:
             sessions.add(session)

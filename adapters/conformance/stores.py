@@ -2,13 +2,15 @@
 
 import pytest
 
-from ...domain.ports import AuditLog, SessionRepository, Store, UnitOfWork, UserRepository
+from ...domain.ports.stores import Store
+from ...domain.ports.writing import UnitOfWork
 from .audit import AuditLogContract
 from .exactness import ExactTextContract, ExactTimeContract
 from .finding_users import FindingUsersContract
 from .isolation import IsolationContract
 from .look_alikes import LookAlikesContract
 from .sessions import EndingSessionsContract, SessionRepositoryContract
+from .steps import AuditSteps, SessionSteps, UserSteps
 from .units_of_work import UnitOfWorkContract
 from .users import SavingUsersContract, UserRepositoryContract
 from .using_sessions import UsingSessionsContract
@@ -34,16 +36,16 @@ class StoreContract(
     """
 
     @pytest.fixture
-    def users(self, store: Store) -> UserRepository:
-        return store.users
+    def users(self, store: Store) -> UserSteps:
+        return UserSteps(store)
 
     @pytest.fixture
-    def sessions(self, store: Store) -> SessionRepository:
-        return store.sessions
+    def sessions(self, store: Store) -> SessionSteps:
+        return SessionSteps(store)
 
     @pytest.fixture
-    def audit(self, store: Store) -> AuditLog:
-        return store.audit
+    def audit(self, store: Store) -> AuditSteps:
+        return AuditSteps(store)
 
     @pytest.fixture
     def work(self, store: Store) -> UnitOfWork:

@@ -12,11 +12,13 @@ from attrs import evolve, frozen
 
 from ...domain.audit import AuditEvent
 from ...domain.errors import Refusal
-from ...domain.ports import AuditLog, SessionRepository, Transaction, UnitOfWork, UserFilter, UserRepository
+from ...domain.ports.reading import UserFilter
+from ...domain.ports.writing import AuditPruning, SessionSweep, Transaction, UnitOfWork
 from ...domain.sessions import EndReason, Session, SessionEnd, SessionKind
-from ...domain.users import Phone, PhoneTaken, User, UserState
+from ...domain.users import MAX_USER_ID, Phone, PhoneTaken, User, UserId, UserState
 from .audit import all_of, new_event
 from .sessions import new_session, refreshing
+from .steps import AuditSteps, SessionSteps, UserSteps
 from .users import FIRST, another_user, erased, new_user, save
 
 START = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -40,7 +42,7 @@ def _writes_of_every_kind(before: _Before) -> list[Callable[[Transaction], objec
     first, second = before.sessions
     changed = evolve(before.user, fee_percentage=99, state=UserState.frozen(until=None, reason="a test"))
     return [
-        lambda tx: tx.users.locked(before.user.id),
+        lambda tx: tx.lock(before.user.id),
         lambda tx: tx.users.save(changed),
         lambda tx: tx.users.add(another_user()),
         lambda tx: tx.sessions.add(new_session(before.user.id)),
@@ -48,9 +50,9 @@ def _writes_of_every_kind(before: _Before) -> list[Callable[[Transaction], objec
         lambda tx: tx.sessions.rotate(second.id, old=second.refreshing.digest, new=refreshing(b"\x01" * 32, 1)),
         lambda tx: tx.sessions.end([first.id], END),
         lambda tx: tx.audit.append(new_event(before.user.id)),
-        lambda tx: tx.audit.prune(START + timedelta(days=1), 1),
-        lambda tx: tx.sessions.prune(START + timedelta(days=1), 1),
-        lambda tx: tx.sessions.erase_of(before.user.id),
+        lambda tx: tx[AuditPruning].prune(START + timedelta(days=1), 1),
+        lambda tx: tx[SessionSweep].prune(START + timedelta(days=1), 1),
+        lambda tx: tx[SessionSweep].erase_of(before.user.id),
         lambda tx: tx.users.save(erased(before.user)),
     ]
 
@@ -59,7 +61,7 @@ class UnitOfWorkContract:
     """Subclasses give the fixtures ``work``, ``users``, ``sessions`` and ``audit``, all on one empty store."""
 
     @pytest.fixture
-    def before(self, users: UserRepository, sessions: SessionRepository, audit: AuditLog) -> _Before:
+    def before(self, users: UserSteps, sessions: SessionSteps, audit: AuditSteps) -> _Before:
         user = users.add(new_user())
         before = _Before(user, (new_session(user.id), new_session(user.id)), new_event(user.id))
         for session in before.sessions:
@@ -73,13 +75,13 @@ class UnitOfWorkContract:
         assert work.transact(lambda tx: None) is None
 
     def test_all_of_it_is_there_afterwards(
-        self, work: UnitOfWork, users: UserRepository, sessions: SessionRepository, audit: AuditLog, before: _Before
+        self, work: UnitOfWork, users: UserSteps, sessions: SessionSteps, audit: AuditSteps, before: _Before
     ) -> None:
         changed = evolve(before.user, state=UserState.frozen(until=None, reason="a test"))
         session, event = new_session(before.user.id), new_event(before.user.id)
 
         def write(tx: Transaction) -> User:
-            tx.users.locked(before.user.id)
+            tx.lock(before.user.id)
             tx.users.save(changed)
             tx.sessions.add(session)
             assert tx.sessions.end([before.sessions[0].id], END) == 1
@@ -96,9 +98,9 @@ class UnitOfWorkContract:
     def test_nothing_of_it_is_there_where_it_raises_at_any_step(
         self,
         work: UnitOfWork,
-        users: UserRepository,
-        sessions: SessionRepository,
-        audit: AuditLog,
+        users: UserSteps,
+        sessions: SessionSteps,
+        audit: AuditSteps,
         before: _Before,
         steps: int,
     ) -> None:
@@ -120,10 +122,10 @@ class UnitOfWorkContract:
         assert all_of(audit) == [before.event]
 
     def test_the_store_works_as_before_after_a_failure(
-        self, work: UnitOfWork, users: UserRepository, before: _Before
+        self, work: UnitOfWork, users: UserSteps, before: _Before
     ) -> None:
         def fail(tx: Transaction) -> None:
-            tx.users.locked(before.user.id)
+            tx.lock(before.user.id)
             raise _Failure
 
         for _ in range(3):
@@ -141,12 +143,10 @@ class UnitOfWorkContract:
         expected = evolve(session, refreshing=new, last_seen_at=later, end=END)
 
         def write_and_read(tx: Transaction) -> None:
-            tx.users.locked(changed.id)
+            tx.lock(changed.id)
             tx.users.save(changed)
-            assert tx.users.by_id(changed.id) == tx.users.by_phone(Phone("13900139000")) == changed
-            assert tx.users.locked(changed.id) == changed
+            assert tx.lock(changed.id) == tx.users.by_phone(Phone("13900139000")) == changed
             assert tx.users.by_phone(Phone("13800138000")) is None
-            assert tx.users.find(UserFilter(name_prefix="李"), after=FIRST, limit=10, now=START) == [changed]
             tx.sessions.add(session)
             assert session in tx.sessions.live(changed.id, SessionKind.USER, START)
             assert tx.sessions.rotate(session.id, old=session.refreshing.digest, new=new)
@@ -155,18 +155,30 @@ class UnitOfWorkContract:
             assert tx.sessions.end([session.id], END) == 1
             assert tx.sessions.end([session.id], END) == 0
             assert tx.sessions.by_id(session.id) == expected
-            presence = tx.sessions.presence(changed.id, session.id)
-            assert presence is not None
-            assert (presence.user, presence.session) == (changed, expected)
             tx.audit.append(event)
-            assert [entry.event for entry in tx.audit.find(subject=None, before=None, limit=1)] == [event]
-            tx.sessions.erase_of(changed.id)
+            assert tx[AuditPruning].earliest(event.at) == event.at
+            tx[SessionSweep].erase_of(changed.id)
             assert tx.sessions.by_id(session.id) is None
 
         work.transact(write_and_read)
 
+    def test_a_transaction_knows_whom_it_has_locked(self, work: UnitOfWork, users: UserSteps) -> None:
+        first, second, third = (users.add(another_user()) for _ in range(3))
+        nobody = UserId(MAX_USER_ID)
+
+        def lock(tx: Transaction) -> set[UserId]:
+            assert tx.locked == set()
+            assert tx.lock(nobody) is None
+            tx.lock(third.id)
+            tx.lock(first.id)
+            tx.users.by_phone(Phone("13800138000"))
+            return set(tx.locked)
+
+        assert work.transact(lock) == {first.id, third.id}
+        assert work.transact(lambda tx: tx.lock(second.id) and tx.locked) == {second.id}
+
     def test_a_refusal_of_one_step_takes_nothing_of_the_others_back(
-        self, work: UnitOfWork, users: UserRepository, audit: AuditLog, before: _Before
+        self, work: UnitOfWork, users: UserSteps, audit: AuditSteps, before: _Before
     ) -> None:
         first, last = new_event(), new_event()
 
@@ -192,7 +204,7 @@ class UnitOfWorkContract:
         assert refused.value is refusal
 
     def test_nobody_sees_a_part_of_it(
-        self, work: UnitOfWork, sessions: SessionRepository, users: UserRepository, before: _Before
+        self, work: UnitOfWork, sessions: SessionSteps, users: UserSteps, before: _Before
     ) -> None:
         """A freeze that ends the sessions: a reader finds either both of it or neither."""
         over = Event()
@@ -210,7 +222,7 @@ class UnitOfWorkContract:
             new = evolve(first, digest=b"\x01" * 32, rotations=1)
 
             def write(tx: Transaction) -> None:
-                tx.users.locked(before.user.id)
+                tx.lock(before.user.id)
                 tx.users.save(evolve(before.user, fee_percentage=99 if forth else 4))
                 old, newer = (first, new) if forth else (new, first)
                 assert tx.sessions.rotate(before.sessions[0].id, old=old.digest, new=newer)
@@ -228,12 +240,12 @@ class UnitOfWorkContract:
         assert seen <= {(True, True), (False, False)}
 
     def test_who_locks_a_user_keeps_others_from_it_until_the_end(
-        self, work: UnitOfWork, users: UserRepository, before: _Before
+        self, work: UnitOfWork, users: UserSteps, before: _Before
     ) -> None:
         inside, got_in = Event(), Event()
 
         def first(tx: Transaction) -> bool:
-            user = tx.users.locked(before.user.id)
+            user = tx.lock(before.user.id)
             assert user is not None
             inside.set()
             # Until the other one gets in, which it must not, or has had the time for it.
@@ -242,7 +254,7 @@ class UnitOfWorkContract:
             return overtaken
 
         def second(tx: Transaction) -> int:
-            user = tx.users.locked(before.user.id)
+            user = tx.lock(before.user.id)
             got_in.set()
             assert user is not None
             return user.fee_percentage
@@ -253,13 +265,13 @@ class UnitOfWorkContract:
             assert waiting.result(30) == 50
 
     def test_pieces_of_work_on_the_same_user_happen_one_after_the_other(
-        self, work: UnitOfWork, users: UserRepository, before: _Before
+        self, work: UnitOfWork, users: UserSteps, before: _Before
     ) -> None:
         together = Barrier(8)
         times = 10
 
         def add_one(tx: Transaction) -> int:
-            user = tx.users.locked(before.user.id)
+            user = tx.lock(before.user.id)
             assert user is not None
             tx.users.save(evolve(user, fee_percentage=user.fee_percentage + 1))
             return user.fee_percentage
@@ -275,13 +287,13 @@ class UnitOfWorkContract:
         assert user.fee_percentage == before.user.fee_percentage + 8 * times
         assert sorted(found) == list(range(before.user.fee_percentage, user.fee_percentage))
 
-    def test_of_many_who_count_the_sessions_first_one_finds_room(self, work: UnitOfWork, users: UserRepository) -> None:
+    def test_of_many_who_count_the_sessions_first_one_finds_room(self, work: UnitOfWork, users: UserSteps) -> None:
         user = users.add(new_user())
         together = Barrier(8)
         numbers: Iterator[int] = count(1)
 
         def add_where_there_is_none(tx: Transaction) -> bool:
-            tx.users.locked(user.id)
+            tx.lock(user.id)
             if tx.sessions.live(user.id, SessionKind.USER, START):
                 return False
             tx.sessions.add(new_session(user.id))

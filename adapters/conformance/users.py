@@ -1,4 +1,4 @@
-"""The contract of UserRepository."""
+"""The contract of UserSteps."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +11,10 @@ import pytest
 from attrs import evolve
 
 from ...domain.device_policy import DevicePolicy
-from ...domain.ports import Transaction, UnitOfWork, UserFilter, UserRepository
+from ...domain.ports.reading import UserFilter
+from ...domain.ports.writing import Transaction, UnitOfWork
 from ...domain.users import MAX_USER_ID, NewUser, Phone, PhoneTaken, ReferrerUnknown, User, UserId, UserState
+from .steps import UserSteps
 
 REGISTERED_AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 LATER = datetime(2026, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
@@ -51,7 +53,7 @@ def save(work: UnitOfWork, user: User) -> None:
     """Keep *user* as it is now, in a transaction of its own."""
 
     def lock_and_save(tx: Transaction) -> None:
-        assert tx.users.locked(user.id) is not None
+        assert tx.lock(user.id) is not None
         tx.users.save(user)
 
     work.transact(lock_and_save)
@@ -65,7 +67,7 @@ def erased(user: User) -> User:
 class UserRepositoryContract:
     """Subclasses give the fixtures ``users``, an empty repository, and ``work``, which has the same users."""
 
-    def test_an_added_user_comes_back_exactly(self, users: UserRepository) -> None:
+    def test_an_added_user_comes_back_exactly(self, users: UserSteps) -> None:
         added = users.add(new_user())
         assert added == User(
             id=added.id,
@@ -87,19 +89,19 @@ class UserRepositoryContract:
         assert added.registered_at.utcoffset() == timedelta(0)
 
     @pytest.mark.parametrize("state", [UserState.frozen(until=LATER, reason="欠费 𠮷 "), UserState("封号")])
-    def test_a_user_can_be_added_in_any_state(self, users: UserRepository, state: UserState) -> None:
+    def test_a_user_can_be_added_in_any_state(self, users: UserSteps, state: UserState) -> None:
         added = users.add(new_user(state=state))
         assert added.state == state
         assert users.by_id(added.id) == added
 
     @pytest.mark.parametrize("user_name", [None, "", " ", "𠮷" * 80])
-    def test_a_name_is_kept_as_it_is(self, users: UserRepository, user_name: str | None) -> None:
+    def test_a_name_is_kept_as_it_is(self, users: UserSteps, user_name: str | None) -> None:
         added = users.add(new_user(user_name=user_name))
         found = users.by_id(added.id)
         assert found is not None
         assert found.user_name == added.user_name == user_name
 
-    def test_every_user_has_an_id_of_its_own(self, users: UserRepository) -> None:
+    def test_every_user_has_an_id_of_its_own(self, users: UserSteps) -> None:
         added = [users.add(another_user()).id for _ in range(3)]
         with pytest.raises(ReferrerUnknown):
             users.add(new_user(referrer_id=NOBODY))
@@ -107,14 +109,14 @@ class UserRepositoryContract:
         assert len(set(added)) == len(added)
         assert min(added) > FIRST
 
-    def test_a_phone_number_has_one_user(self, users: UserRepository) -> None:
+    def test_a_phone_number_has_one_user(self, users: UserSteps) -> None:
         first = users.add(new_user())
         with pytest.raises(PhoneTaken):
             users.add(new_user(user_name="another"))
         assert users.by_phone(Phone("13800138000")) == first
         assert users.find(UserFilter(), after=FIRST, limit=10, now=LATER) == [first]
 
-    def test_of_many_who_take_one_number_at_once_one_gets_it(self, users: UserRepository) -> None:
+    def test_of_many_who_take_one_number_at_once_one_gets_it(self, users: UserSteps) -> None:
         together = Barrier(8)
 
         def add(number: int) -> User | None:
@@ -129,12 +131,12 @@ class UserRepositoryContract:
         assert added == users.find(UserFilter(), after=FIRST, limit=10, now=LATER)
         assert len(added) == 1
 
-    def test_nobody_has_an_unknown_number_or_id(self, users: UserRepository, work: UnitOfWork) -> None:
+    def test_nobody_has_an_unknown_number_or_id(self, users: UserSteps, work: UnitOfWork) -> None:
         assert users.by_phone(Phone("13900139000")) is None
         assert users.by_id(UserId(1)) is None
-        assert work.transact(lambda tx: tx.users.locked(UserId(1))) is None
+        assert work.transact(lambda tx: tx.lock(UserId(1))) is None
 
-    def test_a_referrer_must_exist(self, users: UserRepository) -> None:
+    def test_a_referrer_must_exist(self, users: UserSteps) -> None:
         with pytest.raises(ReferrerUnknown):
             users.add(new_user(referrer_id=NOBODY))
         assert users.by_phone(Phone("13800138000")) is None
@@ -143,7 +145,7 @@ class UserRepositoryContract:
         assert added.referrer_id == first.id
         assert users.by_id(added.id) == added
 
-    def test_nobody_is_their_own_referrer(self, users: UserRepository) -> None:
+    def test_nobody_is_their_own_referrer(self, users: UserSteps) -> None:
         """An id that is guessed ahead is nobody's when the user is added."""
         last = users.add(another_user()).id
         for ahead in range(1, 6):
@@ -152,23 +154,23 @@ class UserRepositoryContract:
         assert users.by_phone(Phone("13800138000")) is None
 
     @pytest.mark.parametrize("referrer", [NOBODY, FIRST])
-    def test_a_number_that_is_taken_tells_nothing_of_a_referrer(self, users: UserRepository, referrer: UserId) -> None:
+    def test_a_number_that_is_taken_tells_nothing_of_a_referrer(self, users: UserSteps, referrer: UserId) -> None:
         first = users.add(new_user())
         for referrer_id in (referrer, first.id, None):
             with pytest.raises(PhoneTaken):
                 users.add(new_user(referrer_id=referrer_id))
         assert users.find(UserFilter(), after=FIRST, limit=10, now=LATER) == [first]
 
-    def test_a_user_is_locked_as_it_stands(self, users: UserRepository, work: UnitOfWork) -> None:
+    def test_a_user_is_locked_as_it_stands(self, users: UserSteps, work: UnitOfWork) -> None:
         user, _ = users.add(another_user()), users.add(another_user())
-        assert work.transact(lambda tx: tx.users.locked(user.id)) == user
+        assert work.transact(lambda tx: tx.lock(user.id)) == user
 
 
 class SavingUsersContract:
     """What becomes of a user. Subclasses give ``users``, an empty repository, and ``work``, which has the same users."""
 
     @pytest.fixture
-    def user(self, users: UserRepository) -> User:
+    def user(self, users: UserSteps) -> User:
         return users.add(new_user())
 
     @pytest.mark.parametrize(
@@ -187,7 +189,7 @@ class SavingUsersContract:
         ],
     )
     def test_what_was_saved_comes_back_exactly(
-        self, users: UserRepository, work: UnitOfWork, user: User, change: Callable[[User], User]
+        self, users: UserSteps, work: UnitOfWork, user: User, change: Callable[[User], User]
     ) -> None:
         other = users.add(another_user())
         changed = change(user)
@@ -198,10 +200,10 @@ class SavingUsersContract:
             assert users.by_phone(changed.phone) == changed
 
     def test_of_several_saves_in_one_transaction_the_last_counts(
-        self, users: UserRepository, work: UnitOfWork, user: User
+        self, users: UserSteps, work: UnitOfWork, user: User
     ) -> None:
         def there_and_back(tx: Transaction) -> None:
-            assert tx.users.locked(user.id) == user
+            assert tx.lock(user.id) == user
             for _ in range(2):
                 tx.users.save(evolve(user, user_name="李四", fee_percentage=50))
                 tx.users.save(user)
@@ -210,12 +212,12 @@ class SavingUsersContract:
         assert users.by_id(user.id) == user
 
     def test_what_was_refused_with_a_number_can_be_saved_without_it(
-        self, users: UserRepository, work: UnitOfWork, user: User
+        self, users: UserSteps, work: UnitOfWork, user: User
     ) -> None:
         other, changed = users.add(another_user()), evolve(user, user_name="李四", fee_percentage=50)
 
         def work_on(tx: Transaction) -> None:
-            assert tx.users.locked(user.id) == user
+            assert tx.lock(user.id) == user
             with pytest.raises(PhoneTaken):
                 tx.users.save(evolve(changed, phone=other.phone))
             tx.users.save(changed)
@@ -223,12 +225,12 @@ class SavingUsersContract:
         work.transact(work_on)
         assert users.by_id(user.id) == changed
 
-    def test_a_balance_is_not_saved(self, users: UserRepository, work: UnitOfWork, user: User) -> None:
+    def test_a_balance_is_not_saved(self, users: UserSteps, work: UnitOfWork, user: User) -> None:
         save(work, evolve(user, account_balance=Decimal("9.9999")))
         assert users.by_id(user.id) == user
 
     def test_a_user_is_not_saved_with_the_number_of_another(
-        self, users: UserRepository, work: UnitOfWork, user: User
+        self, users: UserSteps, work: UnitOfWork, user: User
     ) -> None:
         other = users.add(another_user())
         with pytest.raises(PhoneTaken):
@@ -249,7 +251,7 @@ class SavingUsersContract:
         ],
     )
     def test_a_state_comes_back_exactly_with_its_end_and_its_reason(
-        self, users: UserRepository, work: UnitOfWork, user: User, state: UserState
+        self, users: UserSteps, work: UnitOfWork, user: User, state: UserState
     ) -> None:
         save(work, evolve(user, state=state))
         found = users.by_id(user.id)
@@ -270,7 +272,7 @@ class SavingUsersContract:
         ],
     )
     def test_a_device_policy_comes_back_exactly_and_can_be_taken_away(
-        self, users: UserRepository, work: UnitOfWork, user: User, policy: DevicePolicy
+        self, users: UserSteps, work: UnitOfWork, user: User, policy: DevicePolicy
     ) -> None:
         save(work, evolve(user, device_policy=policy))
         found = users.by_id(user.id)
@@ -279,7 +281,7 @@ class SavingUsersContract:
         save(work, user)
         assert users.by_id(user.id) == user
 
-    def test_a_number_that_was_given_up_is_free(self, users: UserRepository, work: UnitOfWork, user: User) -> None:
+    def test_a_number_that_was_given_up_is_free(self, users: UserSteps, work: UnitOfWork, user: User) -> None:
         save(work, erased(user))
         assert users.by_phone(Phone("13800138000")) is None
         newer = users.add(new_user())
@@ -287,18 +289,18 @@ class SavingUsersContract:
         assert users.by_phone(Phone("13800138000")) == newer
         assert users.by_id(user.id) == erased(user)
 
-    def test_many_users_may_have_no_number(self, users: UserRepository, work: UnitOfWork, user: User) -> None:
+    def test_many_users_may_have_no_number(self, users: UserSteps, work: UnitOfWork, user: User) -> None:
         closed = [user, users.add(another_user()), users.add(another_user())]
         for each in closed:
             save(work, erased(each))
         assert [users.by_id(each.id) for each in closed] == [erased(each) for each in closed]
 
-    def test_a_closed_user_can_still_be_a_referrer(self, users: UserRepository, work: UnitOfWork, user: User) -> None:
+    def test_a_closed_user_can_still_be_a_referrer(self, users: UserSteps, work: UnitOfWork, user: User) -> None:
         save(work, erased(user))
         assert users.add(new_user(referrer_id=user.id)).referrer_id == user.id
 
     def test_closings_that_have_come_due_are_found_until_they_are_done(
-        self, users: UserRepository, work: UnitOfWork, user: User
+        self, users: UserSteps, work: UnitOfWork, user: User
     ) -> None:
         save(work, evolve(user, state=UserState.closing(LATER)))
         assert users.due_to_close(LATER - timedelta(microseconds=1), 10) == []
@@ -318,19 +320,19 @@ class SavingUsersContract:
         ],
     )
     def test_nobody_else_is_due_to_close(
-        self, users: UserRepository, work: UnitOfWork, user: User, state: UserState
+        self, users: UserSteps, work: UnitOfWork, user: User, state: UserState
     ) -> None:
         save(work, evolve(user, state=state))
         assert users.due_to_close(LATER, 10) == []
 
     @pytest.mark.parametrize("until", [None, REGISTERED_AT])
     def test_what_another_program_has_closed_is_not_due(
-        self, users: UserRepository, work: UnitOfWork, user: User, until: datetime | None
+        self, users: UserSteps, work: UnitOfWork, user: User, until: datetime | None
     ) -> None:
         save(work, evolve(user, state=evolve(UserState.closed(), until=until)))
         assert users.due_to_close(LATER, 10) == []
 
-    def test_no_more_closings_are_found_than_were_asked_for(self, users: UserRepository) -> None:
+    def test_no_more_closings_are_found_than_were_asked_for(self, users: UserSteps) -> None:
         due = sorted(users.add(another_user(state=UserState.closing(REGISTERED_AT))).id for _ in range(5))
         assert users.due_to_close(LATER, 2) == due[:2]
         assert users.due_to_close(LATER, 5) == users.due_to_close(LATER, 100) == due

@@ -1,21 +1,22 @@
-"""The contract of SessionRepository: how sessions are used."""
+"""The contract of SessionSteps: how sessions are used."""
 
 from datetime import timedelta
 
 import pytest
 from attrs import evolve
 
-from ...domain.ports import SessionRepository, Transaction, UnitOfWork
+from ...domain.ports.writing import Transaction, UnitOfWork
 from ...domain.sessions import SessionId, SessionKind
 from ...domain.users import User
 from .sessions import LOGGED_OUT, MOMENT, START, UNKNOWN, OfOneUser, at_once, new_session, refreshing
+from .steps import SessionSteps
 
 
 class UsingSessionsContract(OfOneUser):
     """Refresh tokens, and last use. Subclasses give ``users``, ``sessions`` and ``work``, all on one empty store."""
 
     def test_a_digest_is_replaced_where_the_old_one_stands(
-        self, sessions: SessionRepository, user: User, other: User
+        self, sessions: SessionSteps, user: User, other: User
     ) -> None:
         # The same digest in both: only the session that was named changes.
         session, untouched = new_session(user.id), new_session(other.id)
@@ -30,26 +31,24 @@ class UsingSessionsContract(OfOneUser):
         assert sessions.by_id(session.id) == evolve(session, refreshing=newer)
 
     @pytest.mark.parametrize("old", [b"\x01" * 32, b"", b"\x00" * 31, b"\x00" * 32, b"\x00" * 31 + b"\xff\x00"])
-    def test_where_another_digest_stands_nothing_changes(
-        self, sessions: SessionRepository, user: User, old: bytes
-    ) -> None:
+    def test_where_another_digest_stands_nothing_changes(self, sessions: SessionSteps, user: User, old: bytes) -> None:
         session = new_session(user.id)
         sessions.add(session)
         assert not sessions.rotate(session.id, old=old, new=refreshing(b"\x02" * 32, 1))
         assert sessions.by_id(session.id) == session
 
-    def test_a_session_that_has_ended_gets_no_new_digest(self, sessions: SessionRepository, user: User) -> None:
+    def test_a_session_that_has_ended_gets_no_new_digest(self, sessions: SessionSteps, user: User) -> None:
         session = new_session(user.id)
         sessions.add(session)
         sessions.end([session.id], LOGGED_OUT)
         assert not sessions.rotate(session.id, old=session.refreshing.digest, new=refreshing(b"\x01" * 32, 1))
         assert sessions.by_id(session.id) == evolve(session, end=LOGGED_OUT)
 
-    def test_an_unknown_session_gets_no_new_digest(self, sessions: SessionRepository, user: User) -> None:
+    def test_an_unknown_session_gets_no_new_digest(self, sessions: SessionSteps, user: User) -> None:
         assert not sessions.rotate(UNKNOWN, old=refreshing().digest, new=refreshing(b"\x01" * 32, 1))
         assert sessions.by_id(UNKNOWN) is None
 
-    def test_of_many_rotations_at_once_one_counts(self, sessions: SessionRepository, user: User) -> None:
+    def test_of_many_rotations_at_once_one_counts(self, sessions: SessionSteps, user: User) -> None:
         session = new_session(user.id)
         sessions.add(session)
         new = [refreshing(bytes([number]) * 32, number) for number in range(1, 9)]
@@ -59,7 +58,7 @@ class UsingSessionsContract(OfOneUser):
         assert sessions.by_id(session.id) == evolve(session, refreshing=new[counted.index(True)])
 
     def test_all_that_have_not_ended_come_one_batch_after_another(
-        self, sessions: SessionRepository, user: User, other: User
+        self, sessions: SessionSteps, user: User, other: User
     ) -> None:
         mine = [new_session(each.id, kind=kind) for each in (user, other) for kind in SessionKind for _ in range(2)]
         mine.append(new_session(user.id, lasts=MOMENT))
@@ -79,7 +78,7 @@ class UsingSessionsContract(OfOneUser):
         assert sorted(found) == sorted(session.id for session in mine)
         assert len(set(found)) == len(found)
 
-    def test_the_last_use_goes_on_and_never_back(self, sessions: SessionRepository, user: User) -> None:
+    def test_the_last_use_goes_on_and_never_back(self, sessions: SessionSteps, user: User) -> None:
         session, other = new_session(user.id), new_session(user.id)
         sessions.add(session)
         sessions.add(other)
@@ -92,9 +91,7 @@ class UsingSessionsContract(OfOneUser):
         sessions.see([(session.id, later + MOMENT)], later + MOMENT)
         assert sessions.by_id(session.id) == evolve(session, last_seen_at=later + MOMENT)
 
-    def test_many_are_seen_at_one_moment_and_unknown_ones_passed_over(
-        self, sessions: SessionRepository, user: User
-    ) -> None:
+    def test_many_are_seen_at_one_moment_and_unknown_ones_passed_over(self, sessions: SessionSteps, user: User) -> None:
         added = [new_session(user.id) for _ in range(3)]
         for session in added:
             sessions.add(session)
@@ -106,14 +103,14 @@ class UsingSessionsContract(OfOneUser):
         assert sessions.by_id(UNKNOWN) is None
         sessions.see([], times[2])
 
-    def test_of_two_times_of_one_session_the_later_counts(self, sessions: SessionRepository, user: User) -> None:
+    def test_of_two_times_of_one_session_the_later_counts(self, sessions: SessionSteps, user: User) -> None:
         session = new_session(user.id)
         sessions.add(session)
         later = START + timedelta(hours=1)
         sessions.see([(session.id, later), (session.id, START + MOMENT)], later)
         assert sessions.by_id(session.id) == evolve(session, last_seen_at=later)
 
-    def test_a_session_that_has_ended_is_not_seen_any_more(self, sessions: SessionRepository, user: User) -> None:
+    def test_a_session_that_has_ended_is_not_seen_any_more(self, sessions: SessionSteps, user: User) -> None:
         session, live = new_session(user.id), new_session(user.id)
         sessions.add(session)
         sessions.add(live)
@@ -122,7 +119,7 @@ class UsingSessionsContract(OfOneUser):
         assert sessions.by_id(session.id) == evolve(session, end=LOGGED_OUT)
         assert sessions.by_id(live.id) == evolve(live, last_seen_at=START + MOMENT)
 
-    def test_a_use_brings_no_session_back_that_was_idle_too_long(self, sessions: SessionRepository, user: User) -> None:
+    def test_a_use_brings_no_session_back_that_was_idle_too_long(self, sessions: SessionSteps, user: User) -> None:
         session = new_session(user.id, idle_ttl=timedelta(hours=1))
         sessions.add(session)
         late = session.idle_at - MOMENT
@@ -131,16 +128,14 @@ class UsingSessionsContract(OfOneUser):
         sessions.see([(session.id, late)], late)
         assert sessions.by_id(session.id) == evolve(session, last_seen_at=late)
 
-    def test_a_session_past_its_absolute_end_is_not_seen_any_more(
-        self, sessions: SessionRepository, user: User
-    ) -> None:
+    def test_a_session_past_its_absolute_end_is_not_seen_any_more(self, sessions: SessionSteps, user: User) -> None:
         session = new_session(user.id, lasts=timedelta(hours=1))
         sessions.add(session)
         sessions.see([(session.id, START + MOMENT)], session.expires_at)
         assert sessions.by_id(session.id) == session
 
     def test_a_thousand_sessions_are_seen_and_end_at_one_moment(
-        self, sessions: SessionRepository, work: UnitOfWork, user: User
+        self, sessions: SessionSteps, work: UnitOfWork, user: User
     ) -> None:
         added = [new_session(user.id) for _ in range(1000)]
 

@@ -13,8 +13,28 @@ _PRUNED = "pruned"
 
 
 @frozen
-class MemoryAuditLog:
-    """AuditLog over a MemoryStore."""
+class MemoryAuditTrail:
+    """AuditTrail over a MemoryStore."""
+
+    store: MemoryStore
+
+    def find(
+        self, *, subject: UserId | None, before: AuditId | None, limit: int, kind: EntryKind = EntryKind.ALL
+    ) -> Sequence[AuditEntry]:
+        with self.store.step():
+            found = [
+                entry
+                for _, entry in sorted(self.store.audit.items(), key=lambda item: item[0], reverse=True)
+                if (subject is None or entry.event.subject == subject)
+                and (before is None or entry.id < before)
+                and (kind is EntryKind.ALL or (entry.event.action == Action.READ) is (kind is EntryKind.READS))
+            ]
+        return found[:limit]
+
+
+@frozen
+class MemoryAuditWriter:
+    """AuditWriter and AuditPruning over a MemoryStore."""
 
     store: MemoryStore
 
@@ -35,19 +55,6 @@ class MemoryAuditLog:
             self.store.audit_entries_ever += 1
             entry = AuditEntry(id=AuditId(self.store.audit_entries_ever), event=event, likeness=likeness)
             self.store.put(self.store.audit, entry.id, entry)
-
-    def find(
-        self, *, subject: UserId | None, before: AuditId | None, limit: int, kind: EntryKind = EntryKind.ALL
-    ) -> Sequence[AuditEntry]:
-        with self.store.step():
-            found = [
-                entry
-                for _, entry in sorted(self.store.audit.items(), key=lambda item: item[0], reverse=True)
-                if (subject is None or entry.event.subject == subject)
-                and (before is None or entry.id < before)
-                and (kind is EntryKind.ALL or (entry.event.action == Action.READ) is (kind is EntryKind.READS))
-            ]
-        return found[:limit]
 
     def erase_details(self, subject: UserId, actions: Collection[str]) -> None:
         with self.store.step():

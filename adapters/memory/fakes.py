@@ -5,7 +5,8 @@ from itertools import count
 
 from attrs import define, field
 
-from ...domain.ports import SessionRepository, Verdict
+from ...domain.ports.outside import Verdict
+from ...domain.ports.writing import UnitOfWork
 from ...domain.refresh_tokens import RefreshToken
 from ...domain.sessions import SessionEnd, SessionId
 from ...domain.tokens import AccessTokenClaims, TokenInvalid
@@ -88,13 +89,13 @@ class FakeRefreshTokenCodec:
 class FakeLastSeen:
     """Writes at once what it is told."""
 
-    sessions: SessionRepository
+    work: UnitOfWork
 
     def note(self, session_id: SessionId, at: datetime) -> None:
-        self.sessions.see([(session_id, at)], at)
+        self.work.transact(lambda tx: tx.sessions.see([(session_id, at)], at))
 
     def note_end(self, session_id: SessionId, end: SessionEnd) -> None:
-        self.sessions.end([session_id], end)
+        self.work.transact(lambda tx: tx.sessions.end([session_id], end))
 
 
 @define

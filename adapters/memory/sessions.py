@@ -5,7 +5,7 @@ from datetime import datetime
 
 from attrs import evolve, frozen
 
-from ...domain.ports import SessionPage
+from ...domain.ports.writing import SessionPage
 from ...domain.presences import Presence
 from ...domain.sessions import Refreshing, Session, SessionEnd, SessionId, SessionKind
 from ...domain.users import UserId
@@ -13,14 +13,14 @@ from .store import MemoryStore
 
 
 @frozen
-class MemorySessionRepository:
-    """SessionRepository over a MemoryStore."""
+class MemorySessions:
+    """All that is read of sessions, over a MemoryStore."""
 
     store: MemoryStore
 
-    def add(self, session: Session) -> None:
+    def by_id(self, session_id: SessionId) -> Session | None:
         with self.store.step():
-            self.store.put(self.store.sessions, session.id, session)
+            return self.store.sessions.get(session_id)
 
     def live(self, user_id: UserId, kind: SessionKind, now: datetime) -> Sequence[Session]:
         with self.store.step():
@@ -30,6 +30,23 @@ class MemorySessionRepository:
                 if session.user_id == user_id and session.kind is kind and session.is_live(now)
             ]
         return sorted(found, key=lambda session: (session.started_at, session.id))
+
+    def by_session(self, user_id: UserId, session_id: SessionId) -> Presence | None:
+        with self.store.step():
+            user = self.store.users.get(user_id)
+            if user is None:
+                return None
+            session = self.store.sessions.get(session_id)
+            return Presence(user, session if session is not None and session.user_id == user_id else None)
+
+
+@frozen
+class MemorySessionWriter(MemorySessions):
+    """SessionWriter and SessionSweep over a MemoryStore."""
+
+    def add(self, session: Session) -> None:
+        with self.store.step():
+            self.store.put(self.store.sessions, session.id, session)
 
     def end(self, session_ids: Collection[SessionId], end: SessionEnd) -> int:
         with self.store.step():
@@ -45,18 +62,6 @@ class MemorySessionRepository:
             page = sorted(each for each in self.store.sessions if each > after)[:limit]
             ids = [each for each in page if self.store.sessions[each].end is None]
             return SessionPage(ids, page[-1] if len(page) == limit else None)
-
-    def by_id(self, session_id: SessionId) -> Session | None:
-        with self.store.step():
-            return self.store.sessions.get(session_id)
-
-    def presence(self, user_id: UserId, session_id: SessionId) -> Presence | None:
-        with self.store.step():
-            user = self.store.users.get(user_id)
-            if user is None:
-                return None
-            session = self.store.sessions.get(session_id)
-            return Presence(user, session if session is not None and session.user_id == user_id else None)
 
     def rotate(self, session_id: SessionId, *, old: bytes, new: Refreshing) -> bool:
         with self.store.step():

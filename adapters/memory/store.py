@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from attrs import define, field, frozen
 
 from ...domain.audit import AuditEntry, AuditId
-from ...domain.ports import AuditLog, SessionRepository, Transaction, UserRepository
+from ...domain.ports.stores import Parts
+from ...domain.ports.writing import Transaction
 from ...domain.sessions import Session, SessionId
 from ...domain.users import User, UserId
 
@@ -124,13 +125,11 @@ class _Step:
 
 @frozen
 class MemoryUnitOfWork:
-    """UnitOfWork over a MemoryStore and its repositories, which it gives to each piece of work."""
+    """UnitOfWork over a MemoryStore. *writers* make of it what meets each port within a transaction."""
 
-    store: MemoryStore
-    users: UserRepository
-    sessions: SessionRepository
-    audit: AuditLog
+    rows: MemoryStore
+    writers: Mapping[type, Callable[[MemoryStore], Any]]
 
     def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
-        with self.store.step():
-            return work(self)
+        with self.rows.step():
+            return work(Transaction(part=Parts(self.writers, self.rows), locking=self.rows.users.get))

@@ -6,34 +6,16 @@ from datetime import datetime
 from attrs import evolve, frozen
 
 from ...domain.passwords import HashLikeness
-from ...domain.ports import HashPage, UserFilter
+from ...domain.ports.reading import HashPage, UserFilter
 from ...domain.users import NewUser, Phone, PhoneTaken, ReferrerUnknown, User, UserId
 from .store import MemoryStore
 
 
 @frozen
-class MemoryUserRepository:
-    """UserRepository over a MemoryStore."""
+class MemoryUsers:
+    """All that is read of users, over a MemoryStore."""
 
     store: MemoryStore
-
-    def add(self, user: NewUser) -> User:
-        with self.store.step():
-            if self.by_phone(user.phone) is not None:
-                raise PhoneTaken
-            if user.referrer_id is not None and user.referrer_id not in self.store.users:
-                raise ReferrerUnknown
-            added = User(
-                id=UserId(len(self.store.users) + 1),
-                phone=user.phone,
-                password_hash=user.password_hash,
-                registered_at=user.registered_at,
-                user_name=user.user_name,
-                referrer_id=user.referrer_id,
-                state=user.state,
-            )
-            self.store.put(self.store.users, added.id, added)
-            return added
 
     def by_id(self, user_id: UserId) -> User | None:
         with self.store.step():
@@ -41,18 +23,7 @@ class MemoryUserRepository:
 
     def by_phone(self, phone: Phone) -> User | None:
         with self.store.step():
-            return next((user for user in self.store.users.values() if user.phone == phone), None)
-
-    def locked(self, user_id: UserId) -> User | None:
-        return self.by_id(user_id)
-
-    def save(self, user: User) -> None:
-        with self.store.step():
-            holder = None if user.phone is None else self.by_phone(user.phone)
-            if holder is not None and holder.id != user.id:
-                raise PhoneTaken
-            balance = self.store.users[user.id].account_balance
-            self.store.put(self.store.users, user.id, evolve(user, account_balance=balance))
+            return _holder(self.store, phone)
 
     def find(self, wanted: UserFilter, *, after: UserId, limit: int, now: datetime) -> Sequence[User]:
         with self.store.step():
@@ -73,6 +44,46 @@ class MemoryUserRepository:
         with self.store.step():
             due = [user.id for _, user in sorted(self.store.users.items()) if user.state.is_to_be_erased(now)]
         return due[:limit]
+
+
+@frozen
+class MemoryUserWriter:
+    """UserWriter over a MemoryStore."""
+
+    store: MemoryStore
+
+    def by_phone(self, phone: Phone) -> User | None:
+        return _holder(self.store, phone)
+
+    def add(self, user: NewUser) -> User:
+        with self.store.step():
+            if _holder(self.store, user.phone) is not None:
+                raise PhoneTaken
+            if user.referrer_id is not None and user.referrer_id not in self.store.users:
+                raise ReferrerUnknown
+            added = User(
+                id=UserId(len(self.store.users) + 1),
+                phone=user.phone,
+                password_hash=user.password_hash,
+                registered_at=user.registered_at,
+                user_name=user.user_name,
+                referrer_id=user.referrer_id,
+                state=user.state,
+            )
+            self.store.put(self.store.users, added.id, added)
+            return added
+
+    def save(self, user: User) -> None:
+        with self.store.step():
+            holder = None if user.phone is None else _holder(self.store, user.phone)
+            if holder is not None and holder.id != user.id:
+                raise PhoneTaken
+            balance = self.store.users[user.id].account_balance
+            self.store.put(self.store.users, user.id, evolve(user, account_balance=balance))
+
+
+def _holder(store: MemoryStore, phone: Phone) -> User | None:
+    return next((user for user in store.users.values() if user.phone == phone), None)
 
 
 def _fits(user: User, wanted: UserFilter, now: datetime) -> bool:

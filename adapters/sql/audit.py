@@ -11,7 +11,8 @@ from ...domain.audit import Action, AuditEntry, AuditEvent, AuditId, EntryKind
 from ...domain.devices import Device, DeviceType
 from ...domain.sessions import SessionId
 from ...domain.users import UserId
-from .database import Connections
+from .database import Database
+from .step import Step
 from .tables import audit, marks
 from .types import UtcDateTime, member_of
 
@@ -32,26 +33,10 @@ _PRUNED = "pruned"
 
 
 @frozen
-class SqlAuditLog:
-    """AuditLog on a relational database."""
+class SqlAuditTrail:
+    """AuditTrail on a relational database."""
 
-    connections: Connections
-
-    def append(self, event: AuditEvent) -> None:
-        with self.connections.writing() as connection:
-            _add(connection, event, None)
-
-    def count(self, event: AuditEvent, window: timedelta) -> None:
-        likeness = event.likeness(window)
-        with self.connections.writing() as connection:
-            # Two that come first at the same moment may both add one, and only one of these is counted on with.
-            entry_id = connection.scalar(_LIKE, {"likeness": likeness})
-            if entry_id is None:
-                _add(connection, event, likeness)
-            elif event.shown is None:
-                connection.execute(_COUNT, {"entry_id": entry_id, "last_at": event.at})
-            else:
-                connection.execute(_COUNT_SHOWN, {"entry_id": entry_id, "last_at": event.at, "more": event.shown})
+    database: Database
 
     def find(
         self, *, subject: UserId | None, before: AuditId | None, limit: int, kind: EntryKind = EntryKind.ALL
@@ -64,38 +49,59 @@ class SqlAuditLog:
         if kind is not EntryKind.ALL:
             is_read = audit.c.action == Action.READ.value
             statement = statement.where(is_read if kind is EntryKind.READS else not_(is_read))
-        return self.connections.read(
+        return self.database.read(
             lambda connection: [_entry_from(row._mapping) for row in connection.execute(statement)]
         )
 
+
+@frozen
+class SqlAuditWriter:
+    """AuditWriter and AuditPruning on a relational database."""
+
+    step: Step
+
+    def append(self, event: AuditEvent) -> None:
+        connection = self.step.connection
+        _add(connection, event, None)
+
+    def count(self, event: AuditEvent, window: timedelta) -> None:
+        likeness = event.likeness(window)
+        connection = self.step.connection
+        # Two that come first at the same moment may both add one, and only one of these is counted on with.
+        entry_id = connection.scalar(_LIKE, {"likeness": likeness})
+        if entry_id is None:
+            _add(connection, event, likeness)
+        elif event.shown is None:
+            connection.execute(_COUNT, {"entry_id": entry_id, "last_at": event.at})
+        else:
+            connection.execute(_COUNT_SHOWN, {"entry_id": entry_id, "last_at": event.at, "more": event.shown})
+
     def erase_details(self, subject: UserId, actions: Collection[str]) -> None:
         about = (audit.c.subject == subject, audit.c.action.in_([str(each) for each in actions]))
-        with self.connections.writing() as connection:
-            connection.execute(update(audit).where(*about, audit.c.detail.is_not(None)).values(detail=None))
+        connection = self.step.connection
+        connection.execute(update(audit).where(*about, audit.c.detail.is_not(None)).values(detail=None))
 
     def prune(self, before: datetime, limit: int) -> int:
-        with self.connections.writing() as connection:
-            # Two statements: MariaDB takes no LIMIT in the inner one of one.
-            old = connection.scalars(
-                select(audit.c.id).where(audit.c.at < before).order_by(audit.c.at, audit.c.id).limit(limit)
-            ).all()
-            # Others may prune at the same time.
-            return connection.execute(delete(audit).where(audit.c.id.in_(old))).rowcount if old else 0
+        connection = self.step.connection
+        # Two statements: MariaDB takes no LIMIT in the inner one of one.
+        old = connection.scalars(
+            select(audit.c.id).where(audit.c.at < before).order_by(audit.c.at, audit.c.id).limit(limit)
+        ).all()
+        # Others may prune at the same time.
+        return connection.execute(delete(audit).where(audit.c.id.in_(old))).rowcount if old else 0
 
     def earliest(self, since: datetime | None) -> datetime | None:
         statement = select(audit.c.at).order_by(audit.c.at).limit(1)
         if since is not None:
             statement = statement.where(audit.c.at >= since)
-        return self.connections.read(lambda connection: connection.scalar(statement))
+        return self.step.connection.scalar(statement)
 
     def pruned_at(self) -> datetime | None:
-        return self.connections.read(
-            lambda connection: connection.scalar(select(marks.c.at).where(marks.c.name == _PRUNED))
-        )
+        return self.step.connection.scalar(select(marks.c.at).where(marks.c.name == _PRUNED))
 
     def note_pruned(self, at: datetime) -> None:
-        with self.connections.writing() as connection:
-            connection.execute(self.connections.product.put(marks, {"name": _PRUNED, "at": at}))
+        connection = self.step.connection
+        connection.execute(self.step.product.put(marks, {"name": _PRUNED, "at": at}))
 
 
 def _add(connection: Connection, event: AuditEvent, likeness: str | None) -> None:

@@ -3,9 +3,9 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from attrs import evolve, frozen
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, event, make_url, text
@@ -38,21 +38,6 @@ _TOUCH = text("UPDATE menshen_version SET version_num = version_num")
 """A write that changes nothing, of a row that is always there."""
 
 
-class Connections(Protocol):
-    """Where a repository gets a connection: a fresh one for each step, or that of a transaction it is part of."""
-
-    @property
-    def product(self) -> Product: ...
-
-    def read(self, work: Callable[[Connection], T]) -> T:
-        """What *work* reads, each statement by itself. It may be called twice."""
-        ...
-
-    def writing(self) -> AbstractContextManager[Connection]:
-        """One transaction, durable when the block is left, undone when it is left by an exception."""
-        ...
-
-
 def check_answers(connection: Connection, *, is_asked_for: bool) -> None:
     """Raises StoreUnavailable where a row is not the one that was asked for, and lets go of the connection.
 
@@ -62,21 +47,6 @@ def check_answers(connection: Connection, *, is_asked_for: bool) -> None:
         connection.invalidate()
         _log.error("the store answered what was not asked: two processes may be using one connection")
         raise StoreUnavailable("the store answered what was not asked")
-
-
-@frozen
-class OneTransaction:
-    """Connections that are all the one of a transaction; who opened that one ends it."""
-
-    connection: Connection
-    product: Product
-
-    def read(self, work: Callable[[Connection], T]) -> T:
-        return work(self.connection)
-
-    @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        yield self.connection
 
 
 @frozen

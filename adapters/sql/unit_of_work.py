@@ -2,17 +2,18 @@
 
 import secrets
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
 
 from attrs import frozen
 
-from ...domain.ports import Transaction
-from .audit import SqlAuditLog
-from .database import REPEAT_SECONDS, Database, OneTransaction
+from ...domain.ports.stores import Parts
+from ...domain.ports.writing import Transaction
+from .database import REPEAT_SECONDS, Database
 from .failures import Full, Repeatable, final
-from .sessions import SqlSessionRepository
-from .users import SqlUserRepository
+from .step import Step
+from .user_writing import lock_user
 
 T = TypeVar("T")
 
@@ -20,19 +21,12 @@ MAX_REPEATS = 5
 
 
 @frozen
-class SqlTransaction:
-    """The repositories on the connection of one transaction."""
-
-    users: SqlUserRepository
-    sessions: SqlSessionRepository
-    audit: SqlAuditLog
-
-
-@frozen
 class SqlUnitOfWork:
     """UnitOfWork on a relational database."""
 
     database: Database
+    writers: Mapping[type, Callable[[Step], Any]]
+    """What makes of a transaction's connection that which meets each port within it."""
 
     def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
         begin = time.monotonic()
@@ -53,5 +47,5 @@ class SqlUnitOfWork:
 
     def _once(self, work: Callable[[Transaction], T], *, is_vital: bool) -> T:
         with self.database.attempt(is_vital=is_vital) as connection:
-            same = OneTransaction(connection, self.database.product)
-            return work(SqlTransaction(SqlUserRepository(same), SqlSessionRepository(same), SqlAuditLog(same)))
+            step = Step(connection, self.database.product)
+            return work(Transaction(part=Parts(self.writers, step), locking=partial(lock_user, step)))

@@ -8,7 +8,9 @@ from attrs import evolve, frozen
 from ..audit import Action, event_of
 from ..devices import Client
 from ..passwords import PasswordPolicy
-from ..ports import Clock, PasswordHasher, SessionRepository, Transaction, UnitOfWork
+from ..ports.outside import Clock, PasswordHasher
+from ..ports.reading import Sessions
+from ..ports.writing import Transaction, UnitOfWork
 from ..presences import Principal
 from ..proofs import Proof
 from ..sessions import EndReason, NoSuchSession, Session, SessionEnd, SessionId, SessionOverview
@@ -85,7 +87,7 @@ class RenameUser:
 class ListSessions:
     """The live sessions of a user, in the realm in which they ask, in the order in which they started."""
 
-    sessions: SessionRepository
+    sessions: Sessions
     clock: Clock
 
     def __call__(self, principal: Principal) -> Sequence[SessionOverview]:

@@ -9,7 +9,8 @@ from attrs import evolve, frozen
 from ..actors import Actor
 from ..audit import Action, event_of
 from ..devices import NO_CLIENT, Client
-from ..ports import Clock, Transaction, UnitOfWork
+from ..ports.outside import Clock
+from ..ports.writing import Transaction, UnitOfWork
 from ..presences import Principal
 from ..sessions import SessionId, SessionUnknown
 from ..users import NoSuchUser, User, UserId
@@ -80,7 +81,7 @@ class Acts:
         admin = admin_of(caller)
         callers_id = user_id if admin is None else admin.user.id
         # In the order of the ids, so that two admins who act on each other do not wait for each other.
-        locked = {each: tx.users.locked(each) for each in sorted({user_id, callers_id})}
+        locked = {each: tx.lock(each) for each in sorted({user_id, callers_id})}
         now = self.clock.now()
         if admin is not None:
             judge_again(tx, locked[callers_id], admin, now)

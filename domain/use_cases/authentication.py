@@ -6,7 +6,9 @@ from datetime import datetime
 from attrs import frozen
 
 from ..errors import Refusal
-from ..ports import Clock, LastSeen, SessionRepository, TokenCodec, Transaction
+from ..ports.outside import Clock, LastSeen, TokenCodec
+from ..ports.reading import Presences
+from ..ports.writing import Transaction
 from ..presences import Presence, Principal
 from ..proofs import Proof, ProofOutdated, ReauthenticationFailed
 from ..realms import Realm
@@ -26,7 +28,7 @@ class Authenticate:
     the store, which is told in the background. Once it knows, nothing is noted any more.
     """
 
-    sessions: SessionRepository
+    presences: Presences
     codec: TokenCodec
     clock: Clock
     last_seen: LastSeen
@@ -58,7 +60,7 @@ class Authenticate:
         return self._judged(claims, self._presence(claims), now)
 
     def _presence(self, claims: AccessTokenClaims) -> Presence:
-        presence = self.sessions.presence(claims.subject, claims.session_id)
+        presence = self.presences.by_session(claims.subject, claims.session_id)
         if presence is None:
             raise UserNotFound
         presence.check_is_of(claims.subject, claims.session_id)
@@ -85,7 +87,7 @@ def still_in(tx: Transaction, principal: Principal, now: datetime, proof: Proof 
 
     Raises UserNotFound, what Presence.admit raises, and ReauthenticationFailed.
     """
-    return judge_again(tx, tx.users.locked(principal.user.id), principal, now, proof)
+    return judge_again(tx, tx.lock(principal.user.id), principal, now, proof)
 
 
 def judge_again(

@@ -7,7 +7,9 @@ from attrs import frozen
 
 from ..audit import Action, AuditEntry, EntryKind, event_of
 from ..devices import NO_CLIENT, Client
-from ..ports import Clock, UnitOfWork, UserFilter
+from ..ports.outside import Clock
+from ..ports.reading import UserFilter
+from ..ports.writing import UnitOfWork
 from ..sessions import SessionOverview
 from ..texts import is_plain
 from ..users import MAX_USER_NAME_LENGTH, NoSuchUser, Phone, PhoneInvalid, User, UserId

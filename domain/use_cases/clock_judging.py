@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from ..clocks import ClockInDoubt
-from ..ports import Transaction
+from ..ports.writing import AuditPruning, Transaction
 
 LONGEST_STEP = timedelta(days=8)
 """Without a sign of life for longer, time is not known to have passed. A week, so that pruning once a week is enough of one.
@@ -26,24 +26,25 @@ def check_clock(tx: Transaction, now: datetime) -> None:
     Neither the newest entry alone is believed, nor how many there are: with a clock that is a year ahead the next login is a
     year ahead as well. What such a clock cannot make is the year in between. So nothing is deleted until the clock has gone
     on steadily for eight days, with entries all the while; that is for a service that stood still for months and is in use
-    again, which would be stuck for ever otherwise. Somebody who knows better need not wait, but say so.
+    again, which would be stuck otherwise. Somebody who knows better need not wait, but say so.
 
     A clock that was put back is judged in the same way; by one that is slow nothing is deleted that is not old.
     """
-    pruned_at = tx.audit.pruned_at()
+    log = tx[AuditPruning]
+    pruned_at = log.pruned_at()
     reached = now
     while not (pruned_at is not None and abs(reached - pruned_at) <= LONGEST_STEP):
         if now - reached >= LONGEST_STEP:
             return
-        earliest = tx.audit.earliest(reached - LONGEST_STEP)
+        earliest = log.earliest(reached - LONGEST_STEP)
         if earliest is None or earliest >= reached:
-            if pruned_at is None and _begins_at(tx, reached):
+            if pruned_at is None and _begins_at(log, reached):
                 return
             raise ClockInDoubt(now, reached, LONGEST_STEP)
         reached = earliest
 
 
-def _begins_at(tx: Transaction, moment: datetime) -> bool:
+def _begins_at(log: AuditPruning, moment: datetime) -> bool:
     """Whether the log has nothing at all, or nothing from before *moment* and something soon after."""
-    first = tx.audit.earliest(None)
+    first = log.earliest(None)
     return first is None or timedelta(0) <= first - moment <= LONGEST_STEP

@@ -7,7 +7,8 @@ from attrs import evolve, frozen
 from ..actors import Actor
 from ..audit import Action, AuditEvent, event_of
 from ..devices import NO_CLIENT, Client
-from ..ports import Clock, Transaction, UnitOfWork
+from ..ports.outside import Clock
+from ..ports.writing import SessionSweep, Transaction, UnitOfWork
 from ..presences import Principal
 from ..sessions import EndReason, SessionEnd
 from ..users import StateConflict, User, UserId, UserState
@@ -69,7 +70,7 @@ def erase(tx: Transaction, user_id: UserId, now: datetime) -> bool:
 
     Only a closing of ours: 「已注销」 that another program wrote stays as it is. docs/http.md lists what goes and what stays.
     """
-    user = tx.users.locked(user_id)
+    user = tx.lock(user_id)
     if user is None or not user.state.is_to_be_erased(now):
         return False
     tx.users.save(
@@ -84,7 +85,7 @@ def erase(tx: Transaction, user_id: UserId, now: datetime) -> bool:
             device_policy=None,
         )
     )
-    tx.sessions.erase_of(user_id)
+    tx[SessionSweep].erase_of(user_id)
     # Reasons are free text about a person, and looks name what was looked for.
     tx.audit.erase_details(user_id, [Action.FREEZE, Action.READ])
     tx.audit.append(AuditEvent(at=now, actor=Actor.service(), action=Action.ERASE, subject=user_id))

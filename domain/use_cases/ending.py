@@ -8,7 +8,8 @@ from ..actors import Actor
 from ..audit import Action, event_of
 from ..clocks import CLOCK_LEEWAY
 from ..devices import NO_CLIENT, Client
-from ..ports import SessionRepository, Transaction
+from ..ports.reading import Sessions
+from ..ports.writing import Transaction
 from ..sessions import Session, SessionEnd, SessionKind
 from ..users import UserId
 
@@ -52,6 +53,6 @@ def all_settled(tx: Transaction, user_id: UserId, now: datetime) -> list[Session
     return [session for kind in SessionKind for session in settled(tx, user_id, kind, now)]
 
 
-def all_live(sessions: SessionRepository, user_id: UserId, now: datetime) -> list[Session]:
+def all_live(sessions: Sessions, user_id: UserId, now: datetime) -> list[Session]:
     """The live sessions of a user, of every kind."""
     return [session for kind in SessionKind for session in sessions.live(user_id, kind, now)]

@@ -3,7 +3,8 @@
 from attrs import frozen
 
 from ..errors import Refusal
-from ..ports import SessionRepository, TokenCodec
+from ..ports.outside import TokenCodec
+from ..ports.reading import Presences
 from ..sessions import SessionKind, SessionOverview, SessionUnknown
 from ..tokens import AccessTokenClaims, TokenInvalid
 from ..users import Profile
@@ -28,7 +29,7 @@ class ExplainToken:
     """Say which check a token fails, or that it passes, and whose it is. It asks the very guard that it explains."""
 
     guards: tuple[Authenticate, ...]
-    sessions: SessionRepository
+    presences: Presences
 
     def __call__(self, token: str) -> Explanation:
         for guard in self.guards:
@@ -38,7 +39,7 @@ class ExplainToken:
         return Explanation(verdict=TokenInvalid.reason)
 
     def _explained(self, guard: Authenticate, claims: AccessTokenClaims, token: str) -> Explanation:
-        presence = self.sessions.presence(claims.subject, claims.session_id)
+        presence = self.presences.by_session(claims.subject, claims.session_id)
         try:
             guard.judge(token)
             verdict = VALID

@@ -10,7 +10,9 @@ from attrs import frozen
 from ..actors import Actor
 from ..audit import Action, AuditEntry, AuditEvent, AuditId, EntryKind
 from ..errors import StoreUnavailable
-from ..ports import AuditLog, Clock, Transaction, UnitOfWork, UserRepository
+from ..ports.outside import Clock
+from ..ports.reading import AuditTrail, DueClosings
+from ..ports.writing import AuditPruning, SessionSweep, Transaction, UnitOfWork
 from ..users import UserId
 from .clock_judging import check_clock
 from .closing import erase
@@ -39,7 +41,7 @@ class Prune:
     None of that can be taken back, so the clock must be right: ``check_clock`` says when it is believed.
     """
 
-    users: UserRepository
+    closings: DueClosings
     work: UnitOfWork
     clock: Clock
     audit_retention: timedelta
@@ -62,14 +64,18 @@ class Prune:
 
         before = now - KEEP_ENDED_SESSIONS
         pruned = Pruned(
-            sessions=drained(lambda: self.work.transact(lambda tx: tx.sessions.prune(before, BATCH), is_vital=True)),
+            sessions=drained(
+                lambda: self.work.transact(lambda tx: tx[SessionSweep].prune(before, BATCH), is_vital=True)
+            ),
             audit_entries=drained(
-                lambda: self.work.transact(lambda tx: tx.audit.prune(now - self.audit_retention, BATCH), is_vital=True)
+                lambda: self.work.transact(
+                    lambda tx: tx[AuditPruning].prune(now - self.audit_retention, BATCH), is_vital=True
+                )
             ),
             accounts=drained(lambda: self._erase_due(now)),
         )
         if not should_stop():
-            self.work.transact(lambda tx: tx.audit.note_pruned(now), is_vital=True)
+            self.work.transact(lambda tx: tx[AuditPruning].note_pruned(now), is_vital=True)
         # What is gone is gone; the room can be given another time.
         with suppress(StoreUnavailable):
             self.give_back()
@@ -77,7 +83,7 @@ class Prune:
 
     def _erase_due(self, now: datetime) -> int:
         # A transaction for each: two processes that prune at once must not wait for each other's users.
-        due = self.users.due_to_close(now, BATCH)
+        due = self.closings.due_to_close(now, BATCH)
         return sum(self.work.transact(partial(erase, user_id=user_id, now=now), is_vital=True) for user_id in due)
 
 
@@ -86,14 +92,14 @@ def _begin(tx: Transaction, *, now: datetime, vouched_by: Actor | None) -> None:
         check_clock(tx, now)
     else:
         tx.audit.append(AuditEvent(at=now, actor=vouched_by, action=Action.VOUCH_FOR_CLOCK, subject=None))
-        tx.audit.note_pruned(now)
+        tx[AuditPruning].note_pruned(now)
 
 
 @frozen
 class ReadAudit:
     """The audit log, newest first, a page at a time."""
 
-    audit: AuditLog
+    audit: AuditTrail
 
     def __call__(
         self,

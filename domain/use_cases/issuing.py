@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from attrs import evolve, field, frozen
 
-from ..ports import RandomIds, RefreshTokenCodec, TokenCodec
+from ..ports.outside import RandomIds, RefreshTokenCodec, TokenCodec
 from ..presences import Principal
 from ..realms import Realm
 from ..refresh_tokens import RefreshToken, recent_after

@@ -6,7 +6,8 @@ from attrs import frozen
 
 from ..audit import Action, AuditEvent, event_of
 from ..devices import NO_CLIENT, Client
-from ..ports import Clock, Transaction, UnitOfWork
+from ..ports.outside import Clock
+from ..ports.writing import SessionSweep, Transaction, UnitOfWork
 from ..sessions import EndReason, SessionEnd, SessionId
 from .acting import Caller, actor_of, admin_of
 from .authentication import still_in
@@ -54,6 +55,6 @@ class KickEverybody:
 
 def _end_some(tx: Transaction, after: SessionId, event: AuditEvent) -> tuple[SessionId | None, int]:
     """End the next ones. Returns the last that was looked at, or None where there are no more, and how many ended."""
-    page = tx.sessions.unended(after=after, limit=BATCH)
+    page = tx[SessionSweep].unended(after=after, limit=BATCH)
     end = SessionEnd(at=event.at, reason=EndReason.KICKED, actor=event.actor)
     return page.last, tx.sessions.end(page.ids, end) if page.ids else 0

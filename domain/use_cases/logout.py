@@ -3,7 +3,8 @@
 from attrs import frozen
 
 from ..devices import NO_CLIENT, Client
-from ..ports import Clock, Transaction, UnitOfWork
+from ..ports.outside import Clock
+from ..ports.writing import Transaction, UnitOfWork
 from ..presences import Principal
 from ..sessions import EndReason, SessionEnd
 from .ending import end_sessions
@@ -19,7 +20,7 @@ class Logout:
     def __call__(self, principal: Principal, client: Client = NO_CLIENT) -> None:
         def log_out(tx: Transaction) -> None:
             now = self.clock.now()
-            tx.users.locked(principal.user.id)
+            tx.lock(principal.user.id)
             found = tx.sessions.by_id(principal.session.id)
             end = SessionEnd(at=now, reason=EndReason.LOGGED_OUT)
             live = [found] if found is not None and found.is_live(now) else []

@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-from ..ports import UserRepository
+from ..ports.reading import Users
 from ..users import MAX_USER_ID, Phone, PhoneInvalid, User, UserId
 
 
@@ -10,7 +10,7 @@ from ..users import MAX_USER_ID, Phone, PhoneInvalid, User, UserId
 class FindUser:
     """The user whom *identifier*, a phone number in any spelling or an id, names; None if there is none."""
 
-    users: UserRepository
+    users: Users
 
     def __call__(self, identifier: str) -> User | None:
         try:

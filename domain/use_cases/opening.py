@@ -11,7 +11,8 @@ from ..admission import decide
 from ..audit import Action, event_of
 from ..devices import NO_CLIENT, Client
 from ..errors import Refusal, Unavailable
-from ..ports import Clock, Transaction, UnitOfWork
+from ..ports.outside import Clock
+from ..ports.writing import Transaction, UnitOfWork
 from ..proofs import InvalidCredentials, Proof, ProofOutdated
 from ..realms import Realm
 from ..sessions import EndReason, Session, SessionEnd, SessionId
@@ -140,7 +141,7 @@ class OpenSession:
 
     def _open(self, proof: Proof, client: Client, replacing: SessionId | None) -> Opened:
         def open_session(tx: Transaction) -> Opened:
-            locked = tx.users.locked(proof.user_id)
+            locked = tx.lock(proof.user_id)
             if locked is None:
                 raise ProofOutdated
             user = proof.confirm(tx, locked)

@@ -8,7 +8,9 @@ from attrs import evolve, frozen
 from ..audit import Action
 from ..device_policy import DevicePolicy
 from ..devices import NO_CLIENT, Client
-from ..ports import Clock, SessionRepository, Transaction, UnitOfWork, UserFilter, UserRepository
+from ..ports.outside import Clock
+from ..ports.reading import Sessions, UserFilter, Users, UserSearch
+from ..ports.writing import Transaction, UnitOfWork
 from ..realms import Realm
 from ..sessions import EndReason, NoSuchSession, SessionEnd, SessionId, SessionOverview
 from ..users import FreezeInvalid, NoSuchUser, Standing, StateConflict, User, UserId, UserState, check_fee_percentage
@@ -140,7 +142,7 @@ class Operate:
 class FindUsers:
     """Users by what is known of them, a page at a time, by id."""
 
-    users: UserRepository
+    users: UserSearch
     clock: Clock
 
     def __call__(self, wanted: UserFilter, *, after: int = 0, limit: int = MAX_PAGE) -> Sequence[User]:
@@ -153,8 +155,8 @@ class FindUsers:
 class SessionsOf:
     """The live sessions of a user, of every kind. Raises NoSuchUser."""
 
-    users: UserRepository
-    sessions: SessionRepository
+    users: Users
+    sessions: Sessions
     clock: Clock
 
     def __call__(self, user_id: UserId) -> Sequence[SessionOverview]:

@@ -4,7 +4,9 @@ from attrs import frozen
 
 from ..audit import AuditEvent
 from ..errors import Refusal
-from ..ports import Clock, PasswordHasher, SessionRepository, UnitOfWork, Verdict
+from ..ports.outside import Clock, PasswordHasher, Verdict
+from ..ports.reading import Presences
+from ..ports.writing import UnitOfWork
 from ..presences import Principal
 from ..proofs import Proof, ReauthenticationFailed, ReauthenticationNeeded
 from ..users import UserNotFound
@@ -19,7 +21,7 @@ class Reauthenticate:
     Raises ReauthenticationNeeded where none came, ReauthenticationFailed, HasherBusy, and what the guard raises.
     """
 
-    sessions: SessionRepository
+    presences: Presences
     work: UnitOfWork
     hasher: PasswordHasher
     clock: Clock
@@ -28,7 +30,7 @@ class Reauthenticate:
         """The proof, to be confirmed under the lock. A wrong password is recorded as a refusal of *event*."""
         if password is None:
             raise ReauthenticationNeeded
-        presence = self.sessions.presence(principal.user.id, principal.session.id)
+        presence = self.presences.by_session(principal.user.id, principal.session.id)
         if presence is None:
             raise UserNotFound
         if self.hasher.verify(password, presence.user.password_hash) is not Verdict.NO_MATCH:

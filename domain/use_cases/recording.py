@@ -8,7 +8,7 @@ from attrs import evolve
 
 from ..audit import TAKES_AWAY, AuditEvent
 from ..errors import Refusal, Unavailable
-from ..ports import Transaction, UnitOfWork
+from ..ports.writing import Transaction, UnitOfWork
 
 T = TypeVar("T")
 

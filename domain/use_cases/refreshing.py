@@ -7,7 +7,9 @@ from ..admission import surplus
 from ..clocks import CLOCK_LEEWAY
 from ..devices import NO_CLIENT, Client
 from ..errors import Refusal
-from ..ports import Clock, SessionRepository, Transaction, UnitOfWork
+from ..ports.outside import Clock
+from ..ports.reading import Sessions
+from ..ports.writing import Transaction, UnitOfWork
 from ..presences import Presence
 from ..refresh_tokens import RefreshToken, RefreshTokenExpired, RefreshTokenInvalid, Shown, judge
 from ..sessions import EndReason, RefreshTokenWasReused, Session, SessionEnd, SessionOver, SessionReplaced
@@ -27,7 +29,7 @@ class RefreshSession:
     (which ends the session), and what the guard raises for a session that has ended or a user who may not act.
     """
 
-    sessions: SessionRepository
+    sessions: Sessions
     work: UnitOfWork
     issuer: TokenIssuer
     clock: Clock
@@ -88,7 +90,7 @@ class RefreshSession:
 
     def _locked(self, tx: Transaction, user_id: UserId, token: RefreshToken) -> tuple[User, Session]:
         """The token's session, and its user, as they stand under the user's lock."""
-        user = tx.users.locked(user_id)
+        user = tx.lock(user_id)
         if user is None:
             raise UserNotFound
         session = tx.sessions.by_id(token.session_id)

@@ -9,7 +9,8 @@ from ..actors import Actor
 from ..audit import Action, event_of
 from ..devices import NO_CLIENT, Client
 from ..passwords import PasswordPolicy
-from ..ports import Clock, PasswordHasher, Transaction, UnitOfWork
+from ..ports.outside import Clock, PasswordHasher
+from ..ports.writing import Transaction, UnitOfWork
 from ..users import MAX_USER_ID, NewUser, Phone, ReferrerUnknown, Standing, User, UserId, check_user_name
 from .closing import erase
 from .issuing import Granted, Opened

@@ -7,7 +7,9 @@ from attrs import evolve, frozen
 from ..actors import Actor
 from ..audit import Action
 from ..passwords import PasswordPolicy
-from ..ports import Clock, PasswordHasher, Transaction, UnitOfWork, UserRepository
+from ..ports.outside import Clock, PasswordHasher
+from ..ports.reading import Users
+from ..ports.writing import Transaction, UnitOfWork
 from ..sessions import EndReason, SessionEnd
 from ..users import NoSuchUser, Phone, StateConflict, User, UserId
 from .acting import Acts
@@ -54,7 +56,7 @@ class SetPassword:
     Raises a refusal of the password policy, HasherBusy, NoSuchUser, StateConflict for an account that has been erased.
     """
 
-    users: UserRepository
+    users: Users
     work: UnitOfWork
     hasher: PasswordHasher
     password_policy: PasswordPolicy

@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 from attrs import evolve, frozen
 
-from ..ports import Clock, StoredHashes, Transaction, UnitOfWork, UserFilter, UserRepository
+from ..ports.outside import Clock, StoredHashes
+from ..ports.reading import UserFilter, UserSearch
+from ..ports.writing import Transaction, UnitOfWork
 from ..users import User, UserId
 
 PAGE = 100
@@ -17,7 +19,7 @@ class WrapHashes:
     Who logs in meanwhile, or gets another password, keeps what that makes. Ended at any moment, the next call goes on.
     """
 
-    users: UserRepository
+    users: UserSearch
     work: UnitOfWork
     hashes: StoredHashes
     clock: Clock
@@ -38,7 +40,7 @@ class WrapHashes:
         """Whether the user still had the hash that was wrapped."""
 
         def put(tx: Transaction) -> bool:
-            locked = tx.users.locked(user.id)
+            locked = tx.lock(user.id)
             if locked is None or locked.password_hash != user.password_hash:
                 return False
             tx.users.save(evolve(locked, password_hash=wrapped))

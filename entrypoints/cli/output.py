@@ -16,8 +16,9 @@ from attrs import frozen
 from ...domain.actors import Actor
 from ...domain.texts import is_plain
 from ...domain.users import MAX_USER_ID
+from ..services import WithoutSecret, open_service
 from ..settings import Settings
-from ..wiring import Service, WithoutSecret, open_service
+from ..wiring import Service
 
 DONE, REFUSED, USAGE = 0, 1, 2
 

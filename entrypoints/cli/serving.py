@@ -6,8 +6,8 @@ from typing import Any
 
 from ...domain.errors import StoreUnavailable
 from ..databases import SERVING_THREADS, database_url
+from ..services import open_service
 from ..settings import SettingInvalid, Settings, without_password
-from ..wiring import open_service
 from .output import DONE, REFUSED, Context, note
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ...domain.sessions import SessionId, SessionOverview
 from ...domain.users import NoSuchUser
-from ..wiring import WithoutSecret
+from ..services import WithoutSecret
 from .output import DONE, USAGE, Commands, Context, note, print_record, print_table
 
 _COLUMNS = ("id", "kind", "device_type", "device_name", "first_seen", "last_seen", "address")

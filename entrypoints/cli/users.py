@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ...domain.device_policy import PolicyInvalid
-from ...domain.ports import UserFilter
+from ...domain.ports.reading import UserFilter
 from ...domain.users import NoSuchUser, Phone, PhoneInvalid, Standing, User
 from ..device_policies import device_policy_text, parse_device_policy
 from ..settings import parse_duration

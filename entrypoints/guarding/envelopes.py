@@ -8,7 +8,7 @@ from attrs import frozen
 
 from ...domain.admission import TooManyDevices
 from ...domain.errors import Refusal, Unauthenticated, Unavailable
-from ...domain.ports import Clock
+from ...domain.ports.outside import Clock
 from ...domain.sessions import SessionOver, SessionOverview
 from ...domain.tokens import TokenMissing
 from ...domain.users import UserNotActive

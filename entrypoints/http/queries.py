@@ -3,7 +3,7 @@
 import falcon
 
 from ...domain.audit import EntryKind
-from ...domain.ports import UserFilter
+from ...domain.ports.reading import UserFilter
 from ...domain.use_cases.operating import MAX_PAGE
 from ...domain.users import MAX_USER_ID, Phone, PhoneInvalid, Standing, UserId
 from ..guarding.refusals import QueryInvalid

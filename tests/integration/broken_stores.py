@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from datetime import datetime
 from typing import Any, ClassVar, TypeVar
@@ -17,15 +17,19 @@ import pytest
 from attrs import evolve, frozen
 
 from menshen.adapters.conformance.stores import StoreContract
-from menshen.adapters.memory.audit import MemoryAuditLog
-from menshen.adapters.memory.sessions import MemorySessionRepository
+from menshen.adapters.memory.audit import MemoryAuditWriter
+from menshen.adapters.memory.sessions import MemorySessionWriter
 from menshen.adapters.memory.store import MemoryStore, MemoryUnitOfWork
-from menshen.adapters.memory.users import MemoryUserRepository
+from menshen.adapters.memory.users import MemoryUsers, MemoryUserWriter
 from menshen.domain.audit import AuditEvent
 from menshen.domain.errors import StoreUnavailable
-from menshen.domain.ports import Store, Transaction, UserFilter
+from menshen.domain.ports.reading import UserFilter, Users, UserSearch
+from menshen.domain.ports.stores import Parts, Store
+from menshen.domain.ports.writing import AuditWriter, SessionWriter, Transaction, UserWriter
 from menshen.domain.sessions import Refreshing, Session, SessionId
 from menshen.domain.users import NewUser, Phone, PhoneTaken, User, UserId
+from menshen.entrypoints.stores import memory_store
+from menshen.entrypoints.wiring import READERS, WRITERS, StoredPort
 
 T = TypeVar("T")
 
@@ -35,16 +39,23 @@ class FaultContract(StoreContract):
 
     keeps_readers_waiting = True
 
-    users_of: type[MemoryUserRepository] = MemoryUserRepository
-    sessions_of: type[MemorySessionRepository] = MemorySessionRepository
-    audit_of: type[MemoryAuditLog] = MemoryAuditLog
+    parts: ClassVar[Mapping[type, Callable[[MemoryStore], Any]]] = {}
+    """What is not as it is in memory, by its port."""
     work_of: type[MemoryUnitOfWork] = MemoryUnitOfWork
 
     @pytest.fixture
     def store(self) -> Store:
-        rows = MemoryStore()
-        users, sessions, audit = self.users_of(rows), self.sessions_of(rows), self.audit_of(rows)
-        return Store(users=users, sessions=sessions, audit=audit, work=self.work_of(rows, users, sessions, audit))
+        return store_of(self.parts, self.work_of)
+
+
+def store_of(
+    parts: Mapping[type, Callable[[MemoryStore], Any]], work_of: type[MemoryUnitOfWork] = MemoryUnitOfWork
+) -> Store:
+    """The store in memory, but for *parts*."""
+    rows = MemoryStore()
+    store = memory_store(rows, parts)
+    assert isinstance(store.work, MemoryUnitOfWork)
+    return evolve(store, work=work_of(rows, store.work.writers))
 
 
 @frozen
@@ -65,15 +76,15 @@ class TestNoFault(FaultContract):
 
     @pytest.fixture
     def store(self, called: set[str]) -> Store:
-        rows = MemoryStore()
-        users: Any = _Recorded("users", MemoryUserRepository(rows), called)
-        sessions: Any = _Recorded("sessions", MemorySessionRepository(rows), called)
-        audit: Any = _Recorded("audit", MemoryAuditLog(rows), called)
-        work: Any = _Recorded("work", MemoryUnitOfWork(rows, users, sessions, audit), called)
-        return Store(users=users, sessions=sessions, audit=audit, work=work)
+        def recorded(port: StoredPort) -> Callable[[MemoryStore], Any]:
+            return lambda rows: _Recorded(port.port.__name__, port.memory(rows), called)
+
+        store = store_of({each.port: recorded(each) for each in (*READERS, *WRITERS)})
+        work: Any = _Recorded("UnitOfWork", store.work, called)
+        return evolve(store, work=work)
 
 
-class _FindsInAnyCase(MemoryUserRepository):
+class _FindsInAnyCase(MemoryUsers):
     def find(self, wanted: UserFilter, *, after: UserId, limit: int, now: datetime) -> Sequence[User]:
         if wanted.name_prefix is None:
             return super().find(wanted, after=after, limit=limit, now=now)
@@ -83,38 +94,38 @@ class _FindsInAnyCase(MemoryUserRepository):
 
 
 class TestFindsInAnyCase(FaultContract):
-    users_of = _FindsInAnyCase
+    parts: ClassVar[Any] = {UserSearch: _FindsInAnyCase}
 
 
-class _PadsPhones(MemoryUserRepository):
+class _PadsPhones(MemoryUsers):
     def by_phone(self, phone: Phone) -> User | None:
         return super().by_phone(Phone(phone.digits.rstrip(" ")))
 
 
 class TestComparesAsIfPadded(FaultContract):
-    users_of = _PadsPhones
+    parts: ClassVar[Any] = {Users: _PadsPhones}
 
 
-class _CutsBlanks(MemorySessionRepository):
+class _CutsBlanks(MemorySessionWriter):
     def add(self, session: Session) -> None:
         super().add(evolve(session, user_agent=session.user_agent and session.user_agent.rstrip(" ")))
 
 
 class TestCutsBlanks(FaultContract):
-    sessions_of = _CutsBlanks
+    parts: ClassVar[Any] = {SessionWriter: _CutsBlanks}
 
 
-class _KeepsMilliseconds(MemorySessionRepository):
+class _KeepsMilliseconds(MemorySessionWriter):
     def add(self, session: Session) -> None:
         at = session.started_at
         super().add(evolve(session, started_at=at.replace(microsecond=at.microsecond // 1000 * 1000)))
 
 
 class TestKeepsMilliseconds(FaultContract):
-    sessions_of = _KeepsMilliseconds
+    parts: ClassVar[Any] = {SessionWriter: _KeepsMilliseconds}
 
 
-class _ReadsThenWrites(MemoryUserRepository):
+class _ReadsThenWrites(MemoryUserWriter):
     def add(self, user: NewUser) -> User:
         if self.by_phone(user.phone) is not None:
             raise PhoneTaken
@@ -126,11 +137,7 @@ class _ReadsThenWrites(MemoryUserRepository):
         return evolve(added, phone=user.phone)
 
 
-class TestReadsThenWrites(FaultContract):
-    users_of = _ReadsThenWrites
-
-
-class _RotatesWhateverStands(MemorySessionRepository):
+class _RotatesWhateverStands(MemorySessionWriter):
     def rotate(self, session_id: SessionId, *, old: bytes, new: Refreshing) -> bool:
         with self.store.step():
             session = self.store.sessions.get(session_id)
@@ -138,10 +145,10 @@ class _RotatesWhateverStands(MemorySessionRepository):
 
 
 class TestRotatesWhateverStands(FaultContract):
-    sessions_of = _RotatesWhateverStands
+    parts: ClassVar[Any] = {SessionWriter: _RotatesWhateverStands}
 
 
-class _ReusesIds(MemoryAuditLog):
+class _ReusesIds(MemoryAuditWriter):
     def append(self, event: AuditEvent) -> None:
         with self.store.step():
             self.store.audit_entries_ever = max(self.store.audit, default=0)
@@ -149,7 +156,7 @@ class _ReusesIds(MemoryAuditLog):
 
 
 class TestReusesIds(FaultContract):
-    audit_of = _ReusesIds
+    parts: ClassVar[Any] = {AuditWriter: _ReusesIds}
 
 
 class _UndoesNothing(MemoryUnitOfWork):
@@ -176,14 +183,19 @@ class TestUndoesNothing(FaultContract):
 
 class _LocksNothing(MemoryUnitOfWork):
     def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
-        return work(self)
+        return work(Transaction(part=Parts(self.writers, self.rows), locking=self.rows.users.get))
 
 
 class TestLocksNothing(FaultContract):
     work_of = _LocksNothing
 
 
-class _IsPoisoned(MemoryUserRepository):
+class TestReadsThenWrites(FaultContract):
+    parts: ClassVar[Any] = {UserWriter: _ReadsThenWrites}
+    work_of = _LocksNothing
+
+
+class _IsPoisoned(MemoryUserWriter):
     poisoned: ClassVar[list[bool]] = []
 
     def add(self, user: NewUser) -> User:
@@ -207,7 +219,7 @@ class _CommitsNoPoison(MemoryUnitOfWork):
 
 
 class TestARefusalAbortsTheTransaction(FaultContract):
-    users_of = _IsPoisoned
+    parts: ClassVar[Any] = {UserWriter: _IsPoisoned}
     work_of = _CommitsNoPoison
 
 

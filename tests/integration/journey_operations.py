@@ -7,7 +7,7 @@ from attrs import frozen
 from menshen.domain.audit import EntryKind
 from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.devices import Client
-from menshen.domain.ports import UserFilter
+from menshen.domain.ports.reading import UserFilter
 from menshen.domain.sessions import SessionId
 from menshen.domain.users import Phone, Standing, UserId
 

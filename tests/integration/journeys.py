@@ -14,11 +14,13 @@ from typing import Any, Protocol, TypeVar
 
 from attrs import define, field, frozen
 
+from menshen.adapters.conformance.steps import Steps
 from menshen.adapters.memory.fakes import FakeClock, FakeLastSeen, FakePasswordHasher, FakeTokenCodec
 from menshen.adapters.refresh_token_codec import HmacRefreshTokenCodec
 from menshen.domain.audit import AuditEntry
 from menshen.domain.errors import Refusal
-from menshen.domain.ports import Store, UserFilter
+from menshen.domain.ports.reading import UserFilter
+from menshen.domain.ports.stores import Store
 from menshen.domain.presences import Principal
 from menshen.domain.refresh_tokens import RefreshToken
 from menshen.domain.sessions import SessionId, SessionKind
@@ -81,7 +83,7 @@ class House:
             codec=FakeTokenCodec(),
             admin_codec=FakeTokenCodec("admin"),
             refresh_codec=_RepeatableCodec(b"the secret of all journeys"),
-            last_seen=FakeLastSeen(self.store.sessions),
+            last_seen=FakeLastSeen(self.store.work),
             clock=self.clock,
             ids=_CountedIds(),
             common_passwords=frozenset({COMMON_PASSWORD}),
@@ -186,7 +188,7 @@ def replay(journey: Journey, store: Store) -> Replay:
     log = house.log()
     met.update(f"{entry.event.action} in the log" for entry in log)
     now = house.clock.now()
-    everybody = store.users.find(UserFilter(), after=UserId(0), limit=_ALL, now=now)
+    everybody = Steps(store).users.find(UserFilter(), after=UserId(0), limit=_ALL, now=now)
     live = [store.sessions.live(user.id, kind, now) for user in everybody for kind in SessionKind]
     last: list[object] = [everybody, sessions, live, log]
     return Replay((*answers, *map(house.numbering.plain, last)), met)

@@ -16,8 +16,8 @@ from sqlalchemy import Connection, event
 
 from menshen.adapters.sql.database import Database
 from menshen.adapters.sql.tables import metadata
-from menshen.adapters.sql.unit_of_work import SqlUnitOfWork
-from menshen.domain.ports import Transaction
+from menshen.domain.ports.writing import Transaction
+from menshen.entrypoints.stores import sql_store
 
 from .stores import connection_of
 
@@ -91,7 +91,7 @@ def observed(database: Database, call: Callable[[Transaction], object]) -> Obser
         raise _Undone
 
     with suppress(_Undone):
-        SqlUnitOfWork(database).transact(work)
+        sql_store(database).work.transact(work)
     return Observed(accesses, rows_read, "\n".join(plans))
 
 

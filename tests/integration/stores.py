@@ -7,9 +7,10 @@ from sqlalchemy import Connection, delete
 
 from menshen.adapters.sql.database import Database, open_database
 from menshen.adapters.sql.migrating import migrate
-from menshen.adapters.sql.store import sql_store
 from menshen.adapters.sql.tables import metadata
-from menshen.domain.ports import Store, Transaction
+from menshen.domain.ports.stores import Store
+from menshen.domain.ports.writing import Transaction
+from menshen.entrypoints.stores import sql_store
 
 
 def migrated(url: str) -> None:

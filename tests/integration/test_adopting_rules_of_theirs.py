@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from menshen.domain.ports import UserFilter
+from menshen.adapters.conformance.steps import Steps
+from menshen.domain.ports.reading import UserFilter
 from menshen.domain.users import Standing, UserId
 
 from .test_adopting_tables import MOMENT, refusal, store_on
@@ -36,7 +37,7 @@ def test_a_user_without_a_state_is_found_as_one_of_an_unknown_state(tutorial: Tu
     tutorial.insert([row(1, "13800138001", state=None), row(2, "13800138002")])
     assert adopt(tutorial, "--yes")["taken"] == 2
     store = store_on(tutorial)
-    found = store.users.find(UserFilter(standing=Standing.UNKNOWN), after=UserId(0), limit=10, now=MOMENT)
+    found = Steps(store).users.find(UserFilter(standing=Standing.UNKNOWN), after=UserId(0), limit=10, now=MOMENT)
     store.close()
     assert [user.id for user in found] == [1]
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from menshen.domain.ports import Store, Transaction
+from menshen.domain.ports.stores import Store
+from menshen.domain.ports.writing import Transaction
 from menshen.domain.users import NewUser, Phone, UserId, UserState
 from menshen.entrypoints.settings import Settings
 from menshen.entrypoints.stores import open_store
@@ -72,7 +73,7 @@ def registered(tutorial: Tutorial) -> None:
         assert (user.user_name, user.password_hash, user.registered_at) == (LONG_NAME, LONG_HASH, MOMENT)
 
         def close(tx: Transaction) -> None:
-            tx.users.locked(user.id)
+            tx.lock(user.id)
             tx.users.save(evolve(user, phone=None, user_name=None, state=UserState.closed()))
 
         store.work.transact(close)

@@ -17,12 +17,15 @@ from sqlalchemy import Connection
 from menshen.adapters.background_last_seen import INTERVAL_SECONDS, BackgroundLastSeen
 from menshen.adapters.conformance.last_seen import RAN_OUT, START, LastSeenContract, last_seen_of
 from menshen.adapters.conformance.sessions import new_session
+from menshen.adapters.conformance.steps import SessionSteps, UserSteps
 from menshen.adapters.conformance.users import new_user
 from menshen.adapters.memory.fakes import FakeClock
 from menshen.adapters.sql.database import Database
 from menshen.adapters.sql.failures import Repeatable
 from menshen.domain.errors import StoreUnavailable
-from menshen.domain.ports import LastSeen, SessionRepository, Store, Transaction, UserRepository
+from menshen.domain.ports.outside import LastSeen
+from menshen.domain.ports.stores import Store
+from menshen.domain.ports.writing import Transaction
 from menshen.domain.sessions import Session, SessionEnd, SessionId
 from menshen.entrypoints.settings import Settings
 from menshen.entrypoints.stores import open_store
@@ -45,8 +48,8 @@ class Watched:
     failure: Exception | None = None
 
     @property
-    def sessions(self) -> SessionRepository:
-        return self.store.sessions
+    def sessions(self) -> SessionSteps:
+        return SessionSteps(self.store)
 
     def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
         self.calls += 1
@@ -90,17 +93,17 @@ def store(path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def users(store: Store) -> UserRepository:
-    return store.users
+def users(store: Store) -> UserSteps:
+    return UserSteps(store)
 
 
 @pytest.fixture
-def sessions(store: Store) -> SessionRepository:
-    return store.sessions
+def sessions(store: Store) -> SessionSteps:
+    return SessionSteps(store)
 
 
 @pytest.fixture
-def session(users: UserRepository, sessions: SessionRepository) -> Session:
+def session(users: UserSteps, sessions: SessionSteps) -> Session:
     session = new_session(users.add(new_user()).id, started_at=START)
     sessions.add(session)
     return session
@@ -115,7 +118,7 @@ def until(is_so: Callable[[], bool]) -> None:
     raise AssertionError("it did not come about")
 
 
-def until_seen(sessions: SessionRepository, session: Session, at: datetime) -> None:
+def until_seen(sessions: SessionSteps, session: Session, at: datetime) -> None:
     until(lambda: last_seen_of(sessions, session) == at)
 
 
@@ -156,7 +159,7 @@ class TestTheThread:
         assert INTERVAL_SECONDS == 1.0
 
     def test_what_was_noted_is_written_within_the_interval(
-        self, make: Callable[[float], BackgroundLastSeen], sessions: SessionRepository, session: Session
+        self, make: Callable[[float], BackgroundLastSeen], sessions: SessionSteps, session: Session
     ) -> None:
         last_seen = make(QUICK)
         for minute in (1, 2, 3):
@@ -173,7 +176,7 @@ class TestTheThread:
         assert time.monotonic() - begin >= 0.5
 
     def test_closing_writes_what_waits_at_once(
-        self, make: Callable[[float], BackgroundLastSeen], sessions: SessionRepository, session: Session
+        self, make: Callable[[float], BackgroundLastSeen], sessions: SessionSteps, session: Session
     ) -> None:
         last_seen = make(NEVER)
         last_seen.note(session.id, START + MINUTE)
@@ -291,7 +294,7 @@ class TestTheThread:
     def test_what_the_store_undoes_is_done_again(
         self,
         make: Callable[[float], BackgroundLastSeen],
-        sessions: SessionRepository,
+        sessions: SessionSteps,
         session: Session,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:

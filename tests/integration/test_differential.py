@@ -15,13 +15,14 @@ from attrs import evolve
 from hypothesis import HealthCheck, find, given, seed, settings
 from sqlalchemy import create_engine
 
-from menshen.adapters.memory.audit import MemoryAuditLog
-from menshen.adapters.memory.sessions import MemorySessionRepository
-from menshen.adapters.memory.store import MemoryStore, MemoryUnitOfWork
-from menshen.adapters.memory.users import MemoryUserRepository
+from menshen.adapters.memory.sessions import MemorySessionWriter
+from menshen.adapters.memory.store import MemoryStore
+from menshen.adapters.memory.users import MemoryUsers
 from menshen.adapters.sql.database import Database
 from menshen.domain.audit import Action
-from menshen.domain.ports import Store, UserFilter
+from menshen.domain.ports.reading import UserFilter, UserSearch
+from menshen.domain.ports.stores import Store
+from menshen.domain.ports.writing import SessionWriter
 from menshen.domain.sessions import EndReason, Session, SessionEnd, SessionId
 from menshen.domain.users import User, UserId
 from menshen.entrypoints.stores import memory_store
@@ -132,39 +133,28 @@ class TestEveryStore:
         assert not missed, f"the journeys do not come to {missed} any more"
 
 
-class FindsBackwards(MemoryUserRepository):
+class FindsBackwards(MemoryUsers):
     def find(self, wanted: UserFilter, *, after: UserId, limit: int, now: datetime) -> Sequence[User]:
         return super().find(wanted, after=after, limit=limit, now=now)[::-1]
 
 
-class CutsMicroseconds(MemorySessionRepository):
+class CutsMicroseconds(MemorySessionWriter):
     def add(self, session: Session) -> None:
         super().add(evolve(session, last_seen_at=session.last_seen_at.replace(microsecond=0)))
 
 
-class TakesBackFreezes(MemorySessionRepository):
+class TakesBackFreezes(MemorySessionWriter):
     def end(self, session_ids: Collection[SessionId], end: SessionEnd) -> int:
         return 0 if end.reason is EndReason.USER_FROZEN else super().end(session_ids, end)
-
-
-def memory_with(
-    users: type[MemoryUserRepository] = MemoryUserRepository,
-    sessions: type[MemorySessionRepository] = MemorySessionRepository,
-) -> Store:
-    """A store in memory with other repositories."""
-    rows = MemoryStore()
-    repositories = users(rows), sessions(rows), MemoryAuditLog(rows)
-    work = MemoryUnitOfWork(rows, *repositories)
-    return Store(users=work.users, sessions=work.sessions, audit=work.audit, work=work)
 
 
 class TestAStoreThatGoesItsOwnWay:
     @pytest.mark.parametrize(
         ("sabotaged", "longest"),
         [
-            (lambda: memory_with(users=FindsBackwards), 3),
-            (lambda: memory_with(sessions=CutsMicroseconds), 2),
-            (lambda: memory_with(sessions=TakesBackFreezes), 2),
+            (lambda: memory_store(MemoryStore(), {UserSearch: FindsBackwards}), 3),
+            (lambda: memory_store(MemoryStore(), {SessionWriter: CutsMicroseconds}), 2),
+            (lambda: memory_store(MemoryStore(), {SessionWriter: TakesBackFreezes}), 2),
         ],
         ids=["finds backwards", "cuts microseconds", "takes back freezes"],
     )

@@ -19,9 +19,9 @@ from menshen.adapters.conformance.audit import new_event
 from menshen.adapters.sql.database import Database, open_database
 from menshen.adapters.sql.migrating import migrate
 from menshen.adapters.sql.products.reserve import RESERVE_BYTES, FileReserve
-from menshen.adapters.sql.store import sql_store
 from menshen.domain.errors import StoreUnavailable
-from menshen.domain.ports import Transaction
+from menshen.domain.ports.writing import AuditPruning, Transaction
+from menshen.entrypoints.stores import sql_store
 
 MIB = 2**20
 ROWS = 2000
@@ -176,7 +176,7 @@ class TestGivingBack:
         full = path.stat().st_size
         assert full > empty + MIB // 4
         later = datetime.now(UTC) + timedelta(days=10_000)
-        assert store.work.transact(lambda tx: tx.audit.prune(later, 10_000), is_vital=True) == ROWS
+        assert store.work.transact(lambda tx: tx[AuditPruning].prune(later, 10_000), is_vital=True) == ROWS
         assert path.stat().st_size == full
         store.give_back()
         assert path.stat().st_size < empty + MIB // 16
@@ -191,7 +191,7 @@ class TestGivingBack:
         store = sql_store(database)
         store.work.transact(fill)
         later = datetime.now(UTC) + timedelta(days=10_000)
-        store.work.transact(lambda tx: tx.audit.prune(later, 10_000), is_vital=True)
+        store.work.transact(lambda tx: tx[AuditPruning].prune(later, 10_000), is_vital=True)
         store.give_back()
         store.work.transact(append)
         database.close()

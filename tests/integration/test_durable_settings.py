@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event, make_url
 
 from menshen.adapters.sql.database import open_database
-from menshen.adapters.sql.store import sql_store
+from menshen.entrypoints.stores import sql_store
 
 from .databases import DatabaseServer, MariaDbServer, PostgresServer, running, server_folder
 from .migrators import Told, told

@@ -8,13 +8,14 @@ import pytest
 from sqlalchemy import event
 
 from menshen.adapters.conformance.sessions import START, new_session
+from menshen.adapters.conformance.steps import Steps
 from menshen.adapters.conformance.users import another_user
 from menshen.adapters.sql.database import Database, sqlite_url
-from menshen.adapters.sql.store import sql_store
 from menshen.domain.errors import StoreUnavailable
-from menshen.domain.ports import Store
+from menshen.domain.ports.stores import Store
 from menshen.domain.sessions import Session, SessionKind
 from menshen.domain.users import Phone, User
+from menshen.entrypoints.stores import sql_store
 
 from .stores import opened
 
@@ -30,10 +31,10 @@ Asked = Callable[[Store, User, Session], object]
 LOOK_UPS: dict[str, Asked] = {
     "users.by_id": lambda store, user, _: store.users.by_id(user.id),
     "users.by_phone": lambda store, user, _: store.users.by_phone(_phone_of(user)),
-    "users.locked": lambda store, user, _: store.work.transact(lambda tx: tx.users.locked(user.id)),
+    "users.locked": lambda store, user, _: store.work.transact(lambda tx: tx.lock(user.id)),
     "sessions.by_id": lambda store, _, session: store.sessions.by_id(session.id),
     "sessions.live": lambda store, user, _: store.sessions.live(user.id, SessionKind.USER, START),
-    "sessions.presence": lambda store, user, session: store.sessions.presence(user.id, session.id),
+    "sessions.presence": lambda store, user, session: Steps(store).sessions.presence(user.id, session.id),
 }
 
 
@@ -42,10 +43,10 @@ def test_an_answer_to_another_question_is_refused_and_its_connection_is_let_go(
     database: Database, look_up: Asked
 ) -> None:
     store = sql_store(database)
-    anna, berta = store.users.add(another_user()), store.users.add(another_user())
+    anna, berta = Steps(store).users.add(another_user()), Steps(store).users.add(another_user())
     of_anna, of_berta = new_session(anna.id), new_session(berta.id)
-    store.sessions.add(of_anna)
-    store.sessions.add(of_berta)
+    Steps(store).sessions.add(of_anna)
+    Steps(store).sessions.add(of_berta)
     swapped = {anna.id: berta.id, _phone_of(anna).digits: _phone_of(berta).digits, of_anna.id: of_berta.id}
 
     def ask_for_berta(_connection: object, _cursor: object, sql: str, parameters: Any, *_: object) -> tuple[str, Any]:

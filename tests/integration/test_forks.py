@@ -17,7 +17,7 @@ import pytest
 from attrs import frozen
 
 from menshen.entrypoints.environment import read_settings
-from menshen.entrypoints.wiring import open_service
+from menshen.entrypoints.services import open_service
 
 from . import forking_app
 from .servers import PASSWORD, QUICK_HASHES, START_SECONDS, Client, clean_environment, free_port

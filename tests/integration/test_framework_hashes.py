@@ -19,7 +19,7 @@ from django.contrib.auth.hashers import (
 )
 
 from menshen.adapters.argon2_hasher import Argon2PasswordHasher
-from menshen.domain.ports import Verdict
+from menshen.domain.ports.outside import Verdict
 
 PASSWORD = "correct horse 电池"
 OURS = Argon2PasswordHasher(memory_kib=8, time_cost=1)

@@ -10,14 +10,14 @@ from attrs import evolve
 from sqlalchemy import create_engine, make_url, text
 
 from menshen.adapters.conformance.audit import new_event
+from menshen.adapters.conformance.steps import Steps
 from menshen.adapters.conformance.users import another_user
 from menshen.adapters.sql.database import open_database
 from menshen.adapters.sql.products.product import ANSWER_SECONDS, POOL_SECONDS, STATEMENT_SECONDS, WAIT_SECONDS
-from menshen.adapters.sql.store import sql_store
 from menshen.domain.errors import StoreUnavailable
 from menshen.entrypoints.readiness import HOLDS_SECONDS
 from menshen.entrypoints.settings import Settings
-from menshen.entrypoints.stores import open_store
+from menshen.entrypoints.stores import open_store, sql_store
 
 from .databases import DatabaseServer
 from .servers import Answer, Client, Server, assert_envelope, serving
@@ -44,7 +44,7 @@ class TestThePool:
             finally:
                 enough.set()
             assert [call.exception() for call in calls].count(None) == size
-        store.users.add(another_user())
+        Steps(store).users.add(another_user())
         store.close()
 
 
@@ -63,15 +63,15 @@ class TestWaiting:
         ):
             patient = open_database(url, connections=1, is_patient=True)
             store = sql_store(database)
-            user = store.users.add(another_user())
+            user = Steps(store).users.add(another_user())
             holder.execute(text("SELECT * FROM x_user WHERE id = :id FOR UPDATE"), {"id": user.id})
             other.execute(text(spelling.lock_table.format("x_audit")))
             renamed = evolve(user, user_name="another name")
             steps: dict[str, Callable[[], object]] = {
-                "to lock a row": lambda: store.work.transact(lambda tx: tx.users.locked(user.id)),
+                "to lock a row": lambda: store.work.transact(lambda tx: tx.lock(user.id)),
                 "to write a row": lambda: store.work.transact(lambda tx: tx.users.save(renamed)),
                 "to read a table": lambda: store.audit.find(subject=None, before=None, limit=1),
-                "to write a table": lambda: store.audit.append(new_event(user.id)),
+                "to write a table": lambda: Steps(store).audit.append(new_event(user.id)),
                 "for the server": lambda: shown(database, [spelling.sleep.format(20)]),
                 "patiently": lambda: shown(patient, [spelling.sleep.format(ANSWER_SECONDS + 0.3)]),
             }
@@ -177,7 +177,7 @@ class TestWhatAnOperatorSetsForEverybody:
         with opened(url) as database:
             assert shown(database, names) == ours
             store = sql_store(database)
-            user = store.users.add(another_user(user_name="𠮷 "))
+            user = Steps(store).users.add(another_user(user_name="𠮷 "))
             assert store.users.by_id(user.id) == user
 
 

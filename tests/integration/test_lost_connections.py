@@ -12,14 +12,17 @@ from sqlalchemy import Connection, event, text
 
 from menshen.adapters.conformance.audit import new_event
 from menshen.adapters.conformance.sessions import LOGGED_OUT, START, UNKNOWN, new_session, refreshing
+from menshen.adapters.conformance.steps import Steps
 from menshen.adapters.conformance.users import another_user
 from menshen.adapters.sql.database import Database
 from menshen.adapters.sql.products.product import ANSWER_SECONDS
-from menshen.adapters.sql.store import sql_store
 from menshen.domain.errors import StoreUnavailable
-from menshen.domain.ports import Store, Transaction, UserFilter
+from menshen.domain.ports.reading import UserFilter
+from menshen.domain.ports.stores import Store
+from menshen.domain.ports.writing import Transaction
 from menshen.domain.sessions import SessionKind
 from menshen.domain.users import PhoneTaken, User, UserId
+from menshen.entrypoints.stores import sql_store
 
 from .databases import DatabaseServer
 from .spellings import AT_THE_MOST, Outcome, Spelling, by_somebody_else, outcome_of
@@ -44,37 +47,37 @@ def store(database: Database) -> Store:
 
 @pytest.fixture
 def anna(store: Store) -> User:
-    return store.users.add(another_user())
+    return Steps(store).users.add(another_user())
 
 
 def _every_method(store: Store, anna: User) -> Mapping[str, Callable[[], object]]:
     """A call of each, which leaves the store such that it can be made again."""
     session = new_session(anna.id)
     return {
-        "users.add": lambda: store.users.add(another_user()),
+        "users.add": lambda: Steps(store).users.add(another_user()),
         "users.by_id": lambda: store.users.by_id(anna.id),
         "users.by_phone": lambda: anna.phone and store.users.by_phone(anna.phone),
-        "users.locked": lambda: store.work.transact(lambda tx: tx.users.locked(anna.id)),
+        "users.locked": lambda: store.work.transact(lambda tx: tx.lock(anna.id)),
         "users.save": lambda: store.work.transact(lambda tx: tx.users.save(anna)),
-        "users.find": lambda: store.users.find(UserFilter(), after=anna.id, limit=1, now=START),
-        "users.due_to_close": lambda: store.users.due_to_close(START, 1),
-        "sessions.add": lambda: store.sessions.add(new_session(anna.id)),
+        "users.find": lambda: Steps(store).users.find(UserFilter(), after=anna.id, limit=1, now=START),
+        "users.due_to_close": lambda: Steps(store).users.due_to_close(START, 1),
+        "sessions.add": lambda: Steps(store).sessions.add(new_session(anna.id)),
         "sessions.live": lambda: store.sessions.live(anna.id, SessionKind.USER, START),
-        "sessions.end": lambda: store.sessions.end([UNKNOWN], LOGGED_OUT),
+        "sessions.end": lambda: Steps(store).sessions.end([UNKNOWN], LOGGED_OUT),
         "sessions.by_id": lambda: store.sessions.by_id(UNKNOWN),
-        "sessions.presence": lambda: store.sessions.presence(anna.id, UNKNOWN),
-        "sessions.rotate": lambda: store.sessions.rotate(UNKNOWN, old=b"", new=refreshing()),
-        "sessions.see": lambda: store.sessions.see([(session.id, START)], START),
-        "sessions.erase_of": lambda: store.sessions.erase_of(anna.id),
-        "sessions.prune": lambda: store.sessions.prune(START, 1),
-        "audit.append": lambda: store.audit.append(new_event(anna.id)),
-        "audit.count": lambda: store.audit.count(new_event(anna.id), timedelta(hours=1)),
-        "audit.erase_details": lambda: store.audit.erase_details(anna.id, ["freeze"]),
+        "sessions.presence": lambda: Steps(store).sessions.presence(anna.id, UNKNOWN),
+        "sessions.rotate": lambda: Steps(store).sessions.rotate(UNKNOWN, old=b"", new=refreshing()),
+        "sessions.see": lambda: Steps(store).sessions.see([(session.id, START)], START),
+        "sessions.erase_of": lambda: Steps(store).sessions.erase_of(anna.id),
+        "sessions.prune": lambda: Steps(store).sessions.prune(START, 1),
+        "audit.append": lambda: Steps(store).audit.append(new_event(anna.id)),
+        "audit.count": lambda: Steps(store).audit.count(new_event(anna.id), timedelta(hours=1)),
+        "audit.erase_details": lambda: Steps(store).audit.erase_details(anna.id, ["freeze"]),
         "audit.find": lambda: store.audit.find(subject=None, before=None, limit=1),
-        "audit.prune": lambda: store.audit.prune(START, 1),
-        "audit.earliest": lambda: store.audit.earliest(None),
-        "audit.pruned_at": store.audit.pruned_at,
-        "audit.note_pruned": lambda: store.audit.note_pruned(START),
+        "audit.prune": lambda: Steps(store).audit.prune(START, 1),
+        "audit.earliest": lambda: Steps(store).audit.earliest(None),
+        "audit.pruned_at": Steps(store).audit.pruned_at,
+        "audit.note_pruned": lambda: Steps(store).audit.note_pruned(START),
         "ping": store.ping,
         "weaknesses": store.weaknesses,
     }
@@ -120,7 +123,7 @@ class TestAServerThatHangs:
 class TestAServerThatIsRestarted:
     def test_after_an_idle_time_nobody_notices(self, machine: DatabaseServer, database: Database, store: Store) -> None:
         _seems_idle(database)
-        anna = store.users.add(another_user())
+        anna = Steps(store).users.add(another_user())
         _warm(database, 3)
         machine.stop()
         machine.start()
@@ -133,8 +136,8 @@ class TestAServerThatIsRestarted:
         """What reads comes first, on connections that were good a moment ago."""
         for call in (
             lambda: store.users.by_id(anna.id),
-            lambda: store.sessions.presence(anna.id, UNKNOWN),
-            lambda: store.users.find(UserFilter(), after=UserId(0), limit=1, now=START),
+            lambda: Steps(store).sessions.presence(anna.id, UNKNOWN),
+            lambda: Steps(store).users.find(UserFilter(), after=UserId(0), limit=1, now=START),
             store.ping,
         ):
             _warm(database, 3)
@@ -160,7 +163,7 @@ class TestAServerThatIsRestarted:
         assert type(outcome.error) is StoreUnavailable
         assert outcome.seconds < AT_THE_MOST
         machine.start()
-        store.work.transact(lambda tx: tx.users.locked(anna.id))
+        store.work.transact(lambda tx: tx.lock(anna.id))
         assert store.users.by_phone(newcomer.phone) is None
 
     def test_a_transaction_of_the_moment_before_is_done_again(
@@ -183,7 +186,7 @@ class TestALostConnection:
         def work(tx: Transaction) -> None:
             nonlocal calls
             calls += 1
-            user = tx.users.locked(anna.id)
+            user = tx.lock(anna.id)
             assert user is not None
             tx.users.save(evolve(user, fee_percentage=user.fee_percentage + 1))
             if calls < 3:
@@ -224,7 +227,7 @@ class TestALostConnection:
 
 class TestADeadlock:
     def test_both_are_done_in_the_end(self, store: Store) -> None:
-        users = [store.users.add(another_user()) for _ in range(2)]
+        users = [Steps(store).users.add(another_user()) for _ in range(2)]
         meeting, calls = Barrier(2), [0, 0]
 
         def work(number: int, tx: Transaction) -> None:

@@ -14,14 +14,15 @@ from attrs import evolve
 from sqlalchemy import Column, Integer, MetaData, insert, make_url
 
 from menshen.adapters.conformance.sessions import START
+from menshen.adapters.conformance.steps import Steps
 from menshen.adapters.sql import migrating, schema
 from menshen.adapters.sql.database import Database, open_database
 from menshen.adapters.sql.migrating import differences
 from menshen.adapters.sql.schema import VERSIONS
-from menshen.adapters.sql.store import sql_store
 from menshen.adapters.sql.tables import metadata
 from menshen.domain.sessions import SessionId
 from menshen.entrypoints.databases import Migrations
+from menshen.entrypoints.stores import sql_store
 
 from .databases import DatabaseServer
 from .migrators import Migrators, Task, by_hand, contents, migrators, told
@@ -184,7 +185,7 @@ class TestFromAnOlderVersion:
                 assert session is not None
                 assert (session.refreshing.rotations, session.refreshing.recent) == (3, ())
                 new = evolve(session.refreshing, digest=b"\x01" * 32, recent=(START,))
-                assert store.sessions.rotate(session.id, old=bytes(32), new=new)
+                assert Steps(store).sessions.rotate(session.id, old=bytes(32), new=new)
                 again = store.sessions.by_id(session.id)
                 assert again is not None
                 assert again.refreshing == new

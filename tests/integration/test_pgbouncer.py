@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from menshen.adapters.conformance.stores import StoreContract
 from menshen.adapters.sql.database import Database
 from menshen.domain.errors import StoreUnavailable
-from menshen.domain.ports import Store
+from menshen.domain.ports.stores import Store
 
 from .databases import DatabaseServer, as_owner, program_of, server_folder
 from .servers import START_SECONDS, Client, Server, free_port, menshen, serving

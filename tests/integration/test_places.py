@@ -15,8 +15,8 @@ from attrs import frozen
 from menshen.entrypoints import places
 from menshen.entrypoints.cli.main import main
 from menshen.entrypoints.places import network_of
+from menshen.entrypoints.services import open_service
 from menshen.entrypoints.settings import Settings
-from menshen.entrypoints.wiring import open_service
 
 from ..faults.machine import read_only_disk
 from .databases import server_folder

@@ -7,28 +7,32 @@ what the tables hold, as they always do a little later; SQLite does not, since n
 import inspect
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
 import pytest
 from attrs import frozen
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from menshen.adapters.conformance.audit import new_event
 from menshen.adapters.conformance.sessions import new_session
 from menshen.adapters.conformance.users import new_user
-from menshen.adapters.sql.audit import SqlAuditLog
+from menshen.adapters.sql.audit import SqlAuditTrail, SqlAuditWriter
 from menshen.adapters.sql.database import Database, open_database
-from menshen.adapters.sql.sessions import SqlSessionRepository
-from menshen.adapters.sql.users import SqlUserRepository
+from menshen.adapters.sql.session_writing import SqlSessionWriter
+from menshen.adapters.sql.sessions import SqlSessions
+from menshen.adapters.sql.user_writing import SqlUserWriter
+from menshen.adapters.sql.users import SqlUsers
 from menshen.domain.audit import AuditId, EntryKind
 from menshen.domain.passwords import HashLikeness
-from menshen.domain.ports import Transaction, UserFilter
+from menshen.domain.ports.reading import UserFilter
+from menshen.domain.ports.writing import AuditPruning, SessionSweep, Transaction
 from menshen.domain.sessions import EndReason, Refreshing, SessionEnd, SessionId, SessionKind
 from menshen.domain.use_cases.housekeeping import BATCH
 from menshen.domain.users import Phone, Standing, User, UserId
 
 from .filling import DEVICE_TYPES, SPAN, analyze, fill_audit, fill_sessions, fill_users, phone_of, session_id_of
 from .query_plans import Observed, observed
-from .stores import migrated
+from .stores import connection_of, migrated
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 USERS = 20_000
@@ -77,17 +81,46 @@ class Use:
 
 
 def anna(tx: Transaction) -> User:
-    found = tx.users.locked(ANNA)
+    found = tx.lock(ANNA)
     assert found is not None
     return found
 
 
+T = TypeVar("T")
+
+
+@frozen
+class Same:
+    """A database that is read on the one connection of a transaction."""
+
+    connection: Connection
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        return work(self.connection)
+
+
+def same(tx: Transaction) -> Any:
+    return Same(connection_of(tx))
+
+
+def users(tx: Transaction) -> SqlUsers:
+    return SqlUsers(same(tx))
+
+
+def sessions(tx: Transaction) -> SqlSessions:
+    return SqlSessions(same(tx))
+
+
+def trail(tx: Transaction) -> SqlAuditTrail:
+    return SqlAuditTrail(same(tx))
+
+
 def found(wanted: UserFilter, after: int = 0) -> Callable[[Transaction], object]:
-    return lambda tx: tx.users.find(wanted, after=UserId(after), limit=PAGE, now=NOW)
+    return lambda tx: users(tx).find(wanted, after=UserId(after), limit=PAGE, now=NOW)
 
 
 def hashes(tx: Transaction) -> object:
-    return tx.users.password_hashes(after=ANNA, limit=PAGE, unlike=[HashLikeness("$argon2id$", "m=19456")])
+    return users(tx).password_hashes(after=ANNA, limit=PAGE, unlike=[HashLikeness("$argon2id$", "m=19456")])
 
 
 def gives(result: object, expected: object) -> None:
@@ -102,8 +135,8 @@ def counted_twice(tx: Transaction) -> None:
 
 
 def noted_and_read(tx: Transaction) -> None:
-    tx.audit.note_pruned(NOW)
-    gives(tx.audit.pruned_at(), NOW)
+    tx[AuditPruning].note_pruned(NOW)
+    gives(tx[AuditPruning].pruned_at(), NOW)
 
 
 BY_ID = {"x_user.id"}
@@ -113,9 +146,9 @@ SESSIONS_BY_ID = {"x_session.id"}
 USES = [
     Use("users.add", lambda tx: tx.users.add(new_user()), set()),
     Use("users.add: with a referrer", lambda tx: tx.users.add(new_user(referrer_id=ANNA)), BY_ID),
-    Use("users.by_id", lambda tx: gives(tx.users.by_id(ANNA) is None, False), BY_ID),
+    Use("users.by_id", lambda tx: gives(users(tx).by_id(ANNA) is None, False), BY_ID),
     Use("users.by_phone", lambda tx: tx.users.by_phone(Phone(phone_of(ANNA))), {"uq_x_user_canonical_phone"}),
-    Use("users.locked", anna, BY_ID),
+    Use("users.lock", anna, BY_ID),
     Use("users.save", lambda tx: tx.users.save(anna(tx)), BY_ID),
     Use("users.find", found(UserFilter(), after=ANNA), BY_ID, 2 * PAGE),
     Use("users.find: by id", found(UserFilter(user_id=ANNA)), BY_ID),
@@ -137,7 +170,7 @@ USES = [
     # It may look at those who can still take it back, but not at those who have been erased.
     Use(
         "users.due_to_close",
-        lambda tx: gives(len(tx.users.due_to_close(NOW, BATCH)), DUE),
+        lambda tx: gives(len(users(tx).due_to_close(NOW, BATCH)), DUE),
         BY_STATE,
         USERS // 100 + 5 * DUE,
     ),
@@ -152,12 +185,12 @@ USES = [
     Use("sessions.end: many", lambda tx: gives(tx.sessions.end(SESSIONS, END), MANY), SESSIONS_BY_ID, 3 * MANY),
     Use(
         "sessions.unended",
-        lambda tx: gives(tx.sessions.unended(after=SESSION, limit=BATCH).last is not None, True),
+        lambda tx: gives(tx[SessionSweep].unended(after=SESSION, limit=BATCH).last is not None, True),
         SESSIONS_BY_ID,
         3 * BATCH,
     ),
     Use("sessions.by_id", lambda tx: tx.sessions.by_id(SESSION), SESSIONS_BY_ID),
-    Use("sessions.presence", lambda tx: tx.sessions.presence(ANNA, SESSION), BY_ID | SESSIONS_BY_ID),
+    Use("sessions.by_session", lambda tx: sessions(tx).by_session(ANNA, SESSION), BY_ID | SESSIONS_BY_ID),
     Use(
         "sessions.rotate",
         lambda tx: gives(tx.sessions.rotate(SESSION, old=bytes(range(32)), new=ROTATED), True),
@@ -170,22 +203,22 @@ USES = [
         SESSIONS_BY_ID,
         4 * MANY,
     ),
-    Use("sessions.erase_of", lambda tx: tx.sessions.erase_of(ANNA), {"ix_x_session_user_id"}),
+    Use("sessions.erase_of", lambda tx: tx[SessionSweep].erase_of(ANNA), {"ix_x_session_user_id"}),
     Use(
         "sessions.prune: nothing",
-        lambda tx: gives(tx.sessions.prune(NOW - 3 * SPAN, BATCH), 0),
+        lambda tx: gives(tx[SessionSweep].prune(NOW - 3 * SPAN, BATCH), 0),
         {"ix_x_session_over_at"},
     ),
     # Of those who log in first every third has ended his session; a year later all have expired.
     Use(
         "sessions.prune: a few",
-        lambda tx: gives(0 < tx.sessions.prune(NOW - SPAN * 0.99, BATCH) < BATCH, True),
+        lambda tx: gives(0 < tx[SessionSweep].prune(NOW - SPAN * 0.99, BATCH) < BATCH, True),
         {"ix_x_session_over_at", "x_session.id"},
         4 * BATCH,
     ),
     Use(
         "sessions.prune: many",
-        lambda tx: gives(tx.sessions.prune(NOW + timedelta(days=365), BATCH), BATCH),
+        lambda tx: gives(tx[SessionSweep].prune(NOW + timedelta(days=365), BATCH), BATCH),
         {"ix_x_session_over_at", "x_session.id"},
         4 * BATCH,
     ),
@@ -194,43 +227,47 @@ USES = [
     Use("audit.count: more", counted_twice, {"ix_x_audit_likeness", "x_audit.id"}),
     Use(
         "audit.find: what was done",
-        lambda tx: tx.audit.find(subject=None, before=None, limit=PAGE, kind=EntryKind.ACTS),
+        lambda tx: trail(tx).find(subject=None, before=None, limit=PAGE, kind=EntryKind.ACTS),
         {"along x_audit.id"},
         2 * PAGE,
     ),
     Use(
         "audit.find: newest",
-        lambda tx: tx.audit.find(subject=None, before=None, limit=PAGE),
+        lambda tx: trail(tx).find(subject=None, before=None, limit=PAGE),
         {"along x_audit.id"},
         2 * PAGE,
     ),
     Use(
         "audit.find: before",
-        lambda tx: tx.audit.find(subject=None, before=AuditId(USERS // 2), limit=PAGE),
+        lambda tx: trail(tx).find(subject=None, before=AuditId(USERS // 2), limit=PAGE),
         {"x_audit.id"},
         2 * PAGE,
     ),
     Use(
         "audit.find: about one user",
-        lambda tx: tx.audit.find(subject=ANNA, before=None, limit=PAGE),
+        lambda tx: trail(tx).find(subject=ANNA, before=None, limit=PAGE),
         {"ix_x_audit_subject"},
     ),
     Use(
         "audit.find: about one user, before",
-        lambda tx: tx.audit.find(subject=ANNA, before=AuditId(USERS), limit=PAGE),
+        lambda tx: trail(tx).find(subject=ANNA, before=AuditId(USERS), limit=PAGE),
         {"ix_x_audit_subject"},
     ),
-    Use("audit.earliest", lambda tx: gives(tx.audit.earliest(None) is None, False), {"along ix_x_audit_at"}),
-    Use("audit.earliest: since", lambda tx: gives(tx.audit.earliest(NOW - SPAN / 2) is None, False), {"ix_x_audit_at"}),
-    Use("audit.earliest: none since", lambda tx: gives(tx.audit.earliest(NOW + SPAN), None), {"ix_x_audit_at"}),
+    Use("audit.earliest", lambda tx: gives(tx[AuditPruning].earliest(None) is None, False), {"along ix_x_audit_at"}),
+    Use(
+        "audit.earliest: since",
+        lambda tx: gives(tx[AuditPruning].earliest(NOW - SPAN / 2) is None, False),
+        {"ix_x_audit_at"},
+    ),
+    Use("audit.earliest: none since", lambda tx: gives(tx[AuditPruning].earliest(NOW + SPAN), None), {"ix_x_audit_at"}),
     # One row, or none.
     Use("audit.pruned_at", noted_and_read, {"x_mark.id"}, others={"all of x_mark"}),
-    Use("audit.note_pruned", lambda tx: tx.audit.note_pruned(NOW), set()),
+    Use("audit.note_pruned", lambda tx: tx[AuditPruning].note_pruned(NOW), set()),
     Use("audit.erase_details", lambda tx: tx.audit.erase_details(ANNA, ["freeze"]), {"ix_x_audit_subject"}),
-    Use("audit.prune: nothing", lambda tx: gives(tx.audit.prune(NOW - 3 * SPAN, BATCH), 0), {"ix_x_audit_at"}),
+    Use("audit.prune: nothing", lambda tx: gives(tx[AuditPruning].prune(NOW - 3 * SPAN, BATCH), 0), {"ix_x_audit_at"}),
     Use(
         "audit.prune: many",
-        lambda tx: gives(tx.audit.prune(NOW, BATCH), BATCH),
+        lambda tx: gives(tx[AuditPruning].prune(NOW, BATCH), BATCH),
         {"ix_x_audit_at", "x_audit.id"},
         4 * BATCH,
     ),
@@ -277,13 +314,18 @@ def test_a_missing_index_is_noticed(database: Database) -> None:
 
 
 def test_every_method_of_every_repository_is_looked_at() -> None:
-    repositories = {"users": SqlUserRepository, "sessions": SqlSessionRepository, "audit": SqlAuditLog}
+    repositories: dict[str, tuple[type, ...]] = {
+        "users": (SqlUsers, SqlUserWriter),
+        "sessions": (SqlSessions, SqlSessionWriter),
+        "audit": (SqlAuditTrail, SqlAuditWriter),
+    }
     methods = {
         f"{noun}.{name}"
-        for noun, repository in repositories.items()
-        for name, _ in inspect.getmembers(repository, inspect.isfunction)
+        for noun, classes in repositories.items()
+        for each in classes
+        for name, _ in inspect.getmembers(each, inspect.isfunction)
         if not name.startswith("_")
-    }
+    } | {"users.lock"}
     assert {use.method for use in USES} == methods
 
 

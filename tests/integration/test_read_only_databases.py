@@ -6,11 +6,12 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import event, make_url
 
+from menshen.adapters.conformance.steps import Steps
 from menshen.adapters.conformance.users import another_user
 from menshen.adapters.sql.database import Database
 from menshen.adapters.sql.products.servers import MAX_AGE_SECONDS
-from menshen.adapters.sql.store import sql_store
 from menshen.domain.errors import StoreUnavailable
+from menshen.entrypoints.stores import sql_store
 
 from .databases import DatabaseServer
 from .spellings import Spelling, by_somebody_else, shown
@@ -44,7 +45,7 @@ def test_what_cannot_write_is_let_go_with_the_whole_pool(
     product: str, machine: DatabaseServer, url: str, database: Database
 ) -> None:
     store = sql_store(database)
-    anna = store.users.add(another_user())
+    anna = Steps(store).users.add(another_user())
     store.ping()
     begin, end = _statements(product, url)
     elsewhere = machine.url.render_as_string(hide_password=False)
@@ -52,7 +53,7 @@ def test_what_cannot_write_is_let_go_with_the_whole_pool(
     database.close()
     for _ in range(2):
         with pytest.raises(StoreUnavailable):
-            store.users.add(another_user())
+            Steps(store).users.add(another_user())
         with pytest.raises(StoreUnavailable):
             store.ping()
         assert store.users.by_id(anna.id) == anna
@@ -64,7 +65,7 @@ def test_what_cannot_write_is_let_go_with_the_whole_pool(
     # The first who comes is served by a connection that is made for it.
     store.work.transact(lambda tx: tx.users.add(another_user()))
     for _ in range(4):
-        store.users.add(another_user())
+        Steps(store).users.add(another_user())
     store.ping()
 
 

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
+from menshen.adapters.conformance.steps import Steps
 from menshen.adapters.conformance.users import another_user, new_user, save
 from menshen.adapters.sql.adoption import waiting
-from menshen.adapters.sql.store import sql_store
 from menshen.domain.errors import StoreUnavailable
-from menshen.domain.ports import Store, Transaction
+from menshen.domain.ports.stores import Store
+from menshen.domain.ports.writing import Transaction
 from menshen.domain.users import Phone, PhoneTaken, User, UserId, UserState
+from menshen.entrypoints.stores import sql_store
 
 from .databases import DatabaseServer
 from .migrators import by_hand, told
@@ -92,7 +94,7 @@ class TestTextsThatAreLongerThanOurs:
 
     def test_several_saves_of_one_transaction_count_together(self, store: Store, theirs: User) -> None:
         def change(tx: Transaction) -> None:
-            assert tx.users.locked(THEIR_ID) == theirs
+            assert tx.lock(THEIR_ID) == theirs
             tx.users.save(evolve(theirs, fee_percentage=50, password_hash="a newer hash"))
             tx.users.save(evolve(theirs, is_admin=True, password_hash="a newer hash"))
 
@@ -117,17 +119,20 @@ class TestRules:
     def test_a_name_that_is_not_unique_is_not_a_phone_that_is_taken(
         self, product: str, url: str, store: Store, caplog: pytest.LogCaptureFixture
     ) -> None:
-        user, other = store.users.add(new_user(PHONE, user_name=self.NAME)), store.users.add(another_user())
+        user, other = (
+            Steps(store).users.add(new_user(PHONE, user_name=self.NAME)),
+            Steps(store).users.add(another_user()),
+        )
         by_hand(url, "CREATE UNIQUE INDEX their_names ON x_user (user_name)")
         for call in (
-            lambda: store.users.add(another_user(user_name=self.NAME)),
+            lambda: Steps(store).users.add(another_user(user_name=self.NAME)),
             lambda: store.work.transact(lambda tx: tx.users.add(another_user(user_name=self.NAME))),
             lambda: save(store.work, evolve(other, user_name=self.NAME)),
         ):
             with _refused(caplog, "secret", PHONE):
                 call()
         for taken in (
-            lambda: store.users.add(new_user(PHONE, user_name="another")),
+            lambda: Steps(store).users.add(new_user(PHONE, user_name="another")),
             lambda: save(store.work, evolve(other, phone=user.phone, user_name="another")),
         ):
             with pytest.raises(PhoneTaken):
@@ -142,10 +147,10 @@ class TestRules:
             "CREATE UNIQUE INDEX their_phones ON x_user (phone)",
             f"INSERT INTO x_user (phone) VALUES ('{PHONE}')",
         )
-        user = store.users.add(another_user())
+        user = Steps(store).users.add(another_user())
 
         def work(tx: Transaction) -> None:
-            tx.users.locked(user.id)
+            tx.lock(user.id)
             for call in (
                 lambda: tx.users.add(new_user(PHONE)),
                 lambda: tx.users.save(evolve(user, phone=Phone(PHONE), user_name="another")),
@@ -160,7 +165,7 @@ class TestRules:
     def test_a_check_is_told_without_the_row(
         self, url: str, product: str, store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        user = store.users.add(evolve(new_user(PHONE, user_name="a private name"), password_hash=HASH[:120]))
+        user = Steps(store).users.add(evolve(new_user(PHONE, user_name="a private name"), password_hash=HASH[:120]))
         by_somebody_else(url, _FORBIDS_FREEZING[product])
         quoted = (PHONE, "a private", HASH[:30])
         # PyMySQL does not know that this is what its other errors of the kind are.
@@ -182,11 +187,11 @@ class TestPostgreSql:
     def test_an_id_that_is_there_already_is_not_a_phone_that_is_taken(
         self, url: str, store: Store, caplog: pytest.LogCaptureFixture
     ) -> None:
-        user = store.users.add(new_user(PHONE))
+        user = Steps(store).users.add(new_user(PHONE))
         by_hand(url, f"SELECT setval('x_user_id_seq', {user.id}, false)")
         with _refused(caplog, "13900139000"):
-            store.users.add(new_user("13900139000"))
-        assert store.users.add(new_user("13900139000")).id == user.id + 1
+            Steps(store).users.add(new_user("13900139000"))
+        assert Steps(store).users.add(new_user("13900139000")).id == user.id + 1
 
     def test_what_is_told_of_a_table_that_is_gone_is_the_first_line(
         self, url: str, store: Store, caplog: pytest.LogCaptureFixture

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
+from menshen.adapters.conformance.steps import Steps
 from menshen.adapters.conformance.users import new_user
 from menshen.adapters.sql.migrating import differences
-from menshen.adapters.sql.store import sql_store
 from menshen.adapters.sql.tables import metadata
+from menshen.entrypoints.stores import sql_store
 
 from .databases import DatabaseServer
 from .migrators import by_hand, contents, told
@@ -46,7 +47,7 @@ class TestSomebodyElses:
         after = contents(empty)
         with opened(empty) as database:
             assert differences(database) == []
-            assert sql_store(database).users.add(new_user()).id == 1
+            assert Steps(sql_store(database)).users.add(new_user()).id == 1
         # PostgreSQL tells of the indexes and the constraints of all tables in one list.
         assert [name for name, found in before.items() if not isinstance(found, list) and after[name] != found] == []
         assert [each for name in before for each in before[name] if each not in after[name]] == []
@@ -110,7 +111,7 @@ class TestMariaDb:
                 url, f"SELECT engine FROM information_schema.tables WHERE table_name = '{table}' AND {_HERE}"
             ) == ["InnoDB"]
         with opened(url) as database:
-            user = sql_store(database).users.add(new_user(user_name="𠮷 É "))
+            user = Steps(sql_store(database)).users.add(new_user(user_name="𠮷 É "))
             assert sql_store(database).users.by_id(user.id) == user
 
 
@@ -122,7 +123,7 @@ class TestPostgreSql:
         assert {name.partition(".")[0] for name in contents(url) if "." in name} == {"app", "rows of app"}
         with opened(url) as database:
             assert differences(database) == []
-            user = sql_store(database).users.add(new_user())
+            user = Steps(sql_store(database)).users.add(new_user())
             assert sql_store(database).users.by_id(user.id) == user
 
     def test_a_schema_that_stands_in_the_url_is_heard(self, postgresql: DatabaseServer, tmp_path: Path) -> None:

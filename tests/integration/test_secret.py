@@ -18,8 +18,8 @@ from menshen.adapters.conformance.codecs import new_claims
 from menshen.adapters.jwt_codec import JwtTokenCodec
 from menshen.domain.tokens import TokenInvalid
 from menshen.entrypoints.secret import FILE_NAME, find_secret, make_secret
+from menshen.entrypoints.services import open_service
 from menshen.entrypoints.settings import SettingInvalid, Settings
-from menshen.entrypoints.wiring import open_service
 
 SECRET = "kZ3vQ8mT1xW6rB4nY7cJ2hL5pD9sF0gA"
 BODY = base64.b64encode(bytes(range(256))).decode()

@@ -18,19 +18,18 @@ from sqlalchemy import event, text
 
 from menshen.adapters.conformance.audit import new_event
 from menshen.adapters.conformance.sessions import new_session
+from menshen.adapters.conformance.steps import Steps
 from menshen.adapters.conformance.users import new_user
-from menshen.adapters.sql.audit import SqlAuditLog
 from menshen.adapters.sql.database import Database, open_database
 from menshen.adapters.sql.migrating import migrate, statements
 from menshen.adapters.sql.products.product import WAIT_SECONDS
 from menshen.adapters.sql.schema import Schema
-from menshen.adapters.sql.sessions import SqlSessionRepository
-from menshen.adapters.sql.unit_of_work import SqlUnitOfWork
-from menshen.adapters.sql.users import SqlUserRepository
 from menshen.domain.errors import StoreUnavailable
-from menshen.domain.ports import HashPage, Transaction
+from menshen.domain.ports.reading import HashPage
+from menshen.domain.ports.writing import Transaction
 from menshen.domain.sessions import EndReason, SessionEnd, SessionId
 from menshen.domain.users import Phone, PhoneTaken, UserId
+from menshen.entrypoints.stores import sql_store
 
 from .servers import clean_environment
 
@@ -61,13 +60,13 @@ class TestTheSchema:
         assert statements(database)
         assert list(path.parent.iterdir()) == []
         migrate(database)
-        SqlUserRepository(database).add(new_user())
+        Steps(sql_store(database)).users.add(new_user())
         assert len(list(path.parent.iterdir())) == 4
         assert {stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()} == {0o600}
         database.close()
 
     def test_the_phone_is_unique_in_the_database_itself(self, database: Database, path: Path) -> None:
-        SqlUserRepository(database).add(new_user())
+        Steps(sql_store(database)).users.add(new_user())
         with pytest.raises(sqlite3.IntegrityError, match=r"UNIQUE constraint failed: x_user\.canonical_phone"):
             _run(path, "INSERT INTO x_user (canonical_phone, password, state) VALUES ('13800138000', '', '')")
 
@@ -95,7 +94,7 @@ class TestWhatIsInForce:
             assert connection.execute(text("SELECT count(*) FROM x_user")).scalar() == 0
 
     def test_ids_are_never_used_again(self, database: Database, path: Path) -> None:
-        users = SqlUserRepository(database)
+        users = Steps(sql_store(database)).users
         first = users.add(new_user())
         with pytest.raises(PhoneTaken):
             users.add(new_user())
@@ -115,26 +114,26 @@ class TestTwoNodes:
             node.close()
 
     def test_none_loses_what_the_other_wrote(self, nodes: tuple[Database, Database]) -> None:
-        user_id = SqlUserRepository(nodes[0]).add(new_user()).id
+        user_id = Steps(sql_store(nodes[0])).users.add(new_user()).id
 
         def add_one(tx: Transaction) -> None:
-            user = tx.users.locked(user_id)
+            user = tx.lock(user_id)
             assert user is not None
             tx.users.save(evolve(user, fee_percentage=user.fee_percentage + 1))
 
         def add(number: int) -> None:
             for _ in range(10):
-                SqlUnitOfWork(nodes[number % 2]).transact(add_one)
+                sql_store(nodes[number % 2]).work.transact(add_one)
 
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(add, range(4)))
-        user = SqlUserRepository(nodes[1]).by_id(user_id)
+        user = Steps(sql_store(nodes[1])).users.by_id(user_id)
         assert user is not None
         assert user.fee_percentage == 4 + 40
 
     def test_what_one_ended_is_over_for_the_other(self, nodes: tuple[Database, Database]) -> None:
-        here, there = SqlSessionRepository(nodes[0]), SqlSessionRepository(nodes[1])
-        session = new_session(SqlUserRepository(nodes[0]).add(new_user()).id)
+        here, there = Steps(sql_store(nodes[0])).sessions, Steps(sql_store(nodes[1])).sessions
+        session = new_session(Steps(sql_store(nodes[0])).users.add(new_user()).id)
         here.add(session)
         assert there.by_id(session.id) == session
         end = SessionEnd(NOW, EndReason.LOGGED_OUT)
@@ -186,7 +185,7 @@ class TestMoney:
 class TestPasswords:
     @pytest.mark.parametrize("value", [b"$argon2id$", b"", 12.5, None])
     def test_what_is_no_text_is_no_hash(self, database: Database, path: Path, value: object) -> None:
-        users = SqlUserRepository(database)
+        users = Steps(sql_store(database)).users
         added = users.add(new_user())
         with sqlite3.connect(path) as connection:
             # A column of text would make a text of a number.
@@ -213,33 +212,33 @@ class TestALockedDatabase:
     def test_a_write_is_refused_in_time(self, database: Database) -> None:
         begin = time.monotonic()
         with pytest.raises(StoreUnavailable) as refused:
-            SqlUserRepository(database).add(new_user())
+            Steps(sql_store(database)).users.add(new_user())
         assert time.monotonic() - begin < 2 * WAIT_SECONDS + 1
         assert type(refused.value) is StoreUnavailable
         assert refused.value.retry_after >= 1
 
     def test_reads_go_on_and_writes_too_when_it_is_over(self, path: Path, database: Database) -> None:
-        user = SqlUserRepository(database).add(new_user())
+        user = Steps(sql_store(database)).users.add(new_user())
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
-        assert SqlUserRepository(database).by_id(user.id) == user
-        assert SqlSessionRepository(database).presence(user.id, SessionId("none")) is not None
+        assert Steps(sql_store(database)).users.by_id(user.id) == user
+        assert Steps(sql_store(database)).sessions.presence(user.id, SessionId("none")) is not None
         with pytest.raises(StoreUnavailable):
             database.ping()
         with pytest.raises(StoreUnavailable):
-            SqlSessionRepository(database).add(new_session(user.id))
+            Steps(sql_store(database)).sessions.add(new_session(user.id))
         with pytest.raises(StoreUnavailable):
-            SqlAuditLog(database).append(new_event(user.id))
+            Steps(sql_store(database)).audit.append(new_event(user.id))
         other.close()
         session = new_session(user.id)
-        SqlSessionRepository(database).add(session)
-        assert SqlSessionRepository(database).end([session.id], SessionEnd(NOW, EndReason.LOGGED_OUT)) == 1
+        Steps(sql_store(database)).sessions.add(session)
+        assert Steps(sql_store(database)).sessions.end([session.id], SessionEnd(NOW, EndReason.LOGGED_OUT)) == 1
 
     @pytest.mark.usefixtures("lock")
     def test_work_is_not_begun_that_could_not_be_kept(self, database: Database) -> None:
         begun: list[Transaction] = []
         with pytest.raises(StoreUnavailable):
-            SqlUnitOfWork(database).transact(begun.append)
+            sql_store(database).work.transact(begun.append)
         assert begun == []
 
     def test_writes_of_one_process_queue_for_a_bounded_time(self, database: Database) -> None:
@@ -253,20 +252,20 @@ class TestALockedDatabase:
 class TestADamagedDatabase:
     @pytest.mark.skipif(os.geteuid() == 0, reason="root may write what is read-only; the pragma below stands for it")
     def test_a_read_only_file_is_told(self, database: Database, path: Path) -> None:
-        user = SqlUserRepository(database).add(new_user())
+        user = Steps(sql_store(database)).users.add(new_user())
         database.close()
         path.chmod(0o400)
         with pytest.raises(StoreUnavailable):
-            SqlUserRepository(database).add(new_user("13900139000"))
-        assert SqlUserRepository(database).by_id(user.id) == user
+            Steps(sql_store(database)).users.add(new_user("13900139000"))
+        assert Steps(sql_store(database)).users.by_id(user.id) == user
 
     def test_a_database_that_only_reads_is_told(self, path: Path, database: Database) -> None:
-        user = SqlUserRepository(database).add(new_user())
+        user = Steps(sql_store(database)).users.add(new_user())
         read_only = opened(path)
         event.listen(read_only.engine, "connect", lambda connection, _: connection.execute("PRAGMA query_only = ON"))
         with pytest.raises(StoreUnavailable):
-            SqlUserRepository(read_only).add(new_user("13900139000"))
-        assert SqlUserRepository(read_only).by_id(user.id) == user
+            Steps(sql_store(read_only)).users.add(new_user("13900139000"))
+        assert Steps(sql_store(read_only)).users.by_id(user.id) == user
         read_only.close()
 
     def test_a_file_that_is_no_database_is_told(self, path: Path) -> None:
@@ -279,16 +278,16 @@ class TestADamagedDatabase:
         database.close()
 
     def test_broken_pages_are_told(self, path: Path, database: Database) -> None:
-        user = SqlUserRepository(database).add(new_user())
+        user = Steps(sql_store(database)).users.add(new_user())
         database.close()
         _run(path, "PRAGMA wal_checkpoint(TRUNCATE)")
         with path.open("r+b") as file:
             file.seek(4096)
             file.write(b"\xa5" * (path.stat().st_size - 4096))
         with pytest.raises(StoreUnavailable):
-            SqlUserRepository(database).by_id(user.id)
+            Steps(sql_store(database)).users.by_id(user.id)
         with pytest.raises(StoreUnavailable):
-            SqlUserRepository(database).add(new_user("13900139000"))
+            Steps(sql_store(database)).users.add(new_user("13900139000"))
 
     def test_a_folder_that_is_not_there_is_told(self, tmp_path: Path) -> None:
         database = opened(tmp_path / "none" / "accounts.sqlite3")
@@ -349,13 +348,13 @@ def _schema(path: Path) -> dict[str, str]:
 
 def _balance(database: Database, path: Path, kept: str) -> str:
     """What we read where *kept* stands in the column."""
-    SqlUserRepository(database).add(new_user())
+    Steps(sql_store(database)).users.add(new_user())
     _run(path, f"UPDATE x_user SET account_balance = {kept}")
     return _balance_of_first(database)
 
 
 def _balance_of_first(database: Database) -> str:
-    user = SqlUserRepository(database).by_phone(Phone("13800138000"))
+    user = Steps(sql_store(database)).users.by_phone(Phone("13800138000"))
     assert user is not None
     assert isinstance(user.account_balance, Decimal)
     return f"{user.account_balance:f}"

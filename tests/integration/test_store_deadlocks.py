@@ -9,9 +9,11 @@ from attrs import define, evolve
 from sqlalchemy import Connection
 
 from menshen.adapters.sql.database import Database
-from menshen.adapters.sql.unit_of_work import MAX_REPEATS, SqlTransaction
+from menshen.adapters.sql.unit_of_work import MAX_REPEATS
+from menshen.adapters.sql.user_writing import SqlUserWriter
 from menshen.domain.errors import StoreUnavailable
-from menshen.domain.ports import Store, Transaction
+from menshen.domain.ports.stores import Store
+from menshen.domain.ports.writing import Transaction
 from menshen.domain.users import DEFAULT_FEE_PERCENTAGE, NewUser, Phone, UserId
 
 from .racers import at_once
@@ -32,14 +34,15 @@ def fee_of(store: Store, user_id: UserId) -> int:
 
 
 def raise_fee(tx: Transaction, user_id: UserId) -> None:
-    user = tx.users.locked(user_id)
+    user = tx.lock(user_id)
     assert user is not None
     tx.users.save(evolve(user, fee_percentage=user.fee_percentage + 1))
 
 
 def connection_of(tx: Transaction) -> Connection:
-    assert isinstance(tx, SqlTransaction)
-    return tx.users.connections.read(lambda connection: connection)
+    users = tx.users
+    assert isinstance(users, SqlUserWriter)
+    return users.step.connection
 
 
 @define

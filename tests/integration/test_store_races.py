@@ -24,7 +24,7 @@ from menshen.domain.actors import Actor
 from menshen.domain.admission import surplus
 from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.errors import Refusal
-from menshen.domain.ports import UserFilter
+from menshen.domain.ports.reading import UserFilter
 from menshen.domain.refresh_tokens import REUSE_GRACE
 from menshen.domain.use_cases.authenticators.password import PhoneAndPassword
 from menshen.domain.users import Phone, User

@@ -9,8 +9,8 @@ import pytest
 from menshen.adapters.conformance.reopening import ReopenedStoreContract
 from menshen.adapters.conformance.stores import StoreContract
 from menshen.adapters.sql.database import Database
-from menshen.adapters.sql.store import sql_store
-from menshen.domain.ports import Store
+from menshen.domain.ports.stores import Store
+from menshen.entrypoints.stores import sql_store
 
 from .databases import DatabaseServer
 from .stores import emptied, opened

@@ -8,10 +8,11 @@ import pytest
 from attrs import evolve
 
 from menshen.adapters.conformance.sessions import START, new_session
+from menshen.adapters.conformance.steps import Steps
 from menshen.adapters.conformance.users import another_user
 from menshen.adapters.memory.fakes import FakeClock
-from menshen.adapters.sql.store import sql_store
-from menshen.domain.ports import Store, Transaction
+from menshen.domain.ports.stores import Store
+from menshen.domain.ports.writing import Transaction
 from menshen.domain.presences import Presence, Principal
 from menshen.domain.realms import NotAnAdmin
 from menshen.domain.sessions import SessionKicked, SessionKind
@@ -19,6 +20,7 @@ from menshen.domain.use_cases.operating import Operate
 from menshen.domain.users import User, UserId
 from menshen.entrypoints.realms import admin_realm
 from menshen.entrypoints.settings import Settings
+from menshen.entrypoints.stores import sql_store
 
 from .databases import DatabaseServer
 from .stores import opened
@@ -42,17 +44,17 @@ ADMINS = admin_realm(Settings())
 
 def admin_of(store: Store) -> tuple[User, Principal]:
     """An admin with a session that lives now."""
-    user = store.users.add(another_user())
+    user = Steps(store).users.add(another_user())
 
     def promote(tx: Transaction) -> User:
-        locked = tx.users.locked(user.id)
+        locked = tx.lock(user.id)
         assert locked is not None
         promoted = evolve(locked, is_admin=True)
         tx.users.save(promoted)
         return promoted
 
     session = new_session(user.id, kind=SessionKind.ADMIN)
-    store.sessions.add(session)
+    Steps(store).sessions.add(session)
     admin = store.work.transact(promote)
     return admin, Presence(admin, session).admit(ADMINS, START)
 
@@ -65,12 +67,12 @@ def is_admin(store: Store, user_id: UserId) -> bool:
 
 def test_who_was_demoted_while_the_act_waited_does_nothing(store: Store) -> None:
     user, by = admin_of(store)
-    target = store.users.add(another_user())
+    target = Steps(store).users.add(another_user())
     operate = Operate(store.work, FakeClock(START), ADMINS)
     is_locked, is_asked = Event(), Event()
 
     def demote(tx: Transaction) -> None:
-        locked = tx.users.locked(user.id)
+        locked = tx.lock(user.id)
         assert locked is not None
         is_locked.set()
         assert is_asked.wait(10)

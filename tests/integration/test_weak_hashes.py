@@ -11,7 +11,7 @@ from django.contrib.auth.hashers import MD5PasswordHasher
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from menshen.adapters.argon2_hasher import Argon2PasswordHasher
-from menshen.domain.ports import Verdict
+from menshen.domain.ports.outside import Verdict
 
 PASSWORD = "correct horse 电池"
 OURS = Argon2PasswordHasher(memory_kib=8, time_cost=1)

@@ -6,10 +6,10 @@ import json
 import logging
 import re
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
 import falcon
@@ -17,7 +17,6 @@ from attrs import define, evolve, field, fields, frozen
 from falcon.inspect import inspect_routes
 from falcon.testing import Result, TestClient, create_environ
 
-from menshen.adapters.memory.audit import MemoryAuditLog
 from menshen.adapters.memory.fakes import (
     FakeClock,
     FakeLastSeen,
@@ -26,24 +25,17 @@ from menshen.adapters.memory.fakes import (
     FakeRefreshTokenCodec,
     FakeTokenCodec,
 )
-from menshen.adapters.memory.sessions import MemorySessionRepository
-from menshen.adapters.memory.store import MemoryStore, MemoryUnitOfWork
-from menshen.adapters.memory.users import MemoryUserRepository
+from menshen.adapters.memory.store import MemoryStore
 from menshen.domain.actors import Actor
-from menshen.domain.ports import (
-    PasswordHasher,
-    RefreshTokenCodec,
-    SessionRepository,
-    Store,
-    TokenCodec,
-    UserRepository,
-    Verdict,
-)
+from menshen.domain.ports.outside import PasswordHasher, RefreshTokenCodec, TokenCodec, Verdict
+from menshen.domain.ports.reading import DueClosings, PasswordHashes, Presences, Sessions, Users, UserSearch
+from menshen.domain.ports.writing import SessionSweep, SessionWriter, UserWriter
 from menshen.domain.sessions import Session, SessionId
 from menshen.domain.users import Phone, User
 from menshen.entrypoints.accounts import Accounts
 from menshen.entrypoints.http.app import create_app
 from menshen.entrypoints.settings import Settings
+from menshen.entrypoints.stores import NO_OTHERS, memory_store
 from menshen.entrypoints.wiring import Adapters, Service, wire
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -173,8 +165,7 @@ def serve(
     settings: Settings | None = None,
     *,
     clock: FakeClock | None = None,
-    users: UserRepository | None = None,
-    sessions: SessionRepository | None = None,
+    others: Mapping[type, Callable[[MemoryStore], Any]] = NO_OTHERS,
     hasher: PasswordHasher | None = None,
     codec: TokenCodec | None = None,
     admin_codec: TokenCodec | None = None,
@@ -187,24 +178,16 @@ def serve(
     settings = settings or Settings(time_zone=SHANGHAI)
     clock = clock or FakeClock()
     store = MemoryStore()
-    users = users or MemoryUserRepository(store)
-    sessions = sessions or MemorySessionRepository(store)
-    audit = MemoryAuditLog(store)
+    kept = evolve(memory_store(store, others), ping=ping)
     service = wire(
         settings,
         Adapters(
-            store=Store(
-                users=users,
-                sessions=sessions,
-                audit=audit,
-                work=MemoryUnitOfWork(store, users, sessions, audit),
-                ping=ping,
-            ),
+            store=kept,
             hasher=hasher or FakePasswordHasher(),
             codec=codec or FakeTokenCodec(),
             admin_codec=admin_codec or FakeTokenCodec("admin"),
             refresh_codec=refresh_codec or FakeRefreshTokenCodec(),
-            last_seen=FakeLastSeen(sessions),
+            last_seen=FakeLastSeen(kept.work),
             clock=clock,
             ids=FakeRandomIds(),
             common_passwords=frozenset(common_passwords),
@@ -335,12 +318,15 @@ class Failing:
         return fail
 
 
-def failing_users(error: Exception) -> UserRepository:
-    return cast(UserRepository, Failing(error))
+Makers: TypeAlias = Mapping[type, Callable[[MemoryStore], Any]]
 
 
-def failing_sessions(error: Exception) -> SessionRepository:
-    return cast(SessionRepository, Failing(error))
+def failing_users(error: Exception) -> Makers:
+    return dict.fromkeys((Users, UserSearch, PasswordHashes, DueClosings, UserWriter), lambda _: Failing(error))
+
+
+def failing_sessions(error: Exception) -> Makers:
+    return dict.fromkeys((Sessions, Presences, SessionWriter, SessionSweep), lambda _: Failing(error))
 
 
 @frozen

@@ -6,6 +6,7 @@ from typing import Any
 
 from attrs import define, evolve, field, fields, frozen
 
+from menshen.adapters.conformance.steps import SessionSteps, UserSteps
 from menshen.adapters.memory.fakes import (
     FakeClock,
     FakeLastSeen,
@@ -14,14 +15,13 @@ from menshen.adapters.memory.fakes import (
     FakeRefreshTokenCodec,
     FakeTokenCodec,
 )
-from menshen.adapters.memory.sessions import MemorySessionRepository
 from menshen.adapters.memory.store import MemoryStore
-from menshen.adapters.memory.users import MemoryUserRepository
 from menshen.domain.actors import Actor
 from menshen.domain.audit import Action, AuditEvent
 from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.devices import NO_CLIENT, Client, Device, DeviceType
-from menshen.domain.ports import RefreshTokenCodec, Verdict
+from menshen.domain.ports.outside import RefreshTokenCodec, Verdict
+from menshen.domain.ports.writing import AuditPruning
 from menshen.domain.sessions import Session, SessionId, SessionOverview
 from menshen.domain.use_cases.authenticators.password import PhoneAndPassword
 from menshen.domain.use_cases.issuing import Granted
@@ -75,13 +75,14 @@ class House:
     service: Service = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        store = memory_store(self.store)
         adapters = Adapters(
-            store=memory_store(self.store),
+            store=store,
             hasher=self.hasher,
             codec=self.codec,
             admin_codec=self.admin_codec,
             refresh_codec=self.refresh_codec,
-            last_seen=FakeLastSeen(self.sessions),
+            last_seen=FakeLastSeen(store.work),
             clock=self.clock,
             ids=self.ids,
         )
@@ -93,12 +94,12 @@ class House:
         return cls(Settings(device_policy=DevicePolicy.from_table(table)))
 
     @property
-    def users(self) -> MemoryUserRepository:
-        return MemoryUserRepository(self.store)
+    def users(self) -> UserSteps:
+        return UserSteps(memory_store(self.store))
 
     @property
-    def sessions(self) -> MemorySessionRepository:
-        return MemorySessionRepository(self.store)
+    def sessions(self) -> SessionSteps:
+        return SessionSteps(memory_store(self.store))
 
     @property
     def events(self) -> list[AuditEvent]:
@@ -130,7 +131,7 @@ class House:
     def pass_by(self, time: timedelta) -> None:
         """Let that much time go by, with the service running, though what is old by then is not forgotten yet."""
         self.clock.move(time)
-        self.service.prune.work.transact(lambda tx: tx.audit.note_pruned(self.clock.time))
+        self.service.prune.work.transact(lambda tx: tx[AuditPruning].note_pruned(self.clock.time))
 
     def authenticate(self, granted: Granted) -> SessionOverview:
         """Show the access token, as the next request does."""

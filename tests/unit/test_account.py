@@ -17,7 +17,7 @@ from menshen.domain.passwords import (
     PasswordTooCommon,
     strict_policy,
 )
-from menshen.domain.ports import Verdict
+from menshen.domain.ports.outside import Verdict
 from menshen.domain.proofs import InvalidCredentials, ReauthenticationFailed, ReauthenticationNeeded
 from menshen.domain.sessions import (
     NoSuchSession,

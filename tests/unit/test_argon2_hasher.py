@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from menshen.adapters.argon2_hasher import Argon2PasswordHasher
 from menshen.adapters.conformance.hashers import PASSWORD, PasswordHasherContract, StoredHashesContract
 from menshen.adapters.weak_hashes import making_of
-from menshen.domain.ports import PasswordHasher, StoredHashes, Verdict
+from menshen.domain.ports.outside import PasswordHasher, StoredHashes, Verdict
 
 from .cases import examples, for_each
 

@@ -7,20 +7,21 @@ from datetime import timedelta
 import pytest
 from attrs import evolve, frozen
 
-from menshen.adapters.memory.audit import MemoryAuditLog
-from menshen.adapters.memory.store import MemoryStore, MemoryUnitOfWork
+from menshen.adapters.memory.audit import MemoryAuditWriter
+from menshen.adapters.memory.store import MemoryStore
 from menshen.domain.actors import Actor
 from menshen.domain.audit import Action, AuditEvent, event_of
 from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.devices import NO_CLIENT, Client, Device, DeviceType
 from menshen.domain.errors import Refusal, StoreUnavailable
 from menshen.domain.passwords import HasherBusy
-from menshen.domain.ports import Transaction
+from menshen.domain.ports.writing import AuditWriter, Transaction, UnitOfWork
 from menshen.domain.sessions import EndReason, SessionId
 from menshen.domain.use_cases.authenticators.password import PhoneAndPassword
 from menshen.domain.use_cases.issuing import Granted
 from menshen.domain.use_cases.recording import transact_or_record
 from menshen.domain.users import PhoneTaken, StateConflict, UserId
+from menshen.entrypoints.stores import memory_store
 
 from .cases import for_each
 from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, PHONE, WRONG_PASSWORD, House, client_on
@@ -176,7 +177,7 @@ def test_nothing_that_is_shown_of_users_and_sessions_holds_a_secret(everything: 
 # In the same transaction.
 
 
-class FullAuditLog(MemoryAuditLog):
+class FullAuditLog(MemoryAuditWriter):
     """A log that takes nothing."""
 
     def append(self, event: AuditEvent) -> None:
@@ -186,7 +187,7 @@ class FullAuditLog(MemoryAuditLog):
         self.append(event)
 
 
-Act = Callable[[House, Granted, MemoryUnitOfWork], object]
+Act = Callable[[House, Granted, UnitOfWork], object]
 
 ACTS: list[Act] = [
     lambda h, g, work: evolve(h.service.register_user, work=work)(phone=OTHER_PHONE, password=PASSWORD),
@@ -224,7 +225,7 @@ def test_what_cannot_be_recorded_does_not_happen(act: Act) -> None:
     house.register_admin()
     granted = house.login(client=HERE)
     before = rows_of(house.store)
-    work = MemoryUnitOfWork(house.store, house.users, house.sessions, FullAuditLog(house.store))
+    work = memory_store(house.store, {AuditWriter: FullAuditLog}).work
     with pytest.raises(StoreUnavailable):
         act(house, granted, work)
     assert rows_of(house.store) == before

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import cast
 
 import pytest
 from attrs import evolve, frozen
 
 from menshen.domain.clocks import CLOCK_LEEWAY
 from menshen.domain.errors import Refusal, StoreUnavailable, Unauthenticated
-from menshen.domain.ports import SessionRepository
 from menshen.domain.presences import Presence
 from menshen.domain.realms import NotAnAdmin
 from menshen.domain.sessions import (
@@ -413,10 +411,9 @@ def test_a_freeze_for_a_while_ends_by_itself_for_every_way_in(way: Callable[[Way
 class Confused:
     """Sessions that answer each question about a presence with that of *answered*."""
 
-    sessions: SessionRepository
     answered: Presence
 
-    def presence(self, user_id: UserId, session_id: SessionId) -> Presence:
+    def by_session(self, user_id: UserId, session_id: SessionId) -> Presence:
         return self.answered
 
 
@@ -430,7 +427,6 @@ def test_a_store_that_answers_what_was_not_asked_opens_nobody_elses_account(aske
         "another session's": Presence(anna, house.stored(second)),
         "another user's session": Presence(anna, house.stored(hers)),
     }
-    confused = cast(SessionRepository, Confused(house.sessions, answers[asked]))
-    authenticate = evolve(house.service.authenticate, sessions=confused)
+    authenticate = evolve(house.service.authenticate, presences=Confused(answers[asked]))
     with pytest.raises(StoreUnavailable):
         authenticate(mine.access_token)

@@ -11,7 +11,7 @@ from menshen.adapters.bounded_hasher import MAX_WAIT_SECONDS, BoundedPasswordHas
 from menshen.adapters.conformance.hashers import PasswordHasherContract
 from menshen.adapters.memory.fakes import FakePasswordHasher
 from menshen.domain.passwords import HasherBusy
-from menshen.domain.ports import PasswordHasher, Verdict
+from menshen.domain.ports.outside import PasswordHasher, Verdict
 
 from .cases import for_each
 

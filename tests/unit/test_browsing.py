@@ -8,13 +8,14 @@ import pytest
 from attrs import evolve
 
 import menshen.entrypoints
-from menshen.adapters.memory.audit import MemoryAuditLog
-from menshen.adapters.memory.store import MemoryUnitOfWork
+from menshen.adapters.memory.audit import MemoryAuditWriter
 from menshen.domain.audit import Action, AuditEntry, AuditEvent, EntryKind
 from menshen.domain.errors import StoreUnavailable
-from menshen.domain.ports import UserFilter
+from menshen.domain.ports.reading import UserFilter
+from menshen.domain.ports.writing import AuditWriter
 from menshen.domain.use_cases.browsing import masked
 from menshen.domain.users import NoSuchUser, Phone, Standing, UserId
+from menshen.entrypoints.stores import memory_store
 
 from .cases import for_each
 from .http_service import ADMIN_PHONE, ADMIN_USERS, AUDIT, HttpService, Route, done, refused, serve
@@ -170,13 +171,13 @@ def test_reads_are_asked_for_over_http() -> None:
     refused(http.request("GET", f"{AUDIT}?kind=x", token=token), 400, "query_invalid", "查询参数kind无效")
 
 
-class _FullAuditLog(MemoryAuditLog):
+class _FullAuditLog(MemoryAuditWriter):
     def count(self, event: AuditEvent, window: timedelta) -> None:
         raise StoreUnavailable("the disk is full")
 
 
 def test_what_cannot_be_recorded_is_not_shown(house: House) -> None:
     user = house.register()
-    work = MemoryUnitOfWork(house.store, house.users, house.sessions, _FullAuditLog(house.store))
+    work = memory_store(house.store, {AuditWriter: _FullAuditLog}).work
     with pytest.raises(StoreUnavailable):
         evolve(house.service.browse, work=work).user(user.id, caller=OPERATOR)

@@ -12,7 +12,8 @@ from menshen.domain.admission import TooManyDevices
 from menshen.domain.audit import Action
 from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.errors import Refusal
-from menshen.domain.ports import UserFilter, Verdict
+from menshen.domain.ports.outside import Verdict
+from menshen.domain.ports.reading import UserFilter
 from menshen.domain.proofs import InvalidCredentials, ReauthenticationFailed
 from menshen.domain.sessions import UserWasClosed
 from menshen.domain.use_cases.closing import erase

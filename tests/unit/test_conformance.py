@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from menshen.adapters.conformance import stores
+from menshen.adapters.conformance.steps import AuditSteps, SessionSteps, UserSteps
 from menshen.adapters.conformance.stores import StoreContract
 from menshen.domain import ports
-from menshen.domain.ports import AuditLog, SessionRepository, UnitOfWork, UserRepository
+from menshen.domain.ports.writing import UnitOfWork
 
 from .cases import for_each
 
@@ -25,7 +26,7 @@ NODES = {name: [*ast.walk(tree)] for name, tree in TREES.items()}
 PARTS = [each for each in StoreContract.__mro__ if each is not object]
 
 # By what name a test calls each port.
-PORTS: dict[str, type] = {"users": UserRepository, "sessions": SessionRepository, "audit": AuditLog, "work": UnitOfWork}
+PORTS: dict[str, type] = {"users": UserSteps, "sessions": SessionSteps, "audit": AuditSteps, "work": UnitOfWork}
 GIVEN_BY_PYTEST = {"request", "tmp_path"}
 
 

@@ -7,14 +7,15 @@ import pytest
 
 from menshen.adapters.argon2_hasher import Argon2PasswordHasher
 from menshen.adapters.conformance.hashers import PasswordHasherContract
+from menshen.adapters.conformance.steps import UserSteps
 from menshen.adapters.conformance.users import REGISTERED_AT
 from menshen.adapters.even_hasher import EvenPasswordHasher
 from menshen.adapters.hash_work import Argon2, Bcrypt, Computation, Pbkdf2, Phpass, Scrypt, spend, work
 from menshen.adapters.memory.store import MemoryStore
-from menshen.adapters.memory.users import MemoryUserRepository
 from menshen.adapters.stored_work import StoredWork
-from menshen.domain.ports import PasswordHasher, Verdict
+from menshen.domain.ports.outside import PasswordHasher, Verdict
 from menshen.domain.users import NewUser, Phone
+from menshen.entrypoints.stores import memory_store
 
 from .cases import for_each
 from .counted_work import CountedWork, Done
@@ -95,7 +96,7 @@ class Store:
 
     def __init__(self, *hashes: str, ours: Argon2PasswordHasher = OURS) -> None:
         self.rows = MemoryStore()
-        self.users = MemoryUserRepository(self.rows)
+        self.users = UserSteps(memory_store(self.rows))
         for stored in hashes:
             self.add(stored)
         self.hasher = EvenPasswordHasher(ours, StoredWork(self.users, ours, lambda: 0.0))

@@ -204,7 +204,7 @@ def test_no_refusal_of_the_guard_goes_unexplained(house: House, user: User) -> N
             raise Whim
 
     usual = guards[0]
-    whimsical = Whimsical(usual.sessions, usual.codec, usual.clock, usual.last_seen, usual.realm)
+    whimsical = Whimsical(usual.presences, usual.codec, usual.clock, usual.last_seen, usual.realm)
     granted = house.login()
     explained = evolve(house.service.explain_token, guards=(whimsical,))(granted.access_token)
     assert (explained.verdict, explained.session) == ("a_whim", granted.session)

@@ -7,14 +7,14 @@ from typing import Any, TypeVar
 import attrs
 from attrs import define, field
 
-from menshen.adapters.memory.audit import MemoryAuditLog
 from menshen.adapters.memory.fakes import FakePasswordHasher
-from menshen.adapters.memory.store import MemoryUnitOfWork
 from menshen.domain.devices import NO_CLIENT
-from menshen.domain.ports import Transaction, Verdict
+from menshen.domain.ports.outside import Verdict
+from menshen.domain.ports.writing import Transaction, UnitOfWork
 from menshen.domain.proofs import InvalidCredentials, ReauthenticationFailed
 from menshen.domain.use_cases.authenticators.password import PhoneAndPassword
 from menshen.domain.use_cases.issuing import Granted
+from menshen.entrypoints.stores import memory_store
 
 from .cases import for_each
 from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, PHONE, WRONG_PASSWORD, House, with_parts
@@ -26,7 +26,7 @@ T = TypeVar("T")
 class Watch:
     """A unit of work and a hasher, which write down what was hashed within a transaction and what was not."""
 
-    work: MemoryUnitOfWork
+    work: UnitOfWork
     hasher: FakePasswordHasher
     is_within: bool = False
     transactions: int = 0
@@ -98,8 +98,7 @@ def test_nothing_is_hashed_within_a_transaction(
     house.register_admin()
     granted = house.admin_login() if journey == "kick_everybody" else house.login()
     before(house, granted)
-    work = MemoryUnitOfWork(house.store, house.users, house.sessions, MemoryAuditLog(house.store))
-    watch = Watch(work, house.hasher)
+    watch = Watch(memory_store(house.store).work, house.hasher)
     try:
         JOURNEYS[journey](watch.over(getattr(house.service, journey)), granted, password)
     except (InvalidCredentials, ReauthenticationFailed):

@@ -8,11 +8,11 @@ import pytest
 from attrs import define, evolve, field
 
 from menshen.adapters.memory.store import MemoryUnitOfWork
-from menshen.adapters.memory.users import MemoryUserRepository
+from menshen.adapters.memory.users import MemoryUsers
 from menshen.domain.actors import Actor
 from menshen.domain.audit import Action, AuditEvent
 from menshen.domain.errors import StoreUnavailable
-from menshen.domain.ports import Transaction, UnitOfWork
+from menshen.domain.ports.writing import Transaction, UnitOfWork
 from menshen.domain.sessions import EndReason, SessionEnd, SessionId, SessionLoggedOut, SessionUnknown
 from menshen.domain.use_cases.housekeeping import BATCH, KEEP_ENDED_SESSIONS, Pruned
 from menshen.domain.users import Phone, User, UserId, UserState
@@ -184,13 +184,13 @@ def test_an_account_that_closes_without_a_number_ends_too_and_is_counted_once(ho
 def test_who_logged_in_just_before_the_erasure_is_not_erased_nor_counted(house: House) -> None:
     (user,) = due_to_close(house, 1)
 
-    class Late(MemoryUserRepository):
+    class Late(MemoryUsers):
         def due_to_close(self, now: datetime, limit: int) -> Sequence[UserId]:
             due = super().due_to_close(now, limit)
             house.put_state(user, UserState.active())
             return due
 
-    assert evolve(house.service.prune, users=Late(house.store))() == NOTHING
+    assert evolve(house.service.prune, closings=Late(house.store))() == NOTHING
     assert house.user(user) == user
 
 

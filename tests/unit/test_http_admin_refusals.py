@@ -222,7 +222,7 @@ def broken() -> tuple[HttpService, list[str]]:
     """A service without a store for sessions, and tokens of an admin and of a user that it would let in with one."""
     http = serve()
     tokens = [http.admin(), http.registered()]
-    broken = serve(sessions=failing_sessions(StoreUnavailable("gone", retry_after=2)))
+    broken = serve(others=failing_sessions(StoreUnavailable("gone", retry_after=2)))
     for kind in ("authenticate", "authenticate_admin"):
         theirs, ours = getattr(broken.service, kind).codec, getattr(http.service, kind).codec
         theirs.issued.update(ours.issued)

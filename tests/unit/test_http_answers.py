@@ -322,10 +322,10 @@ BOOM = RuntimeError("SELECT secret_column FROM x_user; the password is hunter2")
 def _faulty() -> dict[str, Callable[[], Result]]:
     request = {"phone": PHONE, "password": "hunter2!"}
     return {
-        "register": lambda: serve(users=failing_users(BOOM)).post(REGISTER, request),
+        "register": lambda: serve(others=failing_users(BOOM)).post(REGISTER, request),
         "register, at the hash": lambda: serve(hasher=FailingHasher(BOOM)).post(REGISTER, request),
-        "register, at the session": lambda: serve(sessions=failing_sessions(BOOM)).post(REGISTER, request),
-        "login": lambda: serve(users=failing_users(BOOM)).post(LOGIN, request),
+        "register, at the session": lambda: serve(others=failing_sessions(BOOM)).post(REGISTER, request),
+        "login": lambda: serve(others=failing_users(BOOM)).post(LOGIN, request),
         "login, at the hash": lambda: serve(hasher=FailingHasher(BOOM)).post(LOGIN, request),
         "user_info": lambda: _after_registering(lambda http, token: http.user_info(token)),
         "logout": lambda: _after_registering(_log_out),
@@ -388,8 +388,8 @@ def test_a_refusal_is_no_incident(http: HttpService) -> None:
     ],
 )
 def test_what_cannot_be_done_now_may_be_tried_again(error: Exception, reason: str) -> None:
-    refusing = serve(users=failing_users(error))
-    waiting = serve(sessions=failing_sessions(error))
+    refusing = serve(others=failing_users(error))
+    waiting = serve(others=failing_sessions(error))
     hashing = serve(hasher=FailingHasher(error))
     results = [refusing.register(), refusing.login(), waiting.register(), hashing.register(), hashing.login()]
     for result in results:
@@ -402,7 +402,7 @@ def test_what_cannot_be_done_now_may_be_tried_again(error: Exception, reason: st
 def test_a_store_that_is_gone_lets_nobody_in() -> None:
     codec = JwtTokenCodec(secret=b"0123456789abcdef0123456789abcdef", issuer="menshen", audience="users")
     token = serve(codec=codec).registered()
-    broken = serve(codec=codec, sessions=failing_sessions(StoreUnavailable("gone")))
+    broken = serve(codec=codec, others=failing_sessions(StoreUnavailable("gone")))
     for result in (broken.user_info(token), _log_out(broken, token)):
         refused(result, 503, "store_unavailable")
         assert result.headers["retry-after"] == "1"
@@ -455,8 +455,8 @@ def test_no_other_route_hides_its_status(route: Route) -> None:
 
 def test_a_fault_and_an_overload_are_200_as_well() -> None:
     with logged("menshen.http"):
-        fault = serve(ALWAYS, users=failing_users(BOOM)).login()
-    busy = serve(ALWAYS, users=failing_users(StoreUnavailable("gone"))).register()
+        fault = serve(ALWAYS, others=failing_users(BOOM)).login()
+    busy = serve(ALWAYS, others=failing_users(StoreUnavailable("gone"))).register()
     assert (fault.status_code, envelope(fault)["code"]) == (200, 500)
     assert (busy.status_code, envelope(busy)["code"]) == (200, 503)
     assert busy.headers["retry-after"] == "1"

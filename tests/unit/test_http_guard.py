@@ -245,7 +245,7 @@ def test_the_guard_speaks_the_callers_language() -> None:
 
 
 def test_the_guard_lets_nobody_in_when_the_store_is_gone() -> None:
-    broken = serve(sessions=failing_sessions(StoreUnavailable("gone", retry_after=2)))
+    broken = serve(others=failing_sessions(StoreUnavailable("gone", retry_after=2)))
     accounts = Accounts(broken.service, broken.settings)
     app: App = falcon.App(middleware=[accounts.default_deny()])
     app.add_route("/mine", Mine())

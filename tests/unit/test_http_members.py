@@ -112,7 +112,11 @@ class Desk:
         return token
 
     def _state(self) -> list[dict[Any, Any]]:
-        return [dict(self.http.store.users), dict(self.http.store.sessions), dict(self.http.store.audit)]
+        return [
+            dict(self.http.store.users),
+            dict(self.http.store.sessions),
+            dict(self.http.store.audit),
+        ]
 
 
 _desks: list[Desk] = []

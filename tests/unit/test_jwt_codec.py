@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from menshen.adapters.conformance.codecs import TokenCodecContract, new_claims
 from menshen.adapters.jwt_codec import JwtTokenCodec
-from menshen.domain.ports import TokenCodec
+from menshen.domain.ports.outside import TokenCodec
 
 from .cases import examples, for_each
 from .forged_tokens import (

@@ -5,12 +5,13 @@ from datetime import timedelta
 import pytest
 from attrs import evolve, field, frozen
 
-from menshen.adapters.memory.users import MemoryUserRepository
+from menshen.adapters.memory.sessions import MemorySessions
 from menshen.adapters.refresh_token_codec import HmacRefreshTokenCodec
 from menshen.domain.admission import TooManyDevices
 from menshen.domain.audit import Action, AuditEvent
 from menshen.domain.errors import Refusal
-from menshen.domain.ports import Transaction
+from menshen.domain.ports.writing import Transaction
+from menshen.domain.presences import Presence
 from menshen.domain.proofs import ReauthenticationFailed, ReauthenticationNeeded
 from menshen.domain.realms import NotAnAdmin
 from menshen.domain.refresh_tokens import RefreshToken, RefreshTokenInvalid
@@ -114,7 +115,7 @@ def test_who_is_no_admin_by_now_kicks_nobody(house: House, everybody: list[Grant
     else:
         refusal = ReauthenticationFailed
         judged = house.user(admin.user)
-        use_case = with_parts(use_case, users=_Before(house.store, found=judged))
+        use_case = with_parts(use_case, presences=_Before(house.store, found=judged))
         house.put_hash(admin.user, house.service.register_user.hasher.hash("another one"))
     with pytest.raises(refusal):
         use_case(caller=caller, password=PASSWORD, client=HERE)
@@ -122,13 +123,13 @@ def test_who_is_no_admin_by_now_kicks_nobody(house: House, everybody: list[Grant
 
 
 @frozen
-class _Before(MemoryUserRepository):
+class _Before(MemorySessions):
     """The users as they stood before the lock."""
 
     found: User = field(kw_only=True)
 
-    def by_id(self, user_id: UserId) -> User | None:
-        return self.found
+    def by_session(self, user_id: UserId, session_id: SessionId) -> Presence | None:
+        return Presence(self.found, self.by_id(session_id))
 
 
 # Another secret.

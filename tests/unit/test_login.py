@@ -11,7 +11,7 @@ from menshen.domain.audit import Action
 from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.devices import NO_CLIENT, Client
 from menshen.domain.passwords import HasherBusy
-from menshen.domain.ports import Verdict
+from menshen.domain.ports.outside import Verdict
 from menshen.domain.proofs import InvalidCredentials
 from menshen.domain.realms import AdminLoginNotAllowed
 from menshen.domain.sessions import SessionKind, SessionLoggedOut, SessionReplaced

@@ -11,6 +11,7 @@ from menshen.adapters.conformance.hashers import PasswordHasherContract
 from menshen.adapters.conformance.ids import RandomIdsContract
 from menshen.adapters.conformance.last_seen import LastSeenContract
 from menshen.adapters.conformance.refresh_codecs import RefreshTokenCodecContract
+from menshen.adapters.conformance.steps import SessionSteps, UserSteps
 from menshen.adapters.conformance.stores import StoreContract
 from menshen.adapters.memory.fakes import (
     FakeClock,
@@ -21,18 +22,16 @@ from menshen.adapters.memory.fakes import (
     FakeTokenCodec,
 )
 from menshen.adapters.memory.store import MemoryStore
-from menshen.domain.ports import (
+from menshen.domain.ports.outside import (
     Clock,
     LastSeen,
     PasswordHasher,
     RandomIds,
     RefreshTokenCodec,
-    SessionRepository,
-    Store,
     TokenCodec,
-    UserRepository,
     Verdict,
 )
+from menshen.domain.ports.stores import Store
 from menshen.entrypoints.stores import memory_store
 
 
@@ -48,16 +47,16 @@ class TestMemoryStore(InMemory, StoreContract):
 
 class TestFakeLastSeen(InMemory, LastSeenContract):
     @pytest.fixture
-    def users(self, store: Store) -> UserRepository:
-        return store.users
+    def users(self, store: Store) -> UserSteps:
+        return UserSteps(store)
 
     @pytest.fixture
-    def sessions(self, store: Store) -> SessionRepository:
-        return store.sessions
+    def sessions(self, store: Store) -> SessionSteps:
+        return SessionSteps(store)
 
     @pytest.fixture
-    def last_seen(self, sessions: SessionRepository) -> LastSeen:
-        return FakeLastSeen(sessions)
+    def last_seen(self, store: Store) -> LastSeen:
+        return FakeLastSeen(store.work)
 
     @pytest.fixture
     def wait(self) -> Callable[[], None]:

@@ -7,10 +7,11 @@ from attrs import evolve
 
 from menshen.adapters.conformance.audit import START, new_event
 from menshen.adapters.conformance.sessions import new_session
+from menshen.adapters.conformance.steps import Steps
 from menshen.adapters.conformance.users import another_user, new_user
 from menshen.adapters.memory.store import Changes, MemoryStore
 from menshen.domain.errors import StoreUnavailable
-from menshen.domain.ports import Transaction
+from menshen.domain.ports.writing import SessionSweep, Transaction
 from menshen.domain.users import PhoneTaken, UserId
 from menshen.entrypoints.stores import memory_store
 
@@ -19,15 +20,15 @@ def test_what_a_piece_of_work_changes_is_kept_at_once() -> None:
     kept: list[Changes] = []
     rows = MemoryStore(keep=kept.append)
     store = memory_store(rows)
-    user, other = store.users.add(new_user()), store.users.add(another_user())
+    user, other = Steps(store).users.add(new_user()), Steps(store).users.add(another_user())
     session = new_session(user.id)
-    store.sessions.add(session)
+    Steps(store).sessions.add(session)
     kept.clear()
 
     def write(tx: Transaction) -> None:
         tx.users.save(evolve(user, fee_percentage=5))
         tx.users.save(evolve(user, fee_percentage=6))
-        tx.sessions.erase_of(user.id)
+        tx[SessionSweep].erase_of(user.id)
         with pytest.raises(PhoneTaken):
             tx.users.save(evolve(user, phone=other.phone))
         assert kept == []
@@ -47,7 +48,7 @@ def test_what_only_reads_or_is_undone_keeps_nothing() -> None:
     kept: list[Changes] = []
     store = memory_store(MemoryStore(keep=kept.append))
     store.users.by_id(UserId(1))
-    store.work.transact(lambda tx: tx.users.locked(UserId(1)))
+    store.work.transact(lambda tx: tx.lock(UserId(1)))
     with pytest.raises(ZeroDivisionError):
         store.work.transact(lambda tx: (tx.users.add(new_user()), 1 // 0))
     assert kept == []
@@ -59,7 +60,7 @@ def test_what_cannot_be_kept_has_not_happened() -> None:
 
     rows = MemoryStore()
     store = memory_store(rows)
-    user = store.users.add(new_user())
+    user = Steps(store).users.add(new_user())
     rows.keep = refuse
 
     def write(tx: Transaction) -> None:
@@ -70,19 +71,19 @@ def test_what_cannot_be_kept_has_not_happened() -> None:
         store.work.transact(write)
     assert rows.users == {user.id: user}
     rows.keep = lambda changes: None
-    assert store.users.add(another_user()).id > user.id
+    assert Steps(store).users.add(another_user()).id > user.id
 
 
 def test_what_was_kept_makes_the_same_store() -> None:
     again = MemoryStore()
     rows = MemoryStore(keep=again.apply)
     store = memory_store(rows)
-    user = store.users.add(new_user())
-    store.sessions.add(new_session(user.id))
+    user = Steps(store).users.add(new_user())
+    Steps(store).sessions.add(new_session(user.id))
     gone = new_session(user.id, lasts=timedelta(seconds=1))
-    store.sessions.add(gone)
-    store.audit.append(new_event())
-    assert store.sessions.prune(gone.expires_at + timedelta(seconds=1), 10) == 1
-    assert store.audit.prune(START + timedelta(days=1), 10) == 1
+    Steps(store).sessions.add(gone)
+    Steps(store).audit.append(new_event())
+    assert Steps(store).sessions.prune(gone.expires_at + timedelta(seconds=1), 10) == 1
+    assert Steps(store).audit.prune(START + timedelta(days=1), 10) == 1
     assert (again.users, again.sessions, again.audit) == (rows.users, rows.sessions, rows.audit)
     assert again.audit_entries_ever == rows.audit_entries_ever == 1

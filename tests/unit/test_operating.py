@@ -9,7 +9,7 @@ from attrs import evolve
 from menshen.domain.actors import Actor
 from menshen.domain.audit import Action
 from menshen.domain.device_policy import DevicePolicy
-from menshen.domain.ports import UserFilter
+from menshen.domain.ports.reading import UserFilter
 from menshen.domain.sessions import NoSuchSession, SessionId, SessionKicked, UserWasFrozen
 from menshen.domain.texts import TextInvalid
 from menshen.domain.use_cases.operating import LONGEST_FREEZE

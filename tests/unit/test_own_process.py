@@ -15,7 +15,7 @@ from menshen.adapters.bounded_hasher import BoundedPasswordHasher
 from menshen.adapters.memory.fakes import FakePasswordHasher
 from menshen.adapters.own_process import PerProcess
 from menshen.domain.passwords import HasherBusy
-from menshen.domain.ports import Verdict
+from menshen.domain.ports.outside import Verdict
 from menshen.domain.sessions import SessionId
 from menshen.entrypoints.stores import memory_store
 

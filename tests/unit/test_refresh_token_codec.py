@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from menshen.adapters.conformance.refresh_codecs import ANOTHER, SESSION, RefreshTokenCodecContract, chain_of
 from menshen.adapters.refresh_token_codec import HmacRefreshTokenCodec
-from menshen.domain.ports import RefreshTokenCodec
+from menshen.domain.ports.outside import RefreshTokenCodec
 from menshen.domain.refresh_tokens import RefreshToken
 from menshen.domain.sessions import SessionId
 

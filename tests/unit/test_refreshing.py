@@ -9,16 +9,14 @@ from attrs import define, evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from menshen.adapters.memory.audit import MemoryAuditLog
 from menshen.adapters.memory.fakes import FakeRefreshTokenCodec
-from menshen.adapters.memory.sessions import MemorySessionRepository
-from menshen.adapters.memory.store import MemoryUnitOfWork
+from menshen.adapters.memory.sessions import MemorySessionWriter
 from menshen.domain.actors import Actor
 from menshen.domain.audit import Action
 from menshen.domain.clocks import CLOCK_LEEWAY
 from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.errors import Refusal, Unauthenticated
-from menshen.domain.ports import Transaction, UnitOfWork
+from menshen.domain.ports.writing import SessionWriter, Transaction, UnitOfWork
 from menshen.domain.realms import NotAnAdmin
 from menshen.domain.refresh_tokens import (
     MAX_RECENT,
@@ -46,6 +44,7 @@ from menshen.domain.sessions import (
 from menshen.domain.use_cases.issuing import Granted
 from menshen.domain.users import User, UserId, UserNotActive, UserNotFound
 from menshen.entrypoints.settings import Settings
+from menshen.entrypoints.stores import memory_store
 
 from .cases import examples, for_each
 from .memory_house import MOMENT, OPERATOR, SECOND, House, client_on, with_parts
@@ -590,7 +589,7 @@ def test_whoever_is_out_by_the_time_of_the_lock_stays_out(
     assert type(refused.value) is refusal
 
 
-class RotatedSessions(MemorySessionRepository):
+class RotatedSessions(MemorySessionWriter):
     """Somebody else was faster to rotate."""
 
     def rotate(self, session_id: SessionId, *, old: bytes, new: Refreshing) -> bool:
@@ -598,8 +597,7 @@ class RotatedSessions(MemorySessionRepository):
 
 
 def test_a_token_that_cannot_be_rotated_any_more_is_invalid(house: House, first: Granted) -> None:
-    sessions = RotatedSessions(house.store)
-    work = MemoryUnitOfWork(house.store, house.users, sessions, MemoryAuditLog(house.store))
+    work = memory_store(house.store, {SessionWriter: RotatedSessions}).work
     with pytest.raises(RefreshTokenInvalid):
         evolve(house.service.refresh, work=work)(first.refresh_token)
 

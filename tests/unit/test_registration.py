@@ -13,7 +13,8 @@ from menshen.domain.admission import TooManyDevices
 from menshen.domain.audit import Action
 from menshen.domain.errors import Refusal
 from menshen.domain.passwords import HasherBusy, PasswordLengthInvalid
-from menshen.domain.ports import Transaction, Verdict
+from menshen.domain.ports.outside import Verdict
+from menshen.domain.ports.writing import Transaction
 from menshen.domain.users import (
     MAX_USER_ID,
     Phone,

@@ -8,7 +8,7 @@ from attrs import define, evolve, field
 from hypothesis import given
 from hypothesis import strategies as st
 
-from menshen.adapters.memory.sessions import MemorySessionRepository
+from menshen.adapters.memory.sessions import MemorySessions
 from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.devices import NO_CLIENT
 from menshen.domain.errors import StoreUnavailable
@@ -182,12 +182,12 @@ def test_a_token_has_expired_whatever_the_store_says_of_its_session(house: House
     granted = house.login()
     house.clock.time = house.codec.issued[granted.access_token].expires_at
 
-    class Down(MemorySessionRepository):
-        def presence(self, user_id: UserId, session_id: SessionId) -> Presence | None:
+    class Down(MemorySessions):
+        def by_session(self, user_id: UserId, session_id: SessionId) -> Presence | None:
             raise StoreUnavailable("down")
 
     with pytest.raises(TokenExpired):
-        evolve(house.service.authenticate, sessions=Down(house.store))(granted.access_token)
+        evolve(house.service.authenticate, presences=Down(house.store))(granted.access_token)
     house.forget(granted.user)
     with pytest.raises(TokenExpired):
         house.authenticate(granted)

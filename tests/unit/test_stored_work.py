@@ -8,15 +8,16 @@ from attrs import define, field
 
 from menshen.adapters import stored_work
 from menshen.adapters.argon2_hasher import Argon2PasswordHasher
+from menshen.adapters.conformance.steps import UserSteps
 from menshen.adapters.conformance.users import REGISTERED_AT
 from menshen.adapters.hash_work import Bcrypt, Pbkdf2, Scrypt, Work, no_work
 from menshen.adapters.memory.store import MemoryStore
-from menshen.adapters.memory.users import MemoryUserRepository
 from menshen.adapters.stored_work import FRESH_SECONDS, RETRY_SECONDS, SHARE, StoredWork
 from menshen.domain.errors import StoreUnavailable
 from menshen.domain.passwords import HashLikeness
-from menshen.domain.ports import HashPage
+from menshen.domain.ports.reading import HashPage
 from menshen.domain.users import NewUser, Phone, UserId
+from menshen.entrypoints.stores import memory_store
 
 HASHER = Argon2PasswordHasher(memory_kib=8, time_cost=1)
 OURS = HASHER.hash("a password")
@@ -41,8 +42,8 @@ class Watched:
     """What happens before a page is read."""
 
     @property
-    def repository(self) -> MemoryUserRepository:
-        return MemoryUserRepository(self.store)
+    def repository(self) -> UserSteps:
+        return UserSteps(memory_store(self.store))
 
     def put(self, *hashes: str) -> None:
         for stored in hashes:

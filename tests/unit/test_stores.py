@@ -15,9 +15,9 @@ from menshen.adapters.sql import unit_of_work
 from menshen.adapters.sql.database import REPEAT_SECONDS, Database
 from menshen.adapters.sql.failures import Full, Repeatable
 from menshen.adapters.sql.unit_of_work import MAX_REPEATS, SqlUnitOfWork
-from menshen.adapters.sql.users import SqlUserRepository
+from menshen.adapters.sql.users import SqlUsers
 from menshen.domain.errors import StoreUnavailable
-from menshen.domain.ports import Store
+from menshen.domain.ports.stores import Store
 from menshen.domain.users import PhoneTaken
 from menshen.entrypoints import stores
 from menshen.entrypoints.databases import SERVING_THREADS, database_url, open_migrations
@@ -276,7 +276,7 @@ class TestRepeats:
 
 
 def _transact(database: BusyDatabase, work: Callable[[Any], None], *, is_vital: bool = False) -> None:
-    SqlUnitOfWork(cast(Database, database)).transact(work, is_vital=is_vital)
+    SqlUnitOfWork(cast(Database, database), {}).transact(work, is_vital=is_vital)
 
 
 def _migrations(url: str) -> None:
@@ -287,8 +287,6 @@ def _migrations(url: str) -> None:
 def _pool_of(store: Store) -> tuple[int, int]:
     """How many connections it may have, and how many more for a moment."""
     users = store.users
-    assert isinstance(users, SqlUserRepository)
-    database = users.connections
-    assert isinstance(database, Database)
-    pool: Any = database.engine.pool
+    assert isinstance(users, SqlUsers)
+    pool: Any = users.database.engine.pool
     return pool.size(), pool._max_overflow

@@ -6,7 +6,7 @@ from menshen.adapters.conformance.clocks import ClockContract
 from menshen.adapters.conformance.ids import RandomIdsContract
 from menshen.adapters.random_ids import SystemRandomIds
 from menshen.adapters.system_clock import SystemClock
-from menshen.domain.ports import Clock, RandomIds
+from menshen.domain.ports.outside import Clock, RandomIds
 
 
 class TestSystemClock(ClockContract):

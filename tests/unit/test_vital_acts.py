@@ -9,7 +9,7 @@ from attrs import evolve
 
 from menshen.adapters.memory.store import MemoryUnitOfWork
 from menshen.domain.errors import StoreUnavailable
-from menshen.domain.ports import Transaction
+from menshen.domain.ports.writing import Transaction
 from menshen.domain.presences import Principal
 from menshen.domain.use_cases import kicking
 

@@ -12,11 +12,13 @@ from menshen.adapters.jwt_codec import JwtTokenCodec
 from menshen.adapters.refresh_token_codec import HmacRefreshTokenCodec
 from menshen.domain.actors import Actor
 from menshen.domain.passwords import PasswordHoldsIdentifier, PasswordLengthInvalid, PasswordTooCommon
+from menshen.domain.ports.reading import PasswordHashes
 from menshen.domain.tokens import TokenInvalid
 from menshen.domain.use_cases.authenticators.password import PhoneAndPassword
+from menshen.entrypoints.services import open_adapters, open_service
 from menshen.entrypoints.settings import SettingInvalid, Settings
 from menshen.entrypoints.stores import open_store
-from menshen.entrypoints.wiring import SERVICE_NAME, Adapters, open_adapters, open_service, wire
+from menshen.entrypoints.wiring import SERVICE_NAME, Adapters, wire
 
 from .cases import for_each
 
@@ -91,7 +93,7 @@ def test_the_hasher_is_bounded_and_even_and_has_the_parameters_that_were_set() -
     assert isinstance(hasher, BoundedPasswordHasher)
     assert hasher.at_once == (os.cpu_count() or 1)
     assert isinstance(hasher.inner, EvenPasswordHasher)
-    assert hasher.inner.stored.users is store.users
+    assert hasher.inner.stored.users is store[PasswordHashes]
     assert "$m=9216,t=3,p=2$" in hasher.hash("a good password")
 
 

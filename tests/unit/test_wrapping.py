@@ -8,9 +8,13 @@ import pytest
 from attrs import evolve, frozen
 
 from menshen.adapters.argon2_hasher import Argon2PasswordHasher
+from menshen.adapters.conformance.steps import UserSteps
 from menshen.adapters.memory.fakes import FakeClock
 from menshen.adapters.memory.store import MemoryStore
-from menshen.domain.ports import Store, Transaction, UnitOfWork, Verdict
+from menshen.domain.ports.outside import Verdict
+from menshen.domain.ports.reading import UserSearch
+from menshen.domain.ports.stores import Store
+from menshen.domain.ports.writing import Transaction, UnitOfWork
 from menshen.domain.use_cases import wrapping
 from menshen.domain.use_cases.wrapping import WrapHashes
 from menshen.domain.users import NewUser, Phone, UserId
@@ -36,7 +40,7 @@ class Wrapping:
             password_hash=password_hash,
             registered_at=FakeClock().now(),
         )
-        return self.store.users.add(user).id
+        return UserSteps(self.store).add(user).id
 
     def hash_of(self, user_id: UserId) -> str:
         user = self.store.users.by_id(user_id)
@@ -50,7 +54,7 @@ def house() -> Wrapping:
 
 
 def over(store: Store, work: UnitOfWork | None = None) -> Wrapping:
-    return Wrapping(store, WrapHashes(store.users, work or store.work, HASHER, FakeClock()))
+    return Wrapping(store, WrapHashes(store[UserSearch], work or store.work, HASHER, FakeClock()))
 
 
 def test_a_weak_hash_stands_there_no_more_and_its_password_matches_as_before(house: Wrapping) -> None:

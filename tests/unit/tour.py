@@ -380,9 +380,9 @@ def other_origins(tour: Tour) -> None:
 def faults(tour: Tour) -> None:
     """What a store and a hasher do when they are gone, busy or broken."""
     for broken in (
-        served(tour.http.settings, users=failing_users(StoreUnavailable("gone", retry_after=2))),
+        served(tour.http.settings, others=failing_users(StoreUnavailable("gone", retry_after=2))),
         served(tour.http.settings, hasher=FailingHasher(HasherBusy("47 wait", retry_after=3))),
-        served(tour.http.settings, users=failing_users(RuntimeError("boom"))),
+        served(tour.http.settings, others=failing_users(RuntimeError("boom"))),
     ):
         tour.http = broken
         tour.ask("POST", REGISTER, GOOD)

@@ -8,7 +8,7 @@ from itertools import islice
 from attrs import frozen
 from sqlalchemy import Connection
 
-from ....domain.ports import StoredHashes
+from ....domain.ports.outside import StoredHashes
 from ..database import Database
 from ..schema import VERSIONS, version_on
 from .findings import AdoptionFindings

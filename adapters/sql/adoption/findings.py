@@ -10,7 +10,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from ....domain.passwords import HashKind
-from ....domain.ports import StoredHashes
+from ....domain.ports.outside import StoredHashes
 from ....domain.users import Standing, UserState
 from .rows import Left, Taken, Why, as_text, hash_kind
 from .settling import settled

@@ -9,10 +9,11 @@ from sqlalchemy import Boolean, ColumnElement, Connection, bindparam, column, no
 
 from ....domain.actors import Actor
 from ....domain.audit import Action, AuditEvent
-from ....domain.ports import Clock
+from ....domain.ports.outside import Clock
 from ....domain.users import NoSuchUser, PhoneInvalid, Standing, UserId, UserState
-from ..audit import SqlAuditLog
-from ..database import Database, OneTransaction
+from ..audit import SqlAuditWriter
+from ..database import Database
+from ..step import Step
 from ..types import Money
 from .rows import Left, money_of, number_of
 from .taking import holders
@@ -103,7 +104,7 @@ class Joining:
             _move(connection, account, left, balance)
             detail = f"left row {left_id}, balance {moved}"
             event = AuditEvent(at=self.clock.now(), actor=actor, action=Action.JOIN, subject=user_id, detail=detail)
-            SqlAuditLog(OneTransaction(connection, self.database.product)).append(event)
+            SqlAuditWriter(Step(connection, self.database.product)).append(event)
             return Joined(moved, balance)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from attrs import frozen
 
 from ....domain.passwords import HashKind
-from ....domain.ports import StoredHashes
+from ....domain.ports.outside import StoredHashes
 from ....domain.users import MAX_USER_ID, Phone, PhoneInvalid, Standing, UserState
 from ..types import Money
 from .states import AS_IT_IS, Meant, StateDecisions, without_blanks

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from ....domain.errors import StoreUnavailable
-from ....domain.ports import StoredHashes
+from ....domain.ports.outside import StoredHashes
 from ....domain.users import UserState
 from ..database import Database
 from ..tables import users

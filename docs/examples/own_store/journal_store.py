@@ -17,7 +17,7 @@ from attrs import define, evolve
 
 from menshen.adapters.memory.store import Changes, MemoryStore
 from menshen.domain.errors import StoreUnavailable
-from menshen.domain.ports import Store
+from menshen.domain.ports.stores import Store
 from menshen.entrypoints.stores import memory_store
 
 

@@ -11,10 +11,11 @@ import pytest
 from journal_store import open_store
 
 from menshen.adapters.conformance.reopening import ReopenedStoreContract
+from menshen.adapters.conformance.steps import Steps
 from menshen.adapters.conformance.stores import StoreContract
 from menshen.adapters.conformance.users import another_user
 from menshen.domain.errors import StoreUnavailable
-from menshen.domain.ports import Store
+from menshen.domain.ports.stores import Store
 from menshen.domain.users import UserId
 
 
@@ -49,7 +50,7 @@ class TestReopenedJournalStore(ReopenedStoreContract):
 def _add_until_killed(folder: Path, acknowledged: int) -> None:
     store = opened(folder)
     for _ in range(10_000):
-        os.write(acknowledged, b"%d\n" % store.users.add(another_user()).id)
+        os.write(acknowledged, b"%d\n" % Steps(store).users.add(another_user()).id)
 
 
 def test_what_was_acknowledged_outlives_sigkill(tmp_path: Path) -> None:
@@ -70,7 +71,7 @@ def test_what_was_acknowledged_outlives_sigkill(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cut", [1, 2, 10, 100])
 def test_a_last_line_that_was_cut_short_was_never_acknowledged(tmp_path: Path, cut: int) -> None:
     with closing(opened(tmp_path)) as store:
-        first, second = store.users.add(another_user()), store.users.add(another_user())
+        first, second = Steps(store).users.add(another_user()), Steps(store).users.add(another_user())
     journal = tmp_path / "accounts" / "journal"
     os.truncate(journal, journal.stat().st_size - cut)
     with closing(opened(tmp_path)) as store:
@@ -82,7 +83,7 @@ def test_a_last_line_that_was_cut_short_was_never_acknowledged(tmp_path: Path, c
 def test_a_line_that_was_damaged_later_is_not_passed_over(tmp_path: Path) -> None:
     with closing(opened(tmp_path)) as store:
         for _ in range(3):
-            store.users.add(another_user())
+            Steps(store).users.add(another_user())
     journal = tmp_path / "accounts" / "journal"
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join([*lines[:2], lines[2].replace(b"1", b"2"), *lines[3:]]))

@@ -2,7 +2,9 @@
 
 from attrs import evolve, field, frozen
 
-from ...ports import Clock, PasswordHasher, Transaction, UserRepository, Verdict
+from ...ports.outside import Clock, PasswordHasher, Verdict
+from ...ports.reading import Users
+from ...ports.writing import Transaction
 from ...proofs import AuthenticatorKind, InvalidCredentials, Proof, ProofOutdated
 from ...users import Phone, PhoneInvalid, User
 
@@ -23,7 +25,7 @@ class Password:
     nor its time tells which numbers are registered. A hash that is outdated is renewed when the user is locked.
     """
 
-    users: UserRepository
+    users: Users
     hasher: PasswordHasher
     clock: Clock
 

@@ -1,0 +1,19 @@
+"""The one connection of a transaction, and what is known of the rows that it has locked."""
+
+from typing import Any
+
+from attrs import field, frozen
+from sqlalchemy import Connection
+
+from ...domain.users import UserId
+from .products.product import Product
+
+
+@frozen
+class Step:
+    """What writers work with; who opened the connection ends the transaction."""
+
+    connection: Connection
+    product: Product
+    locked: dict[UserId, dict[str, Any]] = field(factory=dict)
+    """The rows of users that the transaction has locked, as they stand; nobody else can change them before it ends."""
