@@ -1,4 +1,4 @@
-"""The contract of AuditSteps."""
+"""The contract of AuditTrail, AuditWriter and AuditPruning."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +13,7 @@ from ...domain.audit import Action, AuditEntry, AuditEvent, AuditId, EntryKind
 from ...domain.devices import Device, DeviceType
 from ...domain.sessions import SessionId
 from ...domain.users import MAX_USER_ID, UserId
+from .part import PartOfContract
 from .steps import AuditSteps
 
 START = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -34,8 +35,8 @@ def all_of(audit: AuditSteps) -> list[AuditEvent]:
     return [entry.event for entry in audit.find(subject=None, before=None, limit=1000)]
 
 
-class AuditLogContract:
-    """Subclasses give the fixture ``audit``: an empty log."""
+class AuditContract(PartOfContract):
+    """Subclasses give ``store``, which is empty."""
 
     @pytest.mark.parametrize(
         "event",

@@ -14,6 +14,7 @@ from ...domain.ports.stores import Store
 from ...domain.sessions import EndReason, Session, SessionEnd, SessionId
 from ...domain.users import MAX_FREEZE_REASON_LENGTH, MAX_USER_NAME_LENGTH, NewUser, User, UserState
 from .audit import new_event
+from .part import PartOfContract
 from .sessions import START, new_session, refreshing
 from .steps import Steps
 from .users import another_user, save
@@ -152,7 +153,7 @@ def _with(thing: Any, place: str, value: object) -> Any:
     return evolve(thing, **{name: _with(getattr(thing, name), rest, value) if rest else value})
 
 
-class ExactTextContract:
+class ExactTextContract(PartOfContract):
     """Texts are kept whole or refused. Subclasses give the fixture ``store``: an empty Store."""
 
     @pytest.mark.parametrize(("noun", "place", "longest"), _TEXTS, ids=_name)
@@ -191,7 +192,7 @@ class ExactTextContract:
             assert noun.keep(store, thing) == thing
 
 
-class ExactTimeContract:
+class ExactTimeContract(PartOfContract):
     """Times come back to the microsecond, in UTC. Subclasses give the fixture ``store``: an empty Store."""
 
     @pytest.mark.parametrize(("noun", "place"), _TIMES, ids=_name)

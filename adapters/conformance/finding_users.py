@@ -1,4 +1,4 @@
-"""The contract of UserSteps: how users are found."""
+"""The contract of UserSearch, PasswordHashes and DueClosings."""
 
 from datetime import timedelta
 
@@ -8,6 +8,7 @@ from attrs import evolve
 from ...domain.passwords import HashLikeness
 from ...domain.ports.reading import HashPage, UserFilter
 from ...domain.users import Phone, Standing, User, UserId, UserState
+from .part import PartOfContract
 from .steps import UserSteps
 from .users import FIRST, LATER, NOBODY, another_user, new_user
 
@@ -17,8 +18,8 @@ HASHES = (
 )
 
 
-class FindingUsersContract:
-    """How users are found. Subclasses give the fixture ``users``: an empty repository."""
+class FindingUsersContract(PartOfContract):
+    """How users are found. Subclasses give ``store``, which is empty."""
 
     def _names_found(self, users: UserSteps, prefix: str) -> list[str | None]:
         return [

@@ -17,6 +17,7 @@ from ...domain.ports.writing import AuditPruning, SessionSweep, Transaction
 from ...domain.sessions import EndReason, SessionEnd, SessionKind
 from ...domain.users import Phone, PhoneTaken, ReferrerUnknown, User, UserId
 from .audit import START, all_of, new_event
+from .part import PartOfContract
 from .sessions import at_once, new_session, refreshing
 from .steps import Steps
 from .users import FIRST, LATER, NOBODY, another_user, new_user, save
@@ -29,7 +30,7 @@ class _Failure(Exception):
     pass
 
 
-class IsolationContract:
+class IsolationContract(PartOfContract):
     """Work of several at once. Subclasses give the fixture ``store``: an empty Store."""
 
     keeps_readers_waiting: ClassVar[bool] = False

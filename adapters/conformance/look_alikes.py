@@ -10,6 +10,7 @@ from ...domain.ports.reading import UserFilter
 from ...domain.ports.stores import Store
 from ...domain.sessions import EndReason, SessionEnd, SessionId
 from ...domain.users import Phone, Standing, UserState
+from .part import PartOfContract
 from .sessions import START, new_session, refreshing
 from .steps import Steps
 from .users import FIRST, LATER, NOBODY, another_user, new_user
@@ -39,7 +40,7 @@ OTHER_PHONES = [
 NO_ID = ["", " ", "\0", "%00", "x" * 65, "𠮷" * 65, "x" * 10_000, "'; --", "\ud800"]
 
 
-class LookAlikesContract:
+class LookAlikesContract(PartOfContract):
     """What is looked for is compared sign by sign. Subclasses give the fixture ``store``: an empty Store."""
 
     def test_a_session_is_not_found_by_an_id_that_looks_like_its_own(self, store: Store) -> None:

@@ -1,4 +1,4 @@
-"""The contract of SessionSteps."""
+"""The contract of Sessions and SessionWriter: how sessions begin and end."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +15,7 @@ from ...domain.devices import Device, DeviceType
 from ...domain.ports.writing import UnitOfWork
 from ...domain.sessions import EndReason, Refreshing, Session, SessionEnd, SessionId, SessionKind
 from ...domain.users import User, UserId, UserState
+from .part import PartOfContract
 from .steps import SessionSteps, UserSteps
 from .users import another_user, new_user, save
 
@@ -81,8 +82,8 @@ def at_once(act: Callable[[Each], T], things: Sequence[Each]) -> list[T]:
         return list(pool.map(run, things))
 
 
-class OfOneUser:
-    """Two users, ``user`` and ``other``. Subclasses give the fixture ``users``."""
+class OfOneUser(PartOfContract):
+    """Two users, ``user`` and ``other``. Subclasses give ``store``, which is empty."""
 
     @pytest.fixture
     def user(self, users: UserSteps) -> User:
@@ -93,8 +94,8 @@ class OfOneUser:
         return users.add(another_user())
 
 
-class SessionRepositoryContract(OfOneUser):
-    """Subclasses give the fixtures ``users``, ``sessions`` and ``work``, all on one empty store."""
+class KeepingSessionsContract(OfOneUser):
+    """Subclasses give ``store``, which is empty."""
 
     @pytest.mark.parametrize(
         "change",
@@ -209,7 +210,7 @@ class SessionRepositoryContract(OfOneUser):
 
 
 class EndingSessionsContract(OfOneUser):
-    """How sessions end and are forgotten. Subclasses give ``users`` and ``sessions``, both on one empty store."""
+    """How sessions end and are forgotten. Subclasses give ``store``, which is empty."""
 
     @pytest.mark.parametrize("reason", EndReason)
     def test_an_end_comes_back_exactly(self, sessions: SessionSteps, user: User, reason: EndReason) -> None:

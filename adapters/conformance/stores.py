@@ -1,55 +1,29 @@
 """The contracts of all the storage ports at once, for one store."""
 
-import pytest
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
 
 from ...domain.ports.stores import Store
-from ...domain.ports.writing import UnitOfWork
-from .audit import AuditLogContract
-from .exactness import ExactTextContract, ExactTimeContract
-from .finding_users import FindingUsersContract
-from .isolation import IsolationContract
-from .look_alikes import LookAlikesContract
-from .sessions import EndingSessionsContract, SessionRepositoryContract
-from .steps import AuditSteps, SessionSteps, UserSteps
-from .units_of_work import UnitOfWorkContract
-from .users import SavingUsersContract, UserRepositoryContract
-from .using_sessions import UsingSessionsContract
+from .part import PartOfContract
 
 
-class StoreContract(
-    UserRepositoryContract,
-    SavingUsersContract,
-    FindingUsersContract,
-    SessionRepositoryContract,
-    EndingSessionsContract,
-    UsingSessionsContract,
-    AuditLogContract,
-    UnitOfWorkContract,
-    IsolationContract,
-    ExactTextContract,
-    ExactTimeContract,
-    LookAlikesContract,
-):
+def _parts() -> Iterator[type]:
+    """Every part of the contract that a module of this folder has, so that none can be forgotten."""
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        if path.stem not in {"__init__", "part", "stores"}:
+            module = import_module(f".{path.stem}", __package__)
+            for kind in vars(module).values():
+                is_part = isinstance(kind, type) and issubclass(kind, PartOfContract)
+                if is_part and kind.__module__ == module.__name__ and kind.__name__.endswith("Contract"):
+                    yield kind
+
+
+class StoreContract(*_parts()):  # type: ignore[misc] # mypy reads no list of bases
     """All that a store must do while it is open. Subclasses give the fixture ``store``: an empty Store for each test.
 
     It may be called by 16 threads at once. Ids need not begin anew with each test.
     """
-
-    @pytest.fixture
-    def users(self, store: Store) -> UserSteps:
-        return UserSteps(store)
-
-    @pytest.fixture
-    def sessions(self, store: Store) -> SessionSteps:
-        return SessionSteps(store)
-
-    @pytest.fixture
-    def audit(self, store: Store) -> AuditSteps:
-        return AuditSteps(store)
-
-    @pytest.fixture
-    def work(self, store: Store) -> UnitOfWork:
-        return store.work
 
     def test_a_store_that_is_there_says_so(self, store: Store) -> None:
         store.ping()

@@ -17,6 +17,7 @@ from ...domain.ports.writing import AuditPruning, SessionSweep, Transaction, Uni
 from ...domain.sessions import EndReason, Session, SessionEnd, SessionKind
 from ...domain.users import MAX_USER_ID, Phone, PhoneTaken, User, UserId, UserState
 from .audit import all_of, new_event
+from .part import PartOfContract
 from .sessions import new_session, refreshing
 from .steps import AuditSteps, SessionSteps, UserSteps
 from .users import FIRST, another_user, erased, new_user, save
@@ -57,8 +58,8 @@ def _writes_of_every_kind(before: _Before) -> list[Callable[[Transaction], objec
     ]
 
 
-class UnitOfWorkContract:
-    """Subclasses give the fixtures ``work``, ``users``, ``sessions`` and ``audit``, all on one empty store."""
+class UnitOfWorkContract(PartOfContract):
+    """Subclasses give ``store``, which is empty."""
 
     @pytest.fixture
     def before(self, users: UserSteps, sessions: SessionSteps, audit: AuditSteps) -> _Before:

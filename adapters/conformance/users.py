@@ -1,4 +1,4 @@
-"""The contract of UserSteps."""
+"""The contract of Users and UserWriter."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +14,7 @@ from ...domain.device_policy import DevicePolicy
 from ...domain.ports.reading import UserFilter
 from ...domain.ports.writing import Transaction, UnitOfWork
 from ...domain.users import MAX_USER_ID, NewUser, Phone, PhoneTaken, ReferrerUnknown, User, UserId, UserState
+from .part import PartOfContract
 from .steps import UserSteps
 
 REGISTERED_AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -64,8 +65,8 @@ def erased(user: User) -> User:
     return evolve(user, phone=None, user_name=None, wechat_openid=None, password_hash="", state=UserState.closed())
 
 
-class UserRepositoryContract:
-    """Subclasses give the fixtures ``users``, an empty repository, and ``work``, which has the same users."""
+class AddingUsersContract(PartOfContract):
+    """Subclasses give ``store``, which is empty."""
 
     def test_an_added_user_comes_back_exactly(self, users: UserSteps) -> None:
         added = users.add(new_user())
@@ -166,8 +167,8 @@ class UserRepositoryContract:
         assert work.transact(lambda tx: tx.lock(user.id)) == user
 
 
-class SavingUsersContract:
-    """What becomes of a user. Subclasses give ``users``, an empty repository, and ``work``, which has the same users."""
+class SavingUsersContract(PartOfContract):
+    """What becomes of a user. Subclasses give ``store``, which is empty."""
 
     @pytest.fixture
     def user(self, users: UserSteps) -> User:

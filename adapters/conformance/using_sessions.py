@@ -1,4 +1,4 @@
-"""The contract of SessionSteps: how sessions are used."""
+"""The contract of SessionWriter, Presences and SessionSweep: how sessions are used, and forgotten."""
 
 from datetime import timedelta
 
@@ -13,7 +13,7 @@ from .steps import SessionSteps
 
 
 class UsingSessionsContract(OfOneUser):
-    """Refresh tokens, and last use. Subclasses give ``users``, ``sessions`` and ``work``, all on one empty store."""
+    """Refresh tokens, and last use. Subclasses give ``store``, which is empty."""
 
     def test_a_digest_is_replaced_where_the_old_one_stands(
         self, sessions: SessionSteps, user: User, other: User

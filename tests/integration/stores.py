@@ -41,6 +41,6 @@ def emptied(database: Database) -> Store:
 
 def connection_of(tx: Transaction) -> Connection:
     """The connection that a transaction on a database runs on."""
-    found = tx.users.connections.connection  # type: ignore[attr-defined] # the adapter's own; the port has none
+    found = tx.users.step.connection  # type: ignore[attr-defined] # the adapter's own; the port has none
     assert isinstance(found, Connection)
     return found

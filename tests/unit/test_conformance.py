@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
-from inspect import getsourcefile
+from inspect import getsourcefile, isfunction
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from menshen.adapters.conformance import stores
 from menshen.adapters.conformance.steps import AuditSteps, SessionSteps, UserSteps
 from menshen.adapters.conformance.stores import StoreContract
-from menshen.domain import ports
+from menshen.domain.ports import outside, reading, writing
 from menshen.domain.ports.writing import UnitOfWork
 
 from .cases import for_each
@@ -121,7 +121,7 @@ def _calls() -> Iterator[tuple[str, str]]:
 
 @for_each("name", PORTS)
 def test_every_method_of_a_storage_port_is_called(name: str) -> None:
-    methods = {each for each in vars(PORTS[name]) if not each.startswith("_")}
+    methods = {each for each, body in vars(PORTS[name]).items() if not each.startswith("_") and isfunction(body)}
     assert len(methods) >= (1 if name == "work" else 3)
     called = {method for on, method in _calls() if on == name}
     assert methods - called == set()
@@ -141,21 +141,26 @@ def test_a_store_is_all_that_its_contract_wants() -> None:
 
 
 def test_every_port_has_a_contract() -> None:
-    protocols = [each for each in vars(ports).values() if _is_port(each)]
-    assert len(protocols) > 8
+    protocols = [each for module in (outside, reading, writing) for each in vars(module).values() if _is_port(each)]
+    assert len(set(protocols)) > 17
     text = "\n".join((SOURCE / f"{name}.py").read_text(encoding="utf-8") for name in MODULES)
     for each in protocols:
         assert re.search(rf"The contract of [^\n]*\b{each.__name__}\b", text), each
 
 
 def _is_port(value: Any) -> bool:
-    # A transaction is the repositories together, and has their contracts.
     return (
-        isinstance(value, type)
-        and Protocol in value.__bases__
-        and value.__module__ == ports.__name__
-        and value.__name__ != "Transaction"
+        isinstance(value, type) and Protocol in value.__bases__ and value.__module__.startswith("menshen.domain.ports.")
     )
+
+
+STORED = [each for module in (reading, writing) for each in vars(module).values() if _is_port(each)]
+
+
+@for_each("port", STORED)
+def test_the_suite_calls_every_method_of_what_reads_and_writes(port: type) -> None:
+    called = {method for _, method in _calls()}
+    assert {name for name, body in vars(port).items() if not name.startswith("_") and isfunction(body)} <= called
 
 
 def test_the_suite_needs_menshen_attrs_and_pytest() -> None:
