@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from enum import StrEnum
 
 from attrs import field, frozen
 
@@ -33,18 +32,13 @@ class ProofOutdated(Exception):
     """What was proved is not so any more: the password, say, was changed since it was judged. It is to be judged anew."""
 
 
-class AuthenticatorKind(StrEnum):
-    """By what a user proves who they are (SP 800-63B-4, 3)."""
-
-    PASSWORD = "password"
-
-
 @frozen(kw_only=True)
 class Proof:
     """That somebody proved to be a user. It is judged before the user is locked, and confirmed under the lock."""
 
     user_id: UserId
-    authenticator: AuthenticatorKind
+    authenticator: str
+    """By what, as an authentication method reference (RFC 8176, 2): ``pwd``, ``sms``, ``otp``."""
     at: datetime
     confirm: Callable[[Transaction, User], User] = field(repr=False)
     """Given the user, locked: the user as they are to be kept from now on. Raises ProofOutdated."""

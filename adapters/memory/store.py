@@ -26,6 +26,8 @@ class Changes:
     audit_entries_ever: int
     marks: Mapping[str, datetime | None] = field(factory=dict)
     """Moments that are remembered, each under a name."""
+    others: Mapping[str, Mapping[str, Any]] = field(factory=dict)
+    """Rows of the tables that ``MemoryStore.table`` made, under the names of these."""
 
 
 @define
@@ -40,6 +42,7 @@ class MemoryStore:
     audit: dict[AuditId, AuditEntry] = field(factory=dict)
     audit_entries_ever: int = 0
     marks: dict[str, datetime] = field(factory=dict)
+    others: dict[str, dict[str, Any]] = field(factory=dict)
     keep: Callable[[Changes], None] = lambda changes: None
     _lock: RLock = field(factory=RLock)
     _undo: list[tuple[dict[Any, Any], Any, Any]] = field(factory=list)
@@ -56,6 +59,7 @@ class MemoryStore:
             (self.sessions, changes.sessions),
             (self.audit, changes.audit),
             (self.marks, changes.marks),
+            *((self.table(name), rows) for name, rows in changes.others.items()),
         ]
         for table, rows in written:
             for key, row in rows.items():
@@ -64,6 +68,10 @@ class MemoryStore:
                 else:
                     table[key] = row
         self.audit_entries_ever = changes.audit_entries_ever
+
+    def table(self, name: str) -> dict[str, Any]:
+        """The rows of a noun that has no field here. They are of plain values, so that whoever keeps them can write them."""
+        return self.others.setdefault(name, {})
 
     def put(self, table: dict[Any, Any], key: object, row: object) -> None:
         """Write one row. Only within a step."""
@@ -93,7 +101,10 @@ class MemoryStore:
         def of(table: dict[Any, Any]) -> dict[Any, Any]:
             return {key: table.get(key) for written, key, _ in self._undo if written is table}
 
-        return Changes(of(self.users), of(self.sessions), of(self.audit), self.audit_entries_ever, marks=of(self.marks))
+        others = {name: rows for name, table in self.others.items() if (rows := of(table))}
+        return Changes(
+            of(self.users), of(self.sessions), of(self.audit), self.audit_entries_ever, of(self.marks), others
+        )
 
 
 @define

@@ -1,13 +1,17 @@
 """Which version the schema of a database has."""
 
+from pathlib import Path
+
 from attrs import frozen
 from sqlalchemy import Connection, String, column, inspect, select, table
 
 from .database import Database
 from .tables import VERSION_TABLE, metadata
 
-VERSIONS = ("0001", "0002", "0003", "0004", "0005")
-"""Every version that there ever was, the oldest first; ``migrations/versions`` has the steps."""
+_STEPS = Path(__file__).with_name("migrations") / "versions"
+
+VERSIONS = tuple(sorted(path.name.partition("_")[0] for path in _STEPS.glob("[0-9]*.py")))
+"""Every version that there ever was, the oldest first, as the steps of the migration are called."""
 
 _versions = table(VERSION_TABLE, column("version_num", String(32)))
 

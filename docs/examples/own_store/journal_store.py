@@ -94,7 +94,7 @@ def _begin(path: Path, rows: MemoryStore) -> Journal:
     """A journal that begins with all of *rows*, in the place of the one that was there."""
     new = path.with_suffix(".new")
     journal = Journal(os.open(new, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600))
-    journal.append(Changes(rows.users, rows.sessions, rows.audit, rows.audit_entries_ever, rows.marks))
+    journal.append(Changes(rows.users, rows.sessions, rows.audit, rows.audit_entries_ever, rows.marks, rows.others))
     new.replace(path)
     folder = os.open(path.parent, os.O_RDONLY)
     os.fsync(folder)

@@ -5,7 +5,7 @@ from attrs import evolve, field, frozen
 from ...ports.outside import Clock, PasswordHasher, Verdict
 from ...ports.reading import Users
 from ...ports.writing import Transaction
-from ...proofs import AuthenticatorKind, InvalidCredentials, Proof, ProofOutdated
+from ...proofs import InvalidCredentials, Proof, ProofOutdated
 from ...users import Phone, PhoneInvalid, User
 
 
@@ -52,4 +52,4 @@ def proof_by_password(user: User, clock: Clock, *, renewed: str | None = None) -
             raise ProofOutdated
         return locked if renewed is None else evolve(locked, password_hash=renewed)
 
-    return Proof(user_id=user.id, authenticator=AuthenticatorKind.PASSWORD, at=clock.now(), confirm=confirm)
+    return Proof(user_id=user.id, authenticator="pwd", at=clock.now(), confirm=confirm)
