@@ -39,7 +39,7 @@ from .events import Events
 from .guard import DefaultDeny, FalconGuard, KeptOut, RouteGuard
 from .heads import check_head
 from .health import AliveResource, ReadyResource
-from .routes import RoutesApp
+from .routes import Routes, RoutesApp
 from .users import LoginResource, LogoutResource, RefreshResource, RegisterResource, UserInfoResource
 
 App: TypeAlias = "falcon.App[falcon.Request, falcon.Response]"
@@ -68,35 +68,27 @@ def _envelopes(service: Service, settings: Settings) -> FalconEnvelopes:
     return FalconEnvelopes(service.clock, settings.time_zone, settings.language)
 
 
-OPEN_ROUTES = (
-    *("/api/user/register", "/api/user/login", "/api/user/token/refresh"),
-    *("/api/admin/login", "/api/admin/token/refresh"),
-    *("/healthz", "/readyz"),
-)
-"""The routes that want no token. Every other is guarded, whoever adds it."""
-
-
 def create_app(service: Service, settings: Settings, router: CompiledRouter | None = None) -> App:
     """The whole API as a WSGI application. *router* is filled with its routes."""
     envelopes, clients = _envelopes(service, settings), Clients(settings.trusted_proxies)
-    events, methods = Events(clients), dict[str, set[str]]()
+    events, routes = Events(clients), Routes()
     guard = RouteGuard(
         users=FalconGuard(Guard(service.authenticate, envelopes)),
         admins=FalconGuard(Guard(service.authenticate_admin, envelopes)),
-        methods=methods,
+        routes=routes,
     )
     # Of the answers the last sees most: that it was HEAD is known again before the others look.
     middleware: list[Any] = [
         CrossOrigin(settings.cors_origins),
         _EveryAnswer(envelopes, events, settings),
         # By the route, not by the path: which routes there are is public, and whoever misspells one is told so.
-        DefaultDeny(guard, exempt=OPEN_ROUTES),
+        DefaultDeny(guard),
     ]
-    app = RoutesApp(methods, router=router, middleware=middleware)
+    app = RoutesApp(routes, router=router, middleware=middleware)
     _add_user_routes(app, service, clients, envelopes)
     _add_admin_routes(app, service, clients, envelopes)
-    app.add_route("/healthz", AliveResource())
-    app.add_route("/readyz", ReadyResource(service.trouble))
+    app.add_open_route("/healthz", AliveResource())
+    app.add_open_route("/readyz", ReadyResource(service.trouble))
 
     errors = _ErrorHandlers(envelopes, events)
     app.add_error_handler(Exception, errors.fault)
@@ -106,11 +98,11 @@ def create_app(service: Service, settings: Settings, router: CompiledRouter | No
     return app
 
 
-def _add_user_routes(app: App, service: Service, clients: Clients, envelopes: FalconEnvelopes) -> None:
+def _add_user_routes(app: RoutesApp, service: Service, clients: Clients, envelopes: FalconEnvelopes) -> None:
     common = (clients, envelopes)
-    app.add_route("/api/user/register", RegisterResource(service.register_and_login, *common))
-    app.add_route("/api/user/login", LoginResource(service.login, PhoneAndPassword, *common))
-    app.add_route("/api/user/token/refresh", RefreshResource(service.refresh, *common))
+    app.add_open_route("/api/user/register", RegisterResource(service.register_and_login, *common))
+    app.add_open_route("/api/user/login", LoginResource(service.login, PhoneAndPassword, *common))
+    app.add_open_route("/api/user/token/refresh", RefreshResource(service.refresh, *common))
     app.add_route("/api/user/logout", LogoutResource(service.logout, *common))
     app.add_route("/api/user/user_info", UserInfoResource(envelopes))
     sessions = SessionsResource(service.list_sessions, service.end_sessions, *common)
@@ -126,10 +118,10 @@ def _add_user_routes(app: App, service: Service, clients: Clients, envelopes: Fa
     app.add_route("/api/user/close", account, suffix="close")
 
 
-def _add_admin_routes(app: App, service: Service, clients: Clients, envelopes: FalconEnvelopes) -> None:
+def _add_admin_routes(app: RoutesApp, service: Service, clients: Clients, envelopes: FalconEnvelopes) -> None:
     desk = Desk(service, clients, envelopes)
-    app.add_route("/api/admin/login", LoginResource(service.admin_login, PhoneAndPassword, clients, envelopes))
-    app.add_route("/api/admin/token/refresh", RefreshResource(service.admin_refresh, clients, envelopes))
+    app.add_open_route("/api/admin/login", LoginResource(service.admin_login, PhoneAndPassword, clients, envelopes))
+    app.add_open_route("/api/admin/token/refresh", RefreshResource(service.admin_refresh, clients, envelopes))
     app.add_route("/api/admin/logout", LogoutResource(service.logout, clients, envelopes))
     app.add_route("/api/admin/users", UsersResource(desk))
     app.add_route("/api/admin/users/{user_id:int}", UserResource(desk))

@@ -1,6 +1,6 @@
 """Falcon's ways to ask the guard: before one responder, or before all of an app."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import falcon
@@ -12,6 +12,7 @@ from ..guarding.envelopes import Refused
 from ..guarding.guard import Guard
 from .cross_origin import is_preflight
 from .head_as_get import HeadAsGet
+from .routes import Routes
 
 
 class KeptOut(falcon.HTTPStatus):
@@ -71,17 +72,18 @@ class Checking(Protocol):
 class RouteGuard:
     """The guard of the API's own routes: those of admins want the token of an admin, all others that of a user.
 
-    *methods* are those that each route has a responder for. What Falcon answers by itself, that a route has no such
-    method or which it has, anybody is told.
+    What Falcon answers by itself, that a route has no such method or which it has, anybody is told.
     """
 
     users: FalconGuard
     admins: FalconGuard
-    methods: Mapping[str, set[str]]
+    routes: Routes
 
     def check(self, req: falcon.Request, resp: falcon.Response) -> None:
         template = req.uri_template or ""
-        methods = self.methods.get(template)
+        if template in self.routes.opened:
+            return
+        methods = self.routes.methods.get(template)
         if methods is None or req.method in methods:
             guard = self.admins if template.startswith("/api/admin") else self.users
             guard.check(req, resp)

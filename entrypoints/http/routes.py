@@ -1,25 +1,36 @@
-"""An app that can say for which methods each of its routes has a responder."""
+"""An app that knows its routes: which are open, and for which methods each has a responder."""
 
 from collections.abc import Iterable
 from typing import Any
 
 import falcon
+from attrs import field, frozen
 from falcon.routing import CompiledRouter, map_http_methods
 
 
+@frozen
+class Routes:
+    """What is known of routes, by their URI templates."""
+
+    methods: dict[str, set[str]] = field(factory=dict)
+    """Those that a route has a responder for. All else Falcon answers by itself: OPTIONS, and that there is no such method."""
+    opened: set[str] = field(factory=set)
+    """The routes that want no token."""
+
+
 class RoutesApp(falcon.App[falcon.Request, falcon.Response]):
-    """A Falcon app that writes into *methods* which of them each route has, by its URI template.
+    """A Falcon app that writes into *routes* what it has. A route is guarded, unless it is added as an open one."""
 
-    All else Falcon answers by itself: OPTIONS, and that there is no such method.
-    """
-
-    def __init__(
-        self, methods: dict[str, set[str]], *, router: CompiledRouter | None, middleware: Iterable[Any]
-    ) -> None:
+    def __init__(self, routes: Routes, *, router: CompiledRouter | None, middleware: Iterable[Any]) -> None:
         super().__init__(router=router, middleware=middleware)
-        self._methods = methods
+        self._routes = routes
 
     def add_route(self, uri_template: str, resource: object, **options: Any) -> None:
         super().add_route(uri_template, resource, **options)
         mapped = map_http_methods(resource, options.get("suffix"))
-        self._methods.setdefault(uri_template, set()).update(mapped)
+        self._routes.methods.setdefault(uri_template, set()).update(mapped)
+
+    def add_open_route(self, uri_template: str, resource: object, **options: Any) -> None:
+        """Add one that wants no token."""
+        self._routes.opened.add(uri_template)
+        self.add_route(uri_template, resource, **options)

@@ -177,7 +177,7 @@ def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
 
 @readme
 def test_every_path_of_the_tree_exists(name: str) -> None:
-    (tree,) = (block for block in blocks(name, "text") if "domain/ports.py" in block)
+    (tree,) = (block for block in blocks(name, "text") if "domain/ports/" in block)
     lines = tree.splitlines()
     assert len(lines) == 12
     for line in lines:

@@ -140,7 +140,7 @@ class Races:
             [acknowledged] = [outcome for outcome in outcomes if outcome.refused is None]
             [user] = service.find_users(UserFilter(phone=Phone(phone)))
             assert [session.id for session in service.sessions_of(user.id)] == [acknowledged.session_id]
-            assert service.authenticate(acknowledged.access_token).user == user
+            assert service.authenticate(acknowledged.access_token).user == user.profile
         assert refused.keys() <= {None, "phone_taken", "store_unavailable"}
         assert refused["store_unavailable"] <= self.registrations * RACERS // 100
 

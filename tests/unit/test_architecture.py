@@ -166,10 +166,36 @@ def test_a_package_begins_with_one_sentence_and_nothing_else(path: Path) -> None
     assert len(docstring.splitlines()) == 1
 
 
+LONGER = {
+    "entrypoints/settings.py": "every setting on one page, each with what the documentation says of it",
+    "adapters/conformance/sessions.py": "tests, though they ship",
+    "adapters/conformance/units_of_work.py": "tests, though they ship",
+    "adapters/conformance/users.py": "tests, though they ship",
+}
+"""Why a module may have more than 300 lines, up to 400."""
+
+
 @for_each("path", MODULES)
-def test_a_module_says_what_it_is_for_in_at_most_400_lines(path: Path) -> None:
-    assert len(text_of(path).splitlines()) <= 400
+def test_a_module_says_what_it_is_for_in_at_most_300_lines(path: Path) -> None:
+    assert len(text_of(path).splitlines()) <= (400 if str(path) in LONGER else 300)
     assert ast.get_docstring(tree_of(path))
+
+
+def test_a_module_that_may_be_longer_is() -> None:
+    assert {str(path) for path in MODULES if len(text_of(path).splitlines()) > 300} == LONGER.keys()
+
+
+def test_no_port_has_more_than_six_methods() -> None:
+    ports = {
+        node.name: [each for each in node.body if isinstance(each, ast.FunctionDef)]
+        for path in MODULES
+        if path.parts[:2] == ("domain", "ports")
+        for node in tree_of(path).body
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base).startswith("Protocol") for base in node.bases)
+    }
+    assert len(ports) > 17
+    for name, methods in ports.items():
+        assert 1 <= len(methods) <= 6, name
 
 
 def all_refusals() -> list[type[Refusal]]:
