@@ -29,7 +29,7 @@ class Actor:
 
     @classmethod
     def nobody(cls) -> Self:
-        """Somebody who has not proved who he is."""
+        """Somebody who has not proved who they are."""
         return cls("nobody")
 
     @classmethod

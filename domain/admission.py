@@ -12,7 +12,8 @@ from .errors import Refusal
 from .sessions import SessionId, SessionOverview
 
 MOST_SESSIONS = 100
-"""How many sessions a user may have where the policy sets no total: nobody has more devices, and a list must end."""
+"""The number of sessions a user may have if the policy sets no total: nobody has more devices, and lists must be
+finite."""
 
 
 class TooManyDevices(Refusal):
@@ -26,7 +27,7 @@ class TooManyDevices(Refusal):
 
 
 def with_total(policy: DevicePolicy) -> DevicePolicy:
-    """*policy*, with a total in any case."""
+    """*policy*, with a limit of the total added if it has none."""
     if any(limit.types == EVERY_TYPE for limit in policy.limits):
         return policy
     return evolve(policy, limits=(*policy.limits, Limit(EVERY_TYPE, MOST_SESSIONS)))
@@ -35,9 +36,9 @@ def with_total(policy: DevicePolicy) -> DevicePolicy:
 def decide(policy: DevicePolicy, live: Collection[SessionOverview], newcomer: SessionOverview) -> frozenset[SessionId]:
     """Admit *newcomer* and say which of the *live* sessions of its user end for it.
 
-    A session on the newcomer's own device, known by its id, ends first. With the others ended every limit holds, and
-    none of them could have stayed; the newcomer itself is never among them. Raises TooManyDevices, with the sessions
-    that are in the way, where the policy rejects newcomers or has no place for one of this type at all.
+    A session on the newcomer's own device, known by its id, ends first. Without the others that end, every limit is
+    met, and none of them could have stayed; the newcomer is never among them. Raises TooManyDevices, with the sessions
+    that are in the way, if the policy rejects newcomers or allows none of this type.
     """
     ends = frozenset(session.id for session in live if _is_same_device(session, newcomer))
     others = [session for session in live if session.id not in ends and session.id != newcomer.id]
@@ -48,7 +49,7 @@ def decide(policy: DevicePolicy, live: Collection[SessionOverview], newcomer: Se
 
 
 def surplus(policy: DevicePolicy, live: Collection[SessionOverview]) -> frozenset[SessionId]:
-    """Those of the *live* sessions that would have to end for every limit to hold, as after a policy became stricter."""
+    """The *live* sessions that would have to end to meet every limit, for example after a policy became stricter."""
     return _surplus(policy, live, None)
 
 
@@ -64,7 +65,7 @@ def _surplus(
             _move(over, session, -1)
             left.remove(session)
             ended.append(session)
-    # One that went early for one limit may be spared by one that went later for another.
+    # A session chosen early for one limit may turn out unnecessary once a later one is chosen for another.
     for session in reversed(ended.copy()):
         if all(excess < 0 for limit, excess in over.items() if limit.counts(session.device)):
             _move(over, session, +1)
@@ -104,10 +105,10 @@ def _is_same_device(session: SessionOverview, newcomer: SessionOverview) -> bool
     return session.id != newcomer.id and session.device.id is not None and session.device.id == newcomer.device.id
 
 
-# The id settles ties, so that the order in which a store lists sessions decides nothing.
+# The id breaks ties, so that the order in which a store lists sessions does not matter.
 _ORDER: dict[Overflow, Callable[[SessionOverview], Any]] = {
     Overflow.EVICT_OLDEST: lambda session: (session.started_at, session.id),
     Overflow.EVICT_IDLE: lambda session: (session.last_seen_at, session.id),
-    # Where newcomers are rejected, those who came last are the ones too many.
+    # Where newcomers are rejected, the newest sessions are the surplus.
     Overflow.REJECT_NEW: lambda session: (-session.started_at.timestamp(), session.id),
 }

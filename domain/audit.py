@@ -16,7 +16,7 @@ from .users import UserId
 AuditId = NewType("AuditId", int)
 
 DONE = "done"
-"""The outcome of what was carried out; that of a refusal is its reason."""
+"""The outcome of an act that was carried out; the outcome of a refusal is its reason."""
 
 
 class Action(StrEnum):
@@ -41,11 +41,11 @@ class Action(StrEnum):
     GRANT_ADMIN = "grant_admin"
     REVOKE_ADMIN = "revoke_admin"
     JOIN = "join"
-    """A row that an adoption had left was joined with the account."""
+    """A row that an adoption had left out was joined with the account."""
     VOUCH_FOR_CLOCK = "vouch_for_clock"
-    """An operator said that the clock is right, and had deleted by it what is old."""
+    """An operator said that the clock is right, and had old data deleted."""
     READ = "read"
-    """An operator or admin looked at what the service knows of people."""
+    """An operator or admin looked at what the service knows about people."""
 
 
 TAKES_AWAY: Collection[Action] = frozenset(
@@ -59,11 +59,11 @@ TAKES_AWAY: Collection[Action] = frozenset(
         Action.REVOKE_ADMIN,
     }
 )
-"""Acts that take rights away, each once or by an operator: they are vital, and go on when the store is full."""
+"""Acts that take rights away, each once or by an operator. They are vital, and still work when the store is full."""
 
 
 class EntryKind(StrEnum):
-    """Which entries somebody wants to see: reads are many, and would bury what was done."""
+    """Which entries to show: reads are so many that they would bury the changes."""
 
     ACTS = "acts"
     READS = "reads"
@@ -72,7 +72,7 @@ class EntryKind(StrEnum):
 
 @frozen(kw_only=True)
 class AuditEvent:
-    """One line of the log. ``subject`` is the user it is about; None where no user is known by what was given."""
+    """One line of the log. ``subject`` is the user it is about; None if what was given identifies no user."""
 
     at: datetime
     actor: Actor
@@ -86,12 +86,13 @@ class AuditEvent:
     device: Device | None = None
     address: str | None = None
     shown: int | None = None
-    """Of a read: how many users, sessions or entries were shown."""
+    """For a read: how many users, sessions or entries were shown."""
 
     def likeness(self, window: timedelta) -> str:
-        """What all events have in common that are one row of the log: the same to the same, from one place, in one *window*.
+        """The same for all events that one row of the log counts: alike but for the moment, from one address, in one
+        *window*.
 
-        The windows stand side by side from the year 1 on, so that every process has the same.
+        The windows are counted from the year 1, so that every process uses the same ones.
         """
         number = (self.at - datetime.min.replace(tzinfo=UTC)) // window
         what = (number, self.actor.text, str(self.action), self.subject, self.outcome, self.detail, self.address)
@@ -100,20 +101,20 @@ class AuditEvent:
 
 @frozen(kw_only=True)
 class AuditEntry:
-    """An event as the log holds it."""
+    """An event as the log keeps it."""
 
     id: AuditId
     event: AuditEvent
     times: int = 1
-    """How many events it stands for; *event* is the first of them."""
+    """How many events it counts; *event* is the first of them."""
 
     last_at: datetime | None = None
-    """When the last of several was."""
+    """When the last of them happened, if there are several."""
 
     likeness: str | None = field(default=None, repr=False)
 
     def counting(self, event: AuditEvent) -> "AuditEntry":
-        """This entry, with one more event in it."""
+        """This entry, with one more event counted."""
         shown = (self.event.shown or 0) + event.shown if event.shown is not None else self.event.shown
         last_at = max(self.last_at or self.event.at, event.at)
         return evolve(self, event=evolve(self.event, shown=shown), times=self.times + 1, last_at=last_at)
@@ -130,7 +131,7 @@ def event_of(
     detail: str | None = None,
     shown: int | None = None,
 ) -> AuditEvent:
-    """An event that came in by *client*."""
+    """An event that came from *client*."""
     return AuditEvent(
         at=at,
         actor=actor,

@@ -1,20 +1,21 @@
-"""What holds of clocks, which may be wrong, and may be put right."""
+"""Clocks may be wrong, and may be corrected."""
 
 from datetime import datetime, timedelta
 
 from .errors import Refusal
 
 CLOCK_LEEWAY = timedelta(hours=1)
-"""How far a clock may have been put back, and how far those of two nodes may differ.
+"""How far a clock may have been put back, and how far the clocks of two nodes may differ.
 
-What was issued before that seems to come from the future, and holds all the same; what comes from further ahead does not.
+A token issued before such a change seems to come from the future, and is valid all the same; one from further ahead is
+not.
 """
 
 
 class ClockInDoubt(Refusal):
-    """The clock says *clock*, and the store knows of nothing in the *days* days before *gap_ends*: it may have jumped.
+    """The clock says *clock*, but the store has no record of the *days* days before *gap_ends*: it may have jumped.
 
-    Nothing that is deleted by its age is deleted then.
+    While this is in doubt, nothing is deleted because of its age.
     """
 
     reason = "clock_in_doubt"

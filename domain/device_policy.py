@@ -1,4 +1,4 @@
-"""How many sessions of which devices may live side by side, and who goes when it is full."""
+"""How many sessions may be live at once on which devices, and which one gives way when the limit is reached."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -14,7 +14,7 @@ _MAX_LIMIT = 1_000
 
 
 class Overflow(StrEnum):
-    """Who goes when a newcomer makes it too many."""
+    """Which session gives way when a newcomer exceeds a limit."""
 
     EVICT_OLDEST = "evict_oldest"
     EVICT_IDLE = "evict_idle"
@@ -33,12 +33,12 @@ class Limit:
 
 
 class PolicyInvalid(ValueError):
-    """A table is no device policy. The text says why, in one line."""
+    """A table is not a valid device policy. The text says why, in one line."""
 
 
 @frozen
 class DevicePolicy:
-    """Limits that hold at any moment, and what gives way. Without a limit, logins live side by side."""
+    """Limits that are met at any moment, and what gives way. Without a limit, any number of logins may be live."""
 
     limits: tuple[Limit, ...] = ()
     overflow: Overflow = Overflow.EVICT_OLDEST
@@ -74,7 +74,7 @@ class DevicePolicy:
         return cls(tuple(limits), Overflow(overflow))
 
     def to_table(self) -> dict[str, int | str]:
-        """The table that makes this policy."""
+        """The table that describes this policy."""
         limits: dict[str, int | str] = {_key_of(limit.types): limit.most for limit in self.limits}
         return {**limits, _OVERFLOW: self.overflow.value}
 

@@ -18,7 +18,7 @@ class DeviceInvalid(Refusal):
 
 
 class DeviceType(StrEnum):
-    """The kinds of devices that a policy can tell apart."""
+    """The kinds of device that a policy can tell apart."""
 
     PHONE = "phone"
     TABLET = "tablet"
@@ -26,12 +26,12 @@ class DeviceType(StrEnum):
     WEB = "web"
     MINI_PROGRAM = "mini_program"
     OTHER = "other"
-    """What a client is that does not say."""
+    """The type of a client that names none."""
 
 
 EVERY_TYPE = frozenset(DeviceType)
 
-# What languages write for nothing, what systems give to an app that may not know the id, and ids that whole series share.
+# How languages write a null, what systems give an app that may not know the id, and ids that a whole series shares.
 _PLACEHOLDERS = frozenset(
     {"undefined", "null", "(null)", "<null>", "nil", "none", "nan", "n/a", "unknown", "unavailable", "[object object]"}
     | {"9774d56d682e549c", "0123456789abcdef", "02:00:00:00:00:00"}
@@ -40,9 +40,9 @@ _FILLING = str.maketrans("", "", "-:._ {}()")
 
 
 def known_id(text: str | None) -> str | None:
-    """*text*, or None where it is a placeholder, which tells no device from another.
+    """*text*, or None if it is a placeholder, which identifies no device.
 
-    All that send the same one would be one device, and each login would sign the others out.
+    All devices that send the same one would count as one device, and each login would sign the others out.
     """
     folded = (text or "").strip().lower()
     signs = set(folded.translate(_FILLING))
@@ -59,7 +59,7 @@ class Device:
 
     def check(self) -> None:
         """Raises DeviceInvalid for what cannot be kept and shown as it is."""
-        # An empty id would make one device of all that send it.
+        # With an empty id, all that send it would count as one device.
         if self.id == "" or not is_plain(self.id or "", MAX_DEVICE_ID_LENGTH):
             raise DeviceInvalid
         if not is_plain(self.name or "", MAX_DEVICE_NAME_LENGTH):
@@ -68,7 +68,7 @@ class Device:
 
 @frozen(kw_only=True)
 class Client:
-    """Where a request comes from: the device it speaks of, and what the transport saw."""
+    """Where a request comes from: the device it names, and what the transport saw."""
 
     device: Device = Device()
     remember: bool = False
@@ -77,4 +77,4 @@ class Client:
 
 
 NO_CLIENT = Client()
-"""For what no client asked for."""
+"""For events that no client asked for."""

@@ -14,11 +14,11 @@ class Refusal(Exception):
 
 
 class Unauthenticated(Refusal):
-    """The request has not proved whose it is. Never raised itself."""
+    """The request has not proved who sent it. Never raised itself."""
 
 
 class Unavailable(Refusal):
-    """The service cannot do it now; the same request may succeed after *retry_after* seconds. Never raised itself."""
+    """The service cannot do this now; the same request may succeed after *retry_after* seconds. Never raised itself."""
 
     def __init__(self, what: str, retry_after: int = 1) -> None:
         super().__init__(what)

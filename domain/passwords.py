@@ -1,7 +1,7 @@
 """What a password must be.
 
 A password is judged and hashed exactly as it came: never trimmed, folded or cut (ASVS 6.2.8). No rule says which
-characters it must hold (SP 800-63B-4, 3.1.1.2).
+characters it must contain (SP 800-63B-4, 3.1.1.2).
 """
 
 from collections.abc import Container
@@ -24,43 +24,43 @@ class PasswordLengthInvalid(Refusal):
 
 
 class PasswordTextInvalid(Refusal):
-    """The password holds what is no character (a lone surrogate) or NUL."""
+    """The password contains NUL, or a lone surrogate, which is not a character."""
 
     reason = "password_text"
 
 
 class PasswordTooCommon(Refusal):
-    """The password is among the most common ones, which are tried first (ASVS 6.2.4)."""
+    """The password is one of the most common ones, which are tried first (ASVS 6.2.4)."""
 
     reason = "password_common"
 
 
 class PasswordHoldsIdentifier(Refusal):
-    """The password holds the phone number or the user name, or is the service's name (ASVS 6.2.11)."""
+    """The password contains the phone number or the user name, or is the service's name (ASVS 6.2.11)."""
 
     reason = "password_holds_identifier"
 
 
 class HasherBusy(Unavailable):
-    """More passwords wait to be judged than can be judged in time (ASVS 15.2.2)."""
+    """More passwords are waiting to be checked than can be checked in time (ASVS 15.2.2)."""
 
     reason = "busy"
 
 
 @frozen
 class HashKind:
-    """What a stored hash is, as an operator is told of it."""
+    """What kind of hash is stored, as reported to operators."""
 
     name: str
     can_log_in: bool = True
-    """Whether whoever has the password can log in."""
+    """Whether somebody who has the password can log in."""
     is_weak: bool = False
-    """Whether a stolen one is as good as the password. It is to be wrapped: hashed once more by a good kind."""
+    """Whether a stolen one is as good as the password. Then it is to be wrapped: hashed once more by a good kind."""
 
 
 @frozen
 class HashLikeness:
-    """Stored hashes that begin with one text and hold another: those that a program has made in one way, as a rule."""
+    """Stored hashes that begin with one text and contain another: usually made by one program in the same way."""
 
     start: str
     within: str = ""
@@ -98,7 +98,7 @@ class PasswordPolicy:
 
 
 _TELLING_LETTERS, _TELLING_CHARACTERS = 4, 2
-"""How long a name must be to tell something: "Li" and "Ann" are in many words, 「张三」 is in none that is no name."""
+"""How long a name must be to be looked for: "Li" and "Ann" occur in many words, 「张三」 only in names."""
 
 
 def _has_character_of_cjk(text: str) -> bool:
@@ -121,7 +121,7 @@ def contract_policy() -> PasswordPolicy:
 
 
 def strict_policy(*, common: Container[str], service_name: str, minimum: int = STRICT_MINIMUM) -> PasswordPolicy:
-    """The rule to run in production. *common* holds the most common passwords, case-folded."""
+    """The rule to run in production. *common* contains the most common passwords, case-folded."""
     return PasswordPolicy(
         minimum=minimum,
         maximum=STRICT_MAXIMUM,

@@ -13,7 +13,7 @@ from .users import Profile, User, UserId, UserNotActive
 
 @frozen
 class Principal:
-    """Who acts, by which session of which realm: all that a responder may see, and no secret."""
+    """Who acts, and by which session of which realm: all that a responder may see, without secrets."""
 
     realm: Realm
     user: Profile
@@ -21,21 +21,21 @@ class Principal:
 
     @property
     def actor(self) -> Actor:
-        """How the audit log calls them."""
+        """The name they have in the audit log."""
         return Actor.user(self.user.id)
 
 
 @frozen
 class Presence:
-    """A user and, if the store holds it, one session of this user, both as they stood at one moment."""
+    """A user and, if the store has it, one session of this user, both as they were at one moment."""
 
     user: User
     session: Session | None
 
     def check_is_of(self, user_id: UserId, session_id: SessionId) -> None:
-        """Raises StoreUnavailable where it is another user's, or another session's: then the store is not to be believed.
+        """Raises StoreUnavailable if it is another user's or another session's: then the store cannot be trusted.
 
-        A store that answers somebody else's question must never open somebody else's account.
+        A store that returns the answer to another query must never open another user's account.
         """
         session = self.session
         is_session = session is None or (session.id, session.user_id) == (session_id, user_id)
@@ -43,7 +43,8 @@ class Presence:
             raise StoreUnavailable("the store answered what was not asked")
 
     def admit(self, realm: Realm, now: datetime) -> Principal:
-        """The one rule of who may act in *realm*: the guard asks it, a refresh, and whoever holds the lock once more.
+        """The one rule of who may act in *realm*: the guard applies it, and so do a refresh and every check under the
+        lock.
 
         Raises UserNotActive, SessionUnknown, the refusal that tells how the session ended, NotAnAdmin.
         """

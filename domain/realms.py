@@ -13,13 +13,13 @@ from .users import User
 
 
 class NotAnAdmin(Unauthenticated):
-    """The user of this admin session is no admin any more."""
+    """The user of this admin session is no longer an admin."""
 
     reason = "not_an_admin"
 
 
 class AdminLoginNotAllowed(Refusal):
-    """The password is right, and the user is no admin."""
+    """The password is right, but the user is not an admin."""
 
     reason = "not_an_admin"
 
@@ -35,32 +35,33 @@ class Realm:
     access_token_ttl: timedelta
     refresh_token_ttl: timedelta
     refresh_retry: timedelta
-    """For how long a refresh token whose successor nobody has used is answered with that successor again."""
+    """For how long a refresh token whose unused successor was issued gets that successor again."""
     lifetimes: Lifetimes
     remembered: Lifetimes
-    """Of sessions whose login asked to be remembered."""
+    """For sessions whose login asked to be remembered."""
     device_policy: DevicePolicy
     takes_own_policies: bool
-    """Whether the device policy of a user's own is about these sessions."""
+    """Whether a user's own device policy applies to these sessions."""
     admins_only: bool
-    """Whether its sessions are for admins, who act on other users, and for nobody else."""
+    """Whether its sessions are only for admins, who act on other users."""
     log_in: Action
-    """How the audit log calls logging in."""
+    """The action that records a login."""
     is_vital: bool
-    """Whether logging in goes on when the store is full: whoever is to freeze somebody then must get in first."""
+    """Whether a login still works when the store is full: an admin who has to freeze somebody then must log in
+    first."""
 
     def check_login(self, user: User) -> None:
-        """Raises AdminLoginNotAllowed for a user who has proved who they are, and does not belong here."""
+        """Raises AdminLoginNotAllowed for a user who has proved who they are but does not belong here."""
         if not self._admits(user):
             raise AdminLoginNotAllowed
 
     def check_member(self, user: User) -> None:
-        """Raises NotAnAdmin for a user whose session is of this realm, and who does not belong here any more."""
+        """Raises NotAnAdmin for a user who has a session of this realm but no longer belongs here."""
         if not self._admits(user):
             raise NotAnAdmin
 
     def policy_for(self, user: User) -> DevicePolicy:
-        """The device policy of *user* here, with a total in any case."""
+        """The device policy of *user* here, which always limits the total."""
         own = user.device_policy if self.takes_own_policies else None
         return with_total(self.device_policy if own is None else own)
 

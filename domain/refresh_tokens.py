@@ -1,7 +1,7 @@
-"""Refresh tokens: what became of one that is shown.
+"""Refresh tokens: how one that is presented is judged.
 
 Each token has one successor, which only the service can compute from it. So a client that lost an answer, or a second
-tab, gets the very same successor again, and there are never two (RFC 9700, 4.14.2, with the answer to its own problem).
+tab, gets the same successor again, and there are never two (RFC 9700, 4.14.2).
 """
 
 from datetime import datetime, timedelta
@@ -14,20 +14,20 @@ from .errors import Unauthenticated
 from .sessions import Refreshing, SessionId
 
 REUSE_GRACE = timedelta(seconds=10)
-"""How long after its replacement any token still gets the current one: for tabs and repeats that cross each other."""
+"""How long after its replacement any token still gets the current one: for tabs and retries that overlap."""
 
 MAX_RECENT = 32
-"""How many replacements within the grace are remembered; a token from before them is taken for a stolen one."""
+"""How many replacements within the grace are remembered; a token from before them counts as stolen."""
 
 
 class RefreshTokenInvalid(Unauthenticated):
-    """The refresh token is none of ours, or not of this kind of session."""
+    """The refresh token is not ours, or not of this kind of session."""
 
     reason = "refresh_token_invalid"
 
 
 class RefreshTokenExpired(Unauthenticated):
-    """The refresh token was not used in time."""
+    """The refresh token was not used before it expired."""
 
     reason = "refresh_token_expired"
 
@@ -41,19 +41,19 @@ class RefreshToken:
 
 
 class Shown(Enum):
-    """What a refresh token turns out to be."""
+    """What a presented refresh token turns out to be."""
 
     CURRENT = auto()
     REPLACED_LATELY = auto()
-    """Replaced a moment ago, or by one that nobody has used yet: it gets the current token again."""
+    """Replaced a moment ago, or by one that has not been used yet: it gets the current token again."""
     REUSED = auto()
 
 
 def judge(generation: int, refreshing: Refreshing, now: datetime, retry: timedelta) -> Shown:
-    """Judge a token that stands *generation* rotations before the current one.
+    """Judge a token that is *generation* rotations older than the current one.
 
-    *retry*: for how long the direct predecessor gets the current token again, which has not been used as long as it is the
-    current one; the answer that brought it may have been lost.
+    *retry*: how long the direct predecessor gets the current token again, since the answer with it may have been lost.
+    The current token is by definition unused.
     """
     if generation == 0:
         return Shown.CURRENT
@@ -68,17 +68,17 @@ def _is_lately(ago: timedelta, generation: int, retry: timedelta) -> bool:
         # abs: a clock that was put back must not make it longer.
         return abs(ago) <= REUSE_GRACE
     patience = max(retry, REUSE_GRACE)
-    # Nobody has used its successor: who asks again after the clock was put back a little is no thief for that.
+    # Nobody has used its successor, so asking again after the clock was put back a little is no sign of theft.
     return -max(patience, CLOCK_LEEWAY) <= ago <= patience
 
 
 def recent_after(refreshing: Refreshing, now: datetime) -> tuple[datetime, ...]:
-    """What ``Refreshing.recent`` is to be after one more rotation *now*."""
+    """The value of ``Refreshing.recent`` after one more rotation *now*."""
     before = (refreshing.rotated_at, *refreshing.recent) if refreshing.rotations else ()
     return tuple(moment for moment in before if abs(now - moment) <= REUSE_GRACE)[:MAX_RECENT]
 
 
 def _replaced_at(generation: int, refreshing: Refreshing) -> datetime | None:
-    """When the token of that *generation* was replaced; None where that is long ago."""
+    """When the token of that *generation* was replaced; None if that was long ago."""
     moments = (refreshing.rotated_at, *refreshing.recent)
     return moments[generation - 1] if generation <= len(moments) else None

@@ -14,11 +14,11 @@ from .users import UserId
 SessionId = NewType("SessionId", str)
 
 LAST_SEEN_STEP = timedelta(minutes=1)
-"""How exactly a session's last use is known; more would write on every request."""
+"""How precisely a session's last use is stored; more precision would mean a write for every request."""
 
 
 class SessionUnknown(Unauthenticated):
-    """The token is ours, but the store holds no such session of this user."""
+    """The token is ours, but the store has no such session of this user."""
 
     reason = "session_unknown"
 
@@ -69,25 +69,25 @@ class PasswordWasChanged(SessionOver):
 
 
 class UserWasFrozen(SessionOver):
-    """The user was frozen when this session was live; the freeze may be over by now, the session stays ended."""
+    """The user was frozen while this session was live. The session stays ended even if the freeze is over by now."""
 
     reason = "user_frozen"
 
 
 class UserWasClosed(SessionOver):
-    """The user closed the account when this session was live."""
+    """The account was closed while this session was live."""
 
     reason = "user_closed"
 
 
 class RefreshTokenWasReused(SessionOver):
-    """A refresh token of this session came that had been replaced long before: somebody else may have it."""
+    """A refresh token of this session was presented long after it was replaced: somebody else may have it."""
 
     reason = "refresh_token_reused"
 
 
 class SessionEnded(SessionOver):
-    """The session was ended for a reason that this version does not know, as a newer one may write it."""
+    """The session was ended for a reason that this version does not know; a newer version may have written it."""
 
     reason = "session_ended"
 
@@ -99,16 +99,16 @@ class NoSuchSession(Refusal):
 
 
 class SessionKind(StrEnum):
-    """What a session is for. One kind opens nothing of the other."""
+    """What a session is for. A session of one kind gives no access to what is for the other."""
 
     USER = "user"
     ADMIN = "admin"
     UNKNOWN = "unknown"
-    """The store holds a kind that this version does not know: it opens nothing, and ends when all sessions end."""
+    """A kind that this version does not know: such a session is never accepted, and ends when all sessions end."""
 
 
 class EndReason(StrEnum):
-    """How a session ends. An end is final: the first one stays, whatever becomes of the clock."""
+    """How a session ends. An end is final: the first one stays, even if the clock is changed."""
 
     LOGGED_OUT = "logged_out"
     REPLACED = "replaced"
@@ -118,16 +118,16 @@ class EndReason(StrEnum):
     USER_CLOSED = "user_closed"
     REFRESH_REUSED = "refresh_reused"
     EXPIRED = "expired"
-    """By itself, at its absolute end. It is written down as soon as somebody who came with it was refused for that."""
+    """It reached its absolute end. Stored as soon as a request with it was refused for that."""
     IDLE = "idle"
-    """By itself, for it was not used for too long; written down like EXPIRED."""
+    """It was not used for too long. Stored like EXPIRED."""
     UNKNOWN = "unknown"
-    """The store holds an end of which this version does not know the reason. It is an end all the same."""
+    """The reason is one that this version does not know. It is an end all the same."""
 
 
 @frozen
 class SessionEnd:
-    """That a session has ended: when (aware UTC), how, by which other device, if one did it, and by whom."""
+    """The end of a session: when (aware UTC), how, by whom, and by which other device, if any."""
 
     at: datetime
     reason: EndReason
@@ -135,13 +135,13 @@ class SessionEnd:
     actor: Actor | None = None
 
     def refusal(self) -> SessionOver:
-        """What is said to who comes with such a session."""
+        """What somebody who uses such a session is told."""
         return _REFUSAL_AFTER[self.reason](ended_at=self.at, by=self.by)
 
 
 @frozen(kw_only=True)
 class Lifetimes:
-    """How long a session lives at all, and how long without being used."""
+    """How long a session lives in total, and how long without being used."""
 
     absolute: timedelta
     idle: timedelta
@@ -149,16 +149,16 @@ class Lifetimes:
 
 @frozen(kw_only=True)
 class Refreshing:
-    """Where a session stands in its chain of refresh tokens: only the digest of the current one is known."""
+    """The position of a session in its chain of refresh tokens; only the digest of the current token is known."""
 
     digest: bytes = field(repr=False)
     rotations: int
     rotated_at: datetime
     expires_at: datetime
     recent: tuple[datetime, ...] = ()
-    """When the rotations before the last one were, the newest first, as far as their tokens may still come."""
+    """The times of the rotations before the last one, newest first, as long as their tokens may still be presented."""
     key_id: str | None = None
-    """The key that the chain hangs on; None for one from before chains had keys, which nothing continues."""
+    """The name of the key of the chain; None for a chain from before keys had names, which is not continued."""
 
 
 @frozen(kw_only=True)
@@ -179,16 +179,16 @@ class SessionOverview:
 
     @property
     def idle_at(self) -> datetime:
-        """When it will have been idle too long, unless it is used before."""
+        """When it will have been idle too long, unless it is used first."""
         return self.last_seen_at + self.idle_ttl
 
     def is_live(self, now: datetime) -> bool:
         return self.end is None and now < self.expires_at and now < self.idle_at
 
     def run_out(self, now: datetime) -> SessionEnd | None:
-        """The end to which it has come by itself; None while it lives, and where it has ended otherwise.
+        """The end by expiry or idleness; None while the session lives, and if it ended in another way.
 
-        It is nothing but a calculation until it is written down: a clock that is put back would undo it.
+        It is only calculated until it is stored: putting the clock back would undo it.
         """
         if self.end is None and now >= self.expires_at:
             return SessionEnd(self.expires_at, EndReason.EXPIRED)
@@ -203,19 +203,19 @@ class SessionOverview:
             raise end.refusal()
 
     def is_due_to_be_seen(self, now: datetime) -> bool:
-        """Whether its last use was long enough ago to be written down anew."""
+        """Whether the stored last use is old enough to be updated."""
         return now - self.last_seen_at >= LAST_SEEN_STEP
 
 
 @frozen(kw_only=True)
 class Session(SessionOverview):
-    """A session as the repository holds it."""
+    """A session as the repository keeps it."""
 
     refreshing: Refreshing
 
     @property
     def overview(self) -> SessionOverview:
-        """The session without what is secret."""
+        """The session without secrets."""
         return SessionOverview(
             id=self.id,
             user_id=self.user_id,

@@ -1,4 +1,4 @@
-"""Texts that people gave, and that are kept whole or refused."""
+"""Texts entered by people, which are kept whole or refused."""
 
 from unicodedata import category
 
@@ -12,6 +12,6 @@ class TextInvalid(Refusal):
 
 
 def is_plain(text: str, limit: int) -> bool:
-    """Whether *text* has at most *limit* characters, and none that forges log lines or terminals or is no character."""
+    """Whether *text* has at most *limit* characters, none of them a control character or a lone surrogate."""
     # Cc: control characters; Cs: lone surrogates.
     return len(text) <= limit and not any(category(sign) in {"Cc", "Cs"} for sign in text)

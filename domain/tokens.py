@@ -1,4 +1,4 @@
-"""Access tokens: what one says, and when it holds."""
+"""Access tokens: what one says, and when it is valid."""
 
 from datetime import datetime
 
@@ -11,7 +11,7 @@ from .users import UserId
 
 
 class TokenMissing(Unauthenticated):
-    """No token came."""
+    """The request has no token."""
 
     reason = "token_missing"
 
@@ -30,7 +30,7 @@ class TokenExpired(Unauthenticated):
 
 @frozen(kw_only=True)
 class AccessTokenClaims:
-    """The claims of an access token (RFC 7519, 4.1) but issuer and audience, which the codec adds and checks.
+    """The claims of an access token (RFC 7519, 4.1) except issuer and audience, which the codec adds and checks.
 
     Times are aware UTC, in whole seconds.
     """
@@ -43,7 +43,7 @@ class AccessTokenClaims:
     not_before: datetime | None = None
 
     def check_time(self, now: datetime) -> None:
-        """Raises TokenExpired at or after ``exp`` (RFC 7519, 4.1.4), TokenInvalid when it is not valid yet."""
+        """Raises TokenExpired at or after ``exp`` (RFC 7519, 4.1.4), TokenInvalid if it is not valid yet."""
         if now >= self.expires_at:
             raise TokenExpired
         if max(self.issued_at, self.not_before or self.issued_at) > now + CLOCK_LEEWAY:

@@ -15,7 +15,7 @@ from .texts import TextInvalid, is_plain
 UserId = NewType("UserId", int)
 
 MAX_USER_ID = 2**31 - 1
-"""The id is an INTEGER of the contract's table; no user has a greater one."""
+"""The id is an INTEGER in the contract's table; no user has a greater one."""
 
 MAX_USER_NAME_LENGTH = 80
 MAX_FREEZE_REASON_LENGTH = 200
@@ -31,8 +31,8 @@ _HYPHENS_AND_BRACKETS = dict.fromkeys("－‐‑‒–—−()（）", "-")
 _TO_ASCII = str.maketrans({**_DIGITS, **_BLANKS, **_HYPHENS_AND_BRACKETS})
 _MOBILE = re.compile(r"(?:(?:\+|00)?86[ -]*)?(1[ -]*[3-9](?:[ -]*[0-9]){9})", re.ASCII)
 
-# What is left around a number that was filled in or copied: blanks, ends of lines, and the marks of direction, which
-# nobody sees, that contacts put around it.
+# What surrounds a number that was filled in or copied: blanks, line ends, and the invisible direction marks that
+# address books add.
 _AROUND = " \t\r\n\N{LEFT-TO-RIGHT MARK}\N{RIGHT-TO-LEFT MARK}\N{ZERO WIDTH NO-BREAK SPACE}" + "".join(
     map(chr, [*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 )
@@ -63,7 +63,7 @@ class ReferrerUnknown(Refusal):
 
 
 class LoginNotAllowed(Refusal):
-    """The password is right, and the state of the user forbids to log in."""
+    """The password is right, but the user's state does not allow a login."""
 
     reason = "user_not_active"
 
@@ -75,7 +75,7 @@ class UserNotFound(Unauthenticated):
 
 
 class UserNotActive(Unauthenticated):
-    """The state of the user is not active; *ended_at* is when that ended the session, if it did."""
+    """The user is not active; *ended_at* is when this ended the session, if it did."""
 
     reason = "user_not_active"
 
@@ -85,7 +85,7 @@ class UserNotActive(Unauthenticated):
 
 
 class NoSuchUser(Refusal):
-    """There is no user of this id."""
+    """There is no user with this id."""
 
     reason = "no_such_user"
 
@@ -110,13 +110,13 @@ class FeeInvalid(Refusal):
 
 @frozen
 class Phone:
-    """A mainland mobile number in its one spelling, 11 ASCII digits."""
+    """A mainland mobile number in its canonical spelling, 11 ASCII digits."""
 
     digits: str
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Bring any of the contract's spellings to the one. Raises PhoneInvalid."""
+        """Parse any of the contract's spellings. Raises PhoneInvalid."""
         if len(text) > 64:
             raise PhoneInvalid
         plain = text.translate(_TO_ASCII).strip(_AROUND)
@@ -130,14 +130,14 @@ class Phone:
 
 
 class Standing(StrEnum):
-    """What a user's state comes to at a moment, under its public name."""
+    """What a user's state means at a given moment, under its public name."""
 
     ACTIVE = "active"
     FROZEN = "frozen"
     CLOSING = "closing"
     CLOSED = "closed"
     UNKNOWN = "unknown"
-    """The table holds what we never wrote: a text that we do not know, or a closing without its end. Not active."""
+    """The table has a text that menshen did not write, or a closing without its end. Not active."""
 
 
 _TEXTS = {
@@ -151,7 +151,7 @@ _STANDINGS = {text: standing for standing, text in _TEXTS.items()}
 
 @frozen
 class UserState:
-    """Whether a user may act: the text that the contract's table holds, and until when it holds, if it ends by itself.
+    """Whether a user may act: the text in the contract's table, and until when it applies, if it has an end.
 
     ``until`` (aware UTC) is the end of a timed freeze, or the moment at which a closing account is closed.
     """
@@ -181,20 +181,21 @@ class UserState:
 
     @staticmethod
     def text_of(standing: Standing) -> str:
-        """How the table spells a standing. Raises ValueError for one that has no spelling."""
+        """The text for a standing in the table. Raises ValueError for one that has none."""
         if standing not in _TEXTS:
             raise ValueError(standing)
         return _TEXTS[standing]
 
     def is_to_be_erased(self, now: datetime) -> bool:
-        """Whether a closing has come due. We alone write its end; what another program calls closed is theirs to erase."""
+        """Whether a closing is due. Only menshen writes its end; an account that another program closed is theirs to
+        erase."""
         return self.text == _TEXTS[Standing.CLOSING] and self.until is not None and now >= self.until
 
     def standing(self, now: datetime) -> Standing:
-        """The one place that says what a state means; every way in asks it."""
+        """The one place that says what a state means; every login and every guard asks it."""
         standing = _STANDINGS.get(self.text, Standing.UNKNOWN)
         if self.until is None:
-            # Another application wrote it, and let nobody take it back by logging in.
+            # Another application wrote it, which did not let a login cancel it.
             return Standing.UNKNOWN if standing is Standing.CLOSING else standing
         if now >= self.until:
             if standing is Standing.FROZEN:
@@ -220,7 +221,7 @@ class NewUser:
 class Profile:
     """What may be shown of a user, to themselves and to admins.
 
-    ``registered_at`` is aware UTC, or None where nobody wrote it down. ``phone`` is None once the account is closed.
+    ``registered_at`` is aware UTC, or None if it was not stored. ``phone`` is None once the account is closed.
     """
 
     id: UserId
@@ -234,7 +235,7 @@ class Profile:
     fee_percentage: int = DEFAULT_FEE_PERCENTAGE
     is_admin: bool = False
     device_policy: DevicePolicy | None = None
-    """A device policy of this user's own; None for everybody's."""
+    """This user's own device policy; None for the general one."""
 
     @property
     def is_erased(self) -> bool:
@@ -247,13 +248,13 @@ class Profile:
 
 @frozen(kw_only=True)
 class User(Profile):
-    """A user as the repository holds it."""
+    """A user as the repository keeps it."""
 
     password_hash: str = field(repr=False)
 
     @property
     def profile(self) -> Profile:
-        """The user without what is secret."""
+        """The user without secrets."""
         return Profile(
             id=self.id,
             phone=self.phone,
@@ -270,7 +271,7 @@ class User(Profile):
 
 
 def check_user_name(name: str | None) -> None:
-    """Raises UserNameInvalid unless *name* can be kept whole and shown as it is: it is stored unchanged or refused."""
+    """Raises UserNameInvalid unless *name* can be stored unchanged and shown as it is."""
     if not is_plain(name or "", MAX_USER_NAME_LENGTH):
         raise UserNameInvalid
 

@@ -16,14 +16,14 @@ from ..tokens import AccessTokenClaims
 
 
 class LastSeen(Protocol):
-    """Takes note of what the guard sees of sessions, and lets nobody wait for it."""
+    """Notes what the guard sees of sessions, without making anybody wait for it."""
 
     def note(self, session_id: SessionId, at: datetime) -> None:
-        """It was used."""
+        """The session was used."""
         ...
 
     def note_end(self, session_id: SessionId, end: SessionEnd) -> None:
-        """It was seen to have run out. From when this is written down it has ended for good; another end stays."""
+        """The session was found to have expired. Once this is stored, the end is final; an earlier end is kept."""
         ...
 
 
@@ -33,22 +33,22 @@ class Verdict(Enum):
     NO_MATCH = auto()
     MATCH = auto()
     MATCH_OUTDATED = auto()
-    """It matches, and the hash is of another kind or weaker than new ones are: replace it."""
+    """It matches, but the hash is of another kind or weaker than new ones: replace it."""
 
 
 class PasswordHasher(Protocol):
     """Turns passwords into hashes that are safe to keep. Both methods may raise HasherBusy."""
 
     def hash(self, password: str) -> str:
-        """A fresh hash. Not within a transaction: it takes long."""
+        """A fresh hash. It is slow, so not to be called within a transaction."""
         ...
 
     def verify(self, password: str, password_hash: str | None) -> Verdict:
         """Judge *password*.
 
-        None, for nobody's hash, matches nothing, and neither does one of a form that is not known, or absurdly costly.
-        To say NO_MATCH takes the same work whatever stands there (ASVS 6.3.8): as much as any hash in the store takes, and
-        one that is new. Not within a transaction: it takes long.
+        None, which stands for no user, matches nothing, and neither does a hash of unknown form or of absurd cost.
+        NO_MATCH always takes the same work, whatever the hash (ASVS 6.3.8): as much as every sort of hash in the store
+        and a new one take. It is slow, so not to be called within a transaction.
         """
         ...
 
@@ -57,13 +57,13 @@ class StoredHashes(Protocol):
     """What a store may hold as password hashes, whoever made them."""
 
     def kind_of(self, stored: str | None) -> HashKind:
-        """What *stored* is. It can log in exactly where the PasswordHasher can say that a password matches."""
+        """What *stored* is. It counts as usable exactly if the PasswordHasher can match a password against it."""
         ...
 
     def wrap(self, stored: Sequence[str]) -> Sequence[str | None]:
-        """Each weak hash hashed once more, so that it stands there no longer and its password matches as before.
+        """Each weak hash hashed once more, so that it is no longer stored and its password still matches.
 
-        None for one that is not weak, or for which a store has no place.
+        None for one that is not weak, or whose wrapped form would not fit into the store.
         """
         ...
 
@@ -83,7 +83,7 @@ class RefreshTokenCodec(Protocol):
 
     @property
     def key_id(self) -> str:
-        """Names the key under which successors and digests are made, at most 16 characters; another key has another."""
+        """The name of the key that makes successors and digests, at most 16 characters; another key has another."""
         ...
 
     def new(self, session_id: SessionId) -> RefreshToken:
@@ -91,17 +91,18 @@ class RefreshTokenCodec(Protocol):
         ...
 
     def successor(self, token: RefreshToken) -> RefreshToken:
-        """The one token that follows *token*; nobody but the service can compute it."""
+        """The one token that follows *token*; only the service can compute it."""
         ...
 
     def digest(self, token: RefreshToken) -> bytes:
-        """What may be stored of a token (RFC 9700): 32 bytes that do not lead back to it, nor to it under another key."""
+        """What may be stored of a token (RFC 9700): 32 bytes that reveal neither the token nor its digest under another
+        key."""
         ...
 
     def encode(self, token: RefreshToken) -> str: ...
 
     def decode(self, text: str) -> RefreshToken | None:
-        """The token that *text* spells; None where it spells none."""
+        """The token that *text* encodes; None if it encodes none."""
         ...
 
 
@@ -114,7 +115,7 @@ class Clock(Protocol):
 
 
 class RandomIds(Protocol):
-    """Names that nobody can guess."""
+    """Ids that nobody can guess."""
 
     def new_id(self) -> str:
         """A fresh text of URL-safe characters with at least 128 random bits (ASVS 7.2.3)."""

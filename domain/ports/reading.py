@@ -1,4 +1,4 @@
-"""What the domain reads of the store.
+"""What the domain reads from the store.
 
 Each port is small, so that one of them alone can be wrapped: remembered, counted, timed. What is not found is None. Each
 method reads at one moment, and may raise StoreUnavailable.
@@ -27,7 +27,7 @@ class Users(Protocol):
 
 @frozen(kw_only=True)
 class UserFilter:
-    """Which users to find: those that meet all that is given. ``name_prefix`` is compared as it is, character by character."""
+    """Which users to find: those that match everything given. ``name_prefix`` is compared character by character."""
 
     user_id: UserId | None = None
     phone: Phone | None = None
@@ -36,7 +36,7 @@ class UserFilter:
 
 
 class UserSearch(Protocol):
-    """The users, by what operators know of them."""
+    """The users, by what operators know about them."""
 
     def find(self, wanted: UserFilter, *, after: UserId, limit: int, now: datetime) -> Sequence[User]:
         """The first *limit* users with an id greater than *after*, by id, as they stand *now*."""
@@ -49,17 +49,16 @@ class HashPage:
 
     hashes: Sequence[str] = field(repr=False)
     last: UserId | None
-    """Whose was the last that was looked at; None where there is nobody more."""
+    """The user whose hash was looked at last; None if there are no more users."""
 
 
 class PasswordHashes(Protocol):
-    """What users have as password hashes, whoever made them."""
+    """The users' password hashes, whoever made them."""
 
     def password_hashes(self, *, after: UserId, limit: int, unlike: Collection[HashLikeness]) -> HashPage:
         """The different hashes of the first *limit* users with an id greater than *after*, by id, in any order.
 
-        Those that fit one of *unlike* are left out, also where capital and small letters make the only difference, and so is
-        the empty text of an account that has been erased.
+        Those that match one of *unlike* are left out, ignoring case, and so is the empty text of an erased account.
         """
         ...
 
@@ -73,7 +72,7 @@ class DueClosings(Protocol):
 
 
 class Presences(Protocol):
-    """Users with one of their sessions, as they stand at one moment."""
+    """Users with one of their sessions, as they are at one moment."""
 
     def by_session(self, user_id: UserId, session_id: SessionId) -> Presence | None:
         """The user, and the session if it is this user's; None where there is no such user."""
@@ -96,5 +95,6 @@ class AuditTrail(Protocol):
     def find(
         self, *, subject: UserId | None, before: AuditId | None, limit: int, kind: EntryKind = EntryKind.ALL
     ) -> Sequence[AuditEntry]:
-        """The newest *limit* entries older than *before*, newest first; about *subject*, or about anybody; of that *kind*."""
+        """The newest *limit* entries of that *kind* older than *before*, newest first; about *subject*, or about
+        anyone."""
         ...

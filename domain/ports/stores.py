@@ -1,4 +1,4 @@
-"""A store: its side of the ports, and how to ask after it and let go of it."""
+"""A store: its adapters for the ports, its health, and how to close it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
@@ -14,7 +14,7 @@ G = TypeVar("G")
 
 @define
 class Parts(Generic[G]):
-    """What meets each port, made of *given* when it is first asked for."""
+    """The adapter for each port, made from *given* when it is first asked for."""
 
     makers: Mapping[type, Callable[[G], Any]]
     given: G
@@ -30,17 +30,17 @@ class Parts(Generic[G]):
 
 @frozen(kw_only=True)
 class Store:
-    """One store. What reads it stands under its port: ``store[Presences]``; those asked for most have names."""
+    """One store. Reading adapters are found by their port: ``store[Presences]``; those used most have names."""
 
     part: Callable[[type], Any] = field(repr=False)
     """The store's reader for a port."""
 
     work: UnitOfWork
     ping: Callable[[], None] = lambda: None
-    """Raises StoreUnavailable when nothing can be written; it may write for that, but keeps nothing new."""
+    """Raises StoreUnavailable if nothing can be written. It may write to find out, but keeps nothing new."""
 
     give_back: Callable[[], None] = lambda: None
-    """Gives the room of what was removed back to the disk, in steps that hold nobody up. May raise StoreUnavailable."""
+    """Returns the space of deleted rows to the disk, in steps that hold nobody up. May raise StoreUnavailable."""
 
     close: Callable[[], None] = lambda: None
 
@@ -48,10 +48,10 @@ class Store:
     """A line for each way in which something acknowledged can be lost. May raise StoreUnavailable."""
 
     exposures: Sequence[str] = ()
-    """A line for each way in which others can read or change, on the network, what is said to the store and what it answers."""
+    """A line for each way in which others on the network can read or change what is exchanged with the store."""
 
     is_embedded: bool = False
-    """Whether it answers a read in this very process, without waiting for anything."""
+    """Whether it answers reads within this process, without waiting for anything."""
 
     def __getitem__(self, port: type[P]) -> P:
         found: P = self.part(port)

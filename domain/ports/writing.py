@@ -1,8 +1,7 @@
 """What the domain writes to the store, all of it within a transaction.
 
-A writer is reached through a Transaction and by no other way, so that nothing is written that does not happen whole, and
-nothing under a lock that is not there. What a transaction has written it also reads. Any method may raise
-StoreUnavailable.
+A writer is reached only through a Transaction, so that nothing is written in part or without its lock. A transaction
+reads what it has written itself. Any method may raise StoreUnavailable.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -27,16 +26,16 @@ class UserWriter(Protocol):
     def add(self, user: NewUser) -> User:
         """Keep *user* under a fresh id, never used before.
 
-        Raises PhoneTaken or, where the number is free, ReferrerUnknown, and keeps nothing: of who holds a number nobody
-        learns who else there is.
+        Raises PhoneTaken or, if the number is free, ReferrerUnknown, and keeps nothing. In that order, the answer about
+        a taken number reveals nothing about the referrer.
         """
         ...
 
     def save(self, user: User) -> None:
-        """Keep *user* as it is now, but for the balance, which is not ours to change. Raises PhoneTaken.
+        """Keep *user* as it is now, except the balance, which is not ours to change. Raises PhoneTaken.
 
-        Only for one that this transaction has locked. With a user who is erased goes what other programs keep of their
-        tokens in the same row.
+        Only for a user whom this transaction has locked. When a user is erased, so is the token that another program
+        keeps in the same row.
         """
         ...
 
@@ -55,19 +54,19 @@ class SessionWriter(Protocol):
     def end(self, session_ids: Collection[SessionId], end: SessionEnd) -> int:
         """End those that have not ended before; the others stay as they are. Returns how many ended.
 
-        Of the device in *end*, type and name are kept.
+        Only the type and the name of the device in *end* are kept.
         """
         ...
 
     def rotate(self, session_id: SessionId, *, old: bytes, new: Refreshing) -> bool:
-        """Put *new* where the digest *old* still stands and the session has not ended; False otherwise."""
+        """Replace the digest *old* by *new*. False if another digest is stored by now or the session has ended."""
         ...
 
     def see(self, seen: Collection[tuple[SessionId, datetime]], now: datetime) -> None:
-        """Write down when sessions were last used.
+        """Store when sessions were last used.
 
-        Nothing changes by a time before the one that stands, nor for a session that is not live *now*: an end is final,
-        also that of one that was idle too long.
+        A time before the stored one changes nothing, and nothing changes for a session that is not live *now*: an end
+        is final, even if it came from idleness.
         """
         ...
 
@@ -78,7 +77,7 @@ class SessionPage:
 
     ids: Sequence[SessionId]
     last: SessionId | None
-    """The last that was looked at; None where there are no more."""
+    """The last that was looked at; None if there are no more."""
 
 
 class SessionSweep(Protocol):
@@ -87,63 +86,63 @@ class SessionSweep(Protocol):
     def unended(self, *, after: SessionId, limit: int) -> SessionPage:
         """Those that have not ended among the next *limit* sessions, in an order that never changes.
 
-        *after*: the last one that was looked at before, or ``""``. One that has run out may be among them.
+        *after*: the last one that was looked at before, or ``""``. Expired sessions may be among them.
         """
         ...
 
     def erase_of(self, user_id: UserId) -> None:
-        """Forget every session of a user."""
+        """Delete every session of a user."""
         ...
 
     def prune(self, before: datetime, limit: int) -> int:
-        """Forget at most *limit* sessions that ended, or would have ended at the latest, *before*. Returns how many."""
+        """Delete at most *limit* sessions that ended, or would have ended at the latest, *before*. Returns how many."""
         ...
 
 
 class AuditWriter(Protocol):
-    """The audit log, within a transaction: entries are added, but never changed, except to be counted."""
+    """The audit log, within a transaction: entries are added and never changed, except for their count."""
 
     def append(self, event: AuditEvent) -> None: ...
 
     def count(self, event: AuditEvent, window: timedelta) -> None:
-        """Add *event* to the entry that has counted events of its likeness before; an entry of its own where none has."""
+        """Count *event* in the entry that already counts events of its likeness; without one, add a new entry."""
         ...
 
     def erase_details(self, subject: UserId, actions: Collection[str]) -> None:
-        """Take the detail out of every entry about *subject* that records one of *actions*."""
+        """Remove the detail from every entry about *subject* that records one of *actions*."""
         ...
 
 
 class AuditPruning(Protocol):
-    """What of the audit log is old, within a transaction, and how it is known to be."""
+    """Pruning of the audit log, within a transaction, and what shows that the clock is right."""
 
     def prune(self, before: datetime, limit: int) -> int:
-        """Forget at most *limit* entries from *before*, the oldest first. Returns how many."""
+        """Delete at most *limit* entries from *before*, the oldest first. Returns how many."""
         ...
 
     def earliest(self, since: datetime | None) -> datetime | None:
-        """When the earliest entry was that is not from before *since*, or the earliest of all; None where there is none."""
+        """When the earliest entry at or after *since* was made, or the earliest of all; None if there is none."""
         ...
 
     def pruned_at(self) -> datetime | None:
-        """What ``note_pruned`` was told last, by whichever process; None where it never was."""
+        """What ``note_pruned`` was last told, by any process; None if it never was."""
         ...
 
     def note_pruned(self, at: datetime) -> None:
-        """Remember that what was old *at* that moment has been forgotten. No entry is made, and pruning does not touch it."""
+        """Remember that everything old *at* that moment has been deleted. Adds no entry, and is never pruned."""
         ...
 
 
 @frozen(kw_only=True)
 class Transaction:
-    """The writers, each under its port: ``tx[SessionSweep]``. Those that nearly everybody asks for have names."""
+    """The writers, each under its port: ``tx[SessionSweep]``. The most used have names."""
 
     part: Callable[[type], Any] = field(repr=False)
     """The store's writer for a port."""
     locking: Callable[[UserId], User | None] = field(repr=False)
-    """How the store locks a user."""
+    """Locks a user in the store."""
     locked: set[UserId] = field(factory=set)
-    """The users whom this transaction has locked: nobody else is changed by it in what decides whether they may act."""
+    """The users whom this transaction has locked: only for them does it change what decides whether they may act."""
 
     def __getitem__(self, port: type[P]) -> P:
         found: P = self.part(port)
@@ -173,8 +172,9 @@ class UnitOfWork(Protocol):
     """Several steps as one."""
 
     def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
-        """Carry out *work* whole, durably, or not at all where it raises. It may be called more than once.
+        """Carry out all of *work* durably, or none of it if it raises. *work* may be called more than once.
 
-        *is_vital*: it takes rights away, or makes room. A store that keeps a reserve for when it is full gives it to these.
+        *is_vital*: it takes rights away, or makes room. A store that keeps a reserve for a full disk gives it to such
+        work.
         """
         ...

@@ -1,1 +1,1 @@
-"""What callers may ask of the service: a module for each journey."""
+"""What callers can ask the service to do: one module for each journey."""

@@ -23,7 +23,7 @@ from .recording import COUNTED_WITHIN, transact_or_record
 
 @frozen
 class ChangePassword:
-    """Put a new password in the place of the old one, and end all other sessions of the user (ASVS 6.2.3, 7.4.3).
+    """Replace the password, and end all other sessions of the user (ASVS 6.2.3, 7.4.3).
 
     Raises ReauthenticationFailed, a refusal of the password policy, HasherBusy, and what the guard raises.
     """
@@ -58,7 +58,7 @@ class ChangePassword:
 
 @frozen
 class RenameUser:
-    """Give the user another name, or none; the same name again changes and writes nothing.
+    """Change or remove the user's name. Giving the same name again writes nothing.
 
     Raises UserNameInvalid, and what the guard raises.
     """
@@ -85,7 +85,7 @@ class RenameUser:
 
 @frozen
 class ListSessions:
-    """The live sessions of a user, in the realm in which they ask, in the order in which they started."""
+    """The live sessions of a user in the realm of the request, in the order in which they started."""
 
     sessions: Sessions
     clock: Clock
@@ -96,16 +96,16 @@ class ListSessions:
 
 
 RECENT_LOGIN = timedelta(minutes=10)
-"""For how long a login proves by itself who asks."""
+"""For how long a login is proof enough, without the password."""
 
 
 @frozen
 class EndSessions:
-    """From one session, end others of the same user, as kicked (ASVS 7.5.2).
+    """End other sessions of the user from within one session, as kicked (ASVS 7.5.2).
 
-    Unless the login was a moment ago, that takes the password, if *needs_password*: whoever found an unlocked phone is
-    not to throw its owner out everywhere else. Raises ReauthenticationNeeded, ReauthenticationFailed, HasherBusy, and
-    what the guard raises.
+    If *needs_password*, this takes the password unless the login was a moment ago: the finder of an unlocked phone must
+    not be able to log its owner out everywhere else. Raises ReauthenticationNeeded, ReauthenticationFailed, HasherBusy,
+    and what the guard raises.
     """
 
     work: UnitOfWork
@@ -114,7 +114,7 @@ class EndSessions:
     needs_password: bool
 
     def __call__(self, principal: Principal, *, session_id: SessionId, password: str | None, client: Client) -> None:
-        """End one; ending the current one this way is logging out, and takes no password. Raises NoSuchSession."""
+        """End one session. Ending the current one is a logout, and takes no password. Raises NoSuchSession."""
         is_current = session_id == principal.session.id
         proof = None if is_current else self._prove(principal, password, client, session_id)
 
@@ -146,7 +146,7 @@ class EndSessions:
     def _prove(
         self, principal: Principal, password: str | None, client: Client, session_id: SessionId | None = None
     ) -> Proof | None:
-        """None where none is asked for."""
+        """None if no proof is required."""
         now = self.clock.now()
         # abs: a clock that was put back must not make it longer.
         if not self.needs_password or abs(now - principal.session.started_at) < RECENT_LOGIN:

@@ -1,4 +1,4 @@
-"""The one way through which what operators and admins do to a user goes."""
+"""The one way in which operators and admins act on a user."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -21,16 +21,16 @@ T = TypeVar("T")
 
 
 Caller: TypeAlias = Actor | Principal
-"""Who asks for an act: an admin, or an operator at the command line, who has no session and needs none."""
+"""Who asks for an act: an admin, or an operator at the command line, who has and needs no session."""
 
 
 def actor_of(caller: Caller) -> Actor:
-    """How the audit log calls them."""
+    """The name they have in the audit log."""
     return caller if isinstance(caller, Actor) else caller.actor
 
 
 def admin_of(caller: Caller) -> Principal | None:
-    """The admin who asks; None for an operator. Raises SessionUnknown for anybody else: nobody acts by such a session."""
+    """The admin who asks; None for an operator. Raises SessionUnknown for anybody else, who may not act on users."""
     if isinstance(caller, Principal) and caller.realm.admins_only:
         return caller
     if isinstance(caller, Actor) and caller.is_operator:
@@ -40,9 +40,9 @@ def admin_of(caller: Caller) -> Principal | None:
 
 @frozen
 class Acts:
-    """Carries acts out on one user, each judged again under the lock and recorded in the transaction that makes it.
+    """Carries out acts on one user. Each is checked again under the lock, and recorded in the same transaction.
 
-    Between the guard's verdict and the lock an admin may have been demoted, frozen or kicked: such an act is refused.
+    Between the guard's check and the lock an admin may have been demoted, frozen or kicked: then the act is refused.
     """
 
     work: UnitOfWork
@@ -60,10 +60,10 @@ class Acts:
         session_id: SessionId | None = None,
         is_change: Callable[[User, T], bool] = lambda before, done: True,
     ) -> T:
-        """Do *act* on the user, who is locked. *session_id* is recorded only where it was done: before that it may be none.
-        What by *is_change* has changed nothing writes nothing.
+        """Do *act* on the locked user. *session_id* is recorded only if the act succeeds: before, there may be no such
+        session. If *is_change* says that nothing changed, nothing is written.
 
-        Raises NoSuchUser, what *act* raises, and for a caller who may not act any more what the guard raises.
+        Raises NoSuchUser, what *act* raises, and what the guard raises for a caller who may no longer act.
         """
         actor = actor_of(caller)
         event = event_of(client, at=self.clock.now(), actor=actor, action=action, subject=user_id, detail=detail)
@@ -80,7 +80,7 @@ class Acts:
     def _locked(self, tx: Transaction, user_id: UserId, caller: Caller) -> tuple[User, datetime]:
         admin = admin_of(caller)
         callers_id = user_id if admin is None else admin.user.id
-        # In the order of the ids, so that two admins who act on each other do not wait for each other.
+        # In the order of their ids, so that two admins who act on each other do not deadlock.
         locked = {each: tx.lock(each) for each in sorted({user_id, callers_id})}
         now = self.clock.now()
         if admin is not None:

@@ -1,4 +1,4 @@
-"""Whose request it is, and whether they may still act."""
+"""Whose request it is, and whether that user may still act."""
 
 from contextlib import suppress
 from datetime import datetime
@@ -19,13 +19,13 @@ from ..users import User, UserNotFound
 
 @frozen
 class Authenticate:
-    """Say whose token this is. Raises a subclass of Unauthenticated that tells why it opens nothing.
+    """Say whose token this is. Raises a subclass of Unauthenticated that says why the token is not accepted.
 
-    User and session are read anew each time: whatever ended the session counts from the very next request on. The
-    tokens of one realm open nothing of another: they are for another audience (RFC 8725, 3.9 and 3.12).
+    User and session are read anew each time, so whatever ended the session counts from the very next request. The
+    tokens of one realm are not accepted in another, which is another audience (RFC 8725, 3.9 and 3.12).
 
-    A session that was seen to have run out stays so, whatever becomes of the clock (RL-11): that it has ended is noted for
-    the store, which is told in the background. Once it knows, nothing is noted any more.
+    A session that was found expired stays expired even if the clock is put back (RL-11): its end is noted, and stored
+    in the background. Once it is stored, nothing more is noted.
     """
 
     presences: Presences
@@ -39,7 +39,7 @@ class Authenticate:
         try:
             claims.check_time(now)
         except TokenExpired:
-            # Its session may have run out with it. Where the store cannot say so, the token has expired all the same.
+            # Its session may have expired with it. If the store cannot be asked, the token has expired all the same.
             with suppress(Refusal):
                 self._note_end(self._presence(claims), now)
             raise
@@ -54,7 +54,8 @@ class Authenticate:
         return principal
 
     def judge(self, token: str) -> Principal:
-        """The same, for one who only looks at the token: it is no use of the session, and ends none."""
+        """The same for somebody who only inspects the token: it does not count as a use of the session, and ends
+        none."""
         claims, now = self.codec.decode(token), self.clock.now()
         claims.check_time(now)
         return self._judged(claims, self._presence(claims), now)
@@ -69,8 +70,9 @@ class Authenticate:
     def _judged(self, claims: AccessTokenClaims, presence: Presence, now: datetime) -> Principal:
         principal = presence.admit(self.realm, now)
         session = presence.session
-        # A token that was over when its session was last used stays so, though the clock was put back since. One of the
-        # latest rotation cannot have been; where the clock was put back before that, the last use seems to lie ahead.
+        # A token that had expired when its session was last used stays expired even if the clock was put back since.
+        # The token of the latest rotation cannot have expired by then; if the clock was put back before that rotation,
+        # the last use seems to lie in the future.
         if session is not None and claims.issued_at < session.refreshing.rotated_at.replace(microsecond=0):
             claims.check_time(max(now, session.last_seen_at))
         return principal
@@ -83,7 +85,7 @@ class Authenticate:
 
 
 def still_in(tx: Transaction, principal: Principal, now: datetime, proof: Proof | None = None) -> User:
-    """Lock the user, and judge anew what was judged before the lock: that they may act, and the *proof* they gave for it.
+    """Lock the user, and check again what was checked before the lock: that they may act, and the *proof* they gave.
 
     Raises UserNotFound, what Presence.admit raises, and ReauthenticationFailed.
     """
@@ -93,7 +95,7 @@ def still_in(tx: Transaction, principal: Principal, now: datetime, proof: Proof 
 def judge_again(
     tx: Transaction, user: User | None, principal: Principal, now: datetime, proof: Proof | None = None
 ) -> User:
-    """The same for a *user* who has been locked already, or is not there."""
+    """The same for a *user* who is locked already, or does not exist."""
     if user is None:
         raise UserNotFound
     Presence(user, tx.sessions.by_id(principal.session.id)).admit(principal.realm, now)

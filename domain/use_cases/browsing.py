@@ -1,4 +1,4 @@
-"""What operators and admins look at: shown only when it is written down who looked for what, and how much was shown."""
+"""What operators and admins look at. It is shown only once the log says who looked for what, and how much was found."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -22,12 +22,12 @@ from .operating import MAX_PAGE, FindUsers, SessionsOf
 _MAX_DIGITS = 10
 
 COUNTED_WITHIN = timedelta(minutes=1)
-"""The same look by the same person within this is one entry: page after page of a list, say."""
+"""Repeated looks by one person within this time share an entry, as when paging through a list."""
 
 
 @frozen
 class Browse:
-    """The one way through which operators and admins see users, sessions, the audit log and what a token is."""
+    """The one way in which operators and admins see users, sessions, the audit log and what a token is."""
 
     find_users: FindUsers
     find_user: FindUser
@@ -48,7 +48,8 @@ class Browse:
         return found
 
     def named(self, identifier: str, *, caller: Caller) -> UserId:
-        """Whose number or id it is, for what comes next. Raises NoSuchUser: that nobody is meant is an answer as well."""
+        """The user with this number or id, for a look that follows. Raises NoSuchUser: that there is none is an answer
+        as well."""
         user = self.find_user(identifier)
         if user is None:
             self._record(f"user {_masked_text(identifier)}", None, 0, caller, NO_CLIENT)
@@ -112,7 +113,7 @@ class Browse:
 
 
 def masked(phone: Phone) -> str:
-    """A number by which those who know it can recognise it, and nobody else can call it."""
+    """The number with its middle hidden: those who know it recognise it, and nobody else can call it."""
     return f"{phone.digits[:3]}****{phone.digits[-4:]}"
 
 
@@ -130,7 +131,7 @@ def _told(wanted: UserFilter) -> str:
         "id": None if wanted.user_id is None else str(wanted.user_id),
         "phone": None if wanted.phone is None else masked(wanted.phone),
         "state": None if wanted.standing is None else wanted.standing.value,
-        # Last, since it may hold anything.
+        # Last, since it may contain anything.
         "name": name if name is None or is_plain(name, MAX_USER_NAME_LENGTH) else "?",
     }
     return " ".join(f"{key}={value}" for key, value in parts.items() if value is not None)

@@ -1,4 +1,4 @@
-"""Whether the clock can be right: asked by whoever deletes by it what is old."""
+"""Whether the clock can be right: checked before anything is deleted because of its age."""
 
 from datetime import datetime, timedelta
 
@@ -6,29 +6,29 @@ from ..clocks import ClockInDoubt
 from ..ports.writing import AuditPruning, Transaction
 
 LONGEST_STEP = timedelta(days=8)
-"""Without a sign of life for longer, time is not known to have passed. A week, so that pruning once a week is enough of one.
+"""If nothing was recorded for longer, time is not known to have passed. A week, so that pruning once a week is enough.
 
-It is also by how much a clock may be ahead unnoticed: less than the 30 days for which a session that has ended is kept, so
-that none is lost that is live.
+A clock may be ahead by as much without being noticed. That is less than the 30 days for which an ended session is kept,
+so no live session is deleted.
 """
 
 
 def check_clock(tx: Transaction, now: datetime) -> None:
-    """Raises ClockInDoubt unless what is known leads up to *now* in steps of which none is longer than LONGEST_STEP.
+    """Raises ClockInDoubt unless the known moments lead up to *now* in steps no longer than LONGEST_STEP.
 
-    What is known are the moments of the audit log (every login leaves one, so does every refusal) and the moment at which
-    the store was pruned last. That one comes within a step of *now* wherever the service runs, whether it is used or not,
-    or is pruned once a week: then the clock is right.
+    The known moments are those of the audit log (every login and every refusal leaves one) and the moment of the last
+    pruning. That one is within a step of *now* wherever the service runs, used or not, or is pruned once a week: then
+    the clock is right.
 
-    Where it does not, the entries of the log are walked back from *now*. They must lead, without a gap, to when the store
-    was pruned last, or over one LONGEST_STEP at least, or, where it was never pruned, to the first entry that there is.
+    If it is not, the entries of the log are followed back from *now*. Without a gap they must lead to the last pruning,
+    or over at least one LONGEST_STEP, or, if the store was never pruned, to the first entry of all.
 
-    Neither the newest entry alone is believed, nor how many there are: with a clock that is a year ahead the next login is a
-    year ahead as well. What such a clock cannot make is the year in between. So nothing is deleted until the clock has gone
-    on steadily for eight days, with entries all the while; that is for a service that stood still for months and is in use
-    again, which would be stuck otherwise. Somebody who knows better need not wait, but say so.
+    Neither the newest entry nor the number of entries is enough: with a clock that is a year ahead, the next login is a
+    year ahead as well. What such a clock cannot fake is the year in between. So nothing is deleted until the clock has
+    run steadily for eight days, with entries throughout; without this rule, a service that is used again after months
+    would never prune. An operator who knows that the clock is right can say so and need not wait.
 
-    A clock that was put back is judged in the same way; by one that is slow nothing is deleted that is not old.
+    A clock that was put back is judged in the same way; a slow clock deletes nothing too early.
     """
     log = tx[AuditPruning]
     pruned_at = log.pruned_at()
@@ -45,6 +45,6 @@ def check_clock(tx: Transaction, now: datetime) -> None:
 
 
 def _begins_at(log: AuditPruning, moment: datetime) -> bool:
-    """Whether the log has nothing at all, or nothing from before *moment* and something soon after."""
+    """Whether the log is empty, or has nothing from before *moment* and something soon after."""
     first = log.earliest(None)
     return first is None or timedelta(0) <= first - moment <= LONGEST_STEP

@@ -1,4 +1,4 @@
-"""Leaving: an account closes after a time of grace, and keeps only what others refer to."""
+"""Closing an account: after a grace period it is erased, and keeps only what others refer to."""
 
 from datetime import datetime, timedelta
 
@@ -21,9 +21,9 @@ from .recording import transact_or_record
 
 @frozen
 class CloseAccount:
-    """Close an account once the grace is over; logging in before takes it back. All sessions end at once.
+    """Close an account after the grace period; logging in before its end cancels this. All sessions end at once.
 
-    Only an active account can be closed: neither its owner nor an operator gets rid of a freeze this way.
+    Only an active account can be closed: neither its owner nor an operator can undo a freeze this way.
     """
 
     work: UnitOfWork
@@ -32,7 +32,8 @@ class CloseAccount:
     grace: timedelta
 
     def __call__(self, principal: Principal, *, password: str, client: Client) -> datetime:
-        """For the owner. Returns when it closes. Raises ReauthenticationFailed, HasherBusy, what the guard raises."""
+        """For the owner. Returns when it closes. Raises ReauthenticationFailed, HasherBusy, and what the guard
+        raises."""
         event = event_of(
             client, at=self.clock.now(), actor=principal.actor, action=Action.CLOSE, subject=principal.user.id
         )
@@ -48,7 +49,7 @@ class CloseAccount:
         return transact_or_record(self.work, event, close)
 
     def close(self, user_id: UserId, *, actor: Caller) -> datetime:
-        """For an operator, who knows no password. Returns when it closes. Raises StateConflict, and what Acts raises."""
+        """For an operator, without a password. Returns when it closes. Raises StateConflict, and what Acts raises."""
 
         def close(tx: Transaction, user: User, now: datetime) -> datetime:
             if not user.is_active(now):
@@ -66,9 +67,9 @@ class CloseAccount:
 
 
 def erase(tx: Transaction, user_id: UserId, now: datetime) -> bool:
-    """Take everything personal out of an account whose closing is due, and free its number. Returns whether it was due.
+    """Remove everything personal from an account whose closing is due, and free its number. Returns whether it was due.
 
-    Only a closing of ours: 「已注销」 that another program wrote stays as it is. docs/http.md lists what goes and what stays.
+    Only for closings of ours: 「已注销」 written by another program stays. docs/http.md lists what goes and what stays.
     """
     user = tx.lock(user_id)
     if user is None or not user.state.is_to_be_erased(now):
@@ -86,7 +87,7 @@ def erase(tx: Transaction, user_id: UserId, now: datetime) -> bool:
         )
     )
     tx[SessionSweep].erase_of(user_id)
-    # Reasons are free text about a person, and looks name what was looked for.
+    # A reason is free text about a person, and the entry of a look quotes what was searched for.
     tx.audit.erase_details(user_id, [Action.FREEZE, Action.READ])
     tx.audit.append(AuditEvent(at=now, actor=Actor.service(), action=Action.ERASE, subject=user_id))
     return True

@@ -1,4 +1,4 @@
-"""Ends of sessions: which of a user's are live, and how they end."""
+"""Ending sessions, and which of a user's sessions are live."""
 
 from datetime import datetime
 
@@ -34,11 +34,11 @@ def end_sessions(
 
 
 def settled(tx: Transaction, user_id: UserId, kind: SessionKind, now: datetime) -> list[Session]:
-    """The live sessions of one kind of a user, who is locked in *tx*, for one who is about to end some of them.
+    """The live sessions of one kind of a user locked in *tx*, for a caller about to end some of them.
 
-    Those that have run out lately do not count, and end for good: else a clock that is put back would give them back to a
-    user who has changed the password meanwhile, or bring two on where one is allowed. Which these are tells the very same
-    statement, asked about an earlier moment.
+    Recently expired sessions are not among them, and end for good. Otherwise, putting the clock back would revive them
+    after a change of the password, or make two live where one is allowed. They are found by the same query, asked about
+    an earlier moment.
     """
     found = tx.sessions.live(user_id, kind, now - CLOCK_LEEWAY)
     for session in found:

@@ -1,4 +1,4 @@
-"""Why a token opens something or not, for operators."""
+"""Why a token is accepted or not, for operators."""
 
 from attrs import frozen
 
@@ -15,7 +15,7 @@ VALID = "valid"
 
 @frozen(kw_only=True)
 class Explanation:
-    """What the guard says of a token, and all that is known of it: the more checks passed, the more."""
+    """What the guard says about a token, and what is known about it: each passed check adds to it."""
 
     verdict: str
     kind: SessionKind | None = None
@@ -26,7 +26,7 @@ class Explanation:
 
 @frozen
 class ExplainToken:
-    """Say which check a token fails, or that it passes, and whose it is. It asks the very guard that it explains."""
+    """Say which check a token fails, or that it passes, and whose it is. It asks the guard itself."""
 
     guards: tuple[Authenticate, ...]
     presences: Presences

@@ -1,4 +1,4 @@
-"""What must be done from time to time: forgetting what is old, and finishing closings that have come due."""
+"""What must be done from time to time: deleting what is old, and erasing accounts whose closing is due."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -19,15 +19,15 @@ from .closing import erase
 from .operating import MAX_PAGE
 
 BATCH = 500
-"""Rows in one transaction: small enough that logins hardly wait for it."""
+"""Rows in one transaction: few enough that logins hardly wait for it."""
 
 KEEP_ENDED_SESSIONS = timedelta(days=30)
-"""How long an ended session can still be told from one that never was."""
+"""How long an ended session can still be told from one that never existed."""
 
 
 @frozen(kw_only=True)
 class Pruned:
-    """What a round of pruning did away with."""
+    """What a round of pruning deleted."""
 
     sessions: int
     audit_entries: int
@@ -36,9 +36,9 @@ class Pruned:
 
 @frozen
 class Prune:
-    """Forget old sessions and audit entries, and erase accounts whose closing is due, in small batches; then the disk gets the room.
+    """Delete old sessions and audit entries, and erase accounts due to close, in small batches; then free the space.
 
-    None of that can be taken back, so the clock must be right: ``check_clock`` says when it is believed.
+    None of this can be undone, so the clock must be right: ``check_clock`` says when it is believed.
     """
 
     closings: DueClosings
@@ -48,9 +48,10 @@ class Prune:
     give_back: Callable[[], None] = lambda: None
 
     def __call__(self, should_stop: Callable[[], bool] = lambda: False, *, vouched_by: Actor | None = None) -> Pruned:
-        """Go on until nothing is left to do, or *should_stop* says so.
+        """Continue until nothing is left to do, or *should_stop* says so.
 
-        *vouched_by* is who says that the clock is right; that is recorded. Without anybody, raises ClockInDoubt.
+        *vouched_by* is whoever says that the clock is right, and is recorded. Without it, a doubtful clock raises
+        ClockInDoubt.
         """
         now = self.clock.now()
         if not should_stop():
@@ -76,13 +77,13 @@ class Prune:
         )
         if not should_stop():
             self.work.transact(lambda tx: tx[AuditPruning].note_pruned(now), is_vital=True)
-        # What is gone is gone; the room can be given another time.
+        # The deletion is complete; the disk space can be freed another time.
         with suppress(StoreUnavailable):
             self.give_back()
         return pruned
 
     def _erase_due(self, now: datetime) -> int:
-        # A transaction for each: two processes that prune at once must not wait for each other's users.
+        # One transaction for each: two processes that prune at once must not wait for each other's users.
         due = self.closings.due_to_close(now, BATCH)
         return sum(self.work.transact(partial(erase, user_id=user_id, now=now), is_vital=True) for user_id in due)
 
@@ -109,7 +110,8 @@ class ReadAudit:
         limit: int = MAX_PAGE,
         kind: EntryKind = EntryKind.ACTS,
     ) -> Sequence[AuditEntry]:
-        """At most *limit* entries of that *kind*, never more than 100, older than the entry *before*; about *subject*, or all."""
+        """At most *limit* entries of that *kind*, and never more than 100, older than *before*; about *subject*, or
+        all."""
         page = max(1, min(limit, MAX_PAGE))
         older_than = None if before is None else AuditId(before)
         return self.audit.find(subject=subject, before=older_than, limit=page, kind=kind)

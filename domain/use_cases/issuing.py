@@ -1,4 +1,4 @@
-"""The tokens of a session, signed once the session is safely in the store."""
+"""The tokens of a session, signed once the session is stored."""
 
 from datetime import datetime, timedelta
 
@@ -15,7 +15,7 @@ from ..users import Profile, User
 
 @frozen(kw_only=True)
 class Opened:
-    """What a transaction has opened, or opened once more: a session, and the refresh token that is its current one."""
+    """What a transaction has opened or continued: a session, and its current refresh token."""
 
     user: User
     session: Session
@@ -25,7 +25,7 @@ class Opened:
 
 @frozen(kw_only=True)
 class Granted:
-    """A session that is open, and the tokens to use it with."""
+    """An open session, and the tokens to use it with."""
 
     principal: Principal
     access_token: str = field(repr=False)
@@ -43,7 +43,7 @@ class Granted:
 
 @frozen(kw_only=True)
 class TokenIssuer:
-    """Makes the tokens of the sessions of one realm."""
+    """Makes the tokens for the sessions of one realm."""
 
     realm: Realm
     codec: TokenCodec
@@ -51,7 +51,8 @@ class TokenIssuer:
     ids: RandomIds
 
     def sign(self, opened: Opened) -> Granted:
-        """The tokens of a session; the access token never outlives it. Not within a transaction: what it opens must be there."""
+        """The tokens of a session; the access token never outlives it. Only after the commit: the session must be
+        stored."""
         issued_at = opened.at.replace(microsecond=0)
         expires_at = min(issued_at + self.realm.access_token_ttl, opened.session.expires_at)
         claims = AccessTokenClaims(
@@ -69,7 +70,7 @@ class TokenIssuer:
         )
 
     def begun(self, token: RefreshToken, now: datetime, idle_ttl: timedelta) -> Refreshing:
-        """The state of a chain that begins with *token*, which lasts as long as its session may be idle."""
+        """The state of a chain that begins with *token*, which is valid for as long as the session may be idle."""
         return Refreshing(
             digest=self.refresh_codec.digest(token),
             rotations=0,
@@ -79,15 +80,15 @@ class TokenIssuer:
         )
 
     def rotated(self, token: RefreshToken, session: Session, now: datetime) -> Refreshing:
-        """The state of the chain of *session* once it has come to *token*."""
+        """The state of the chain of *session* when *token* is its current one."""
         before = session.refreshing
         begun = self.begun(token, now, session.idle_ttl)
         return evolve(begun, rotations=before.rotations + 1, recent=recent_after(before, now))
 
     def hangs_on_another_key(self, session: Session, now: datetime) -> bool:
-        """Whether neither its access token nor its refresh token opens anything any more: the secret is another one.
+        """Whether its tokens were made with another key, so that neither is accepted any more.
 
-        A chain from before keys had names is not continued; its last access token opens until it expires.
+        A chain from before keys had names is not continued; its last access token is accepted until it expires.
         """
         if session.refreshing.key_id is None:
             return now >= session.refreshing.rotated_at + self.realm.access_token_ttl

@@ -1,4 +1,4 @@
-"""Ending every session of everybody, when what the store holds has leaked."""
+"""Ending every session of every user, for when the contents of the store have leaked."""
 
 from functools import partial
 
@@ -22,11 +22,11 @@ _FIRST = SessionId("")
 
 @frozen
 class KickEverybody:
-    """End all sessions, in batches that each count at once; those of the caller too (ASVS 7.4.5).
+    """End all sessions, the caller's too, in batches that each take effect at once (ASVS 7.4.5).
 
-    Also those that seem to begin later, as the clock was put back since; and so perhaps one that begins meanwhile.
-    An admin gives the password. One entry of the audit log stands for all. Raises ReauthenticationNeeded,
-    ReauthenticationFailed, HasherBusy, and for a caller who may not act any more what the guard raises.
+    This includes sessions that seem to begin later because the clock was put back, and so perhaps one that begins
+    meanwhile. An admin gives the password. One entry of the audit log covers all. Raises ReauthenticationNeeded,
+    ReauthenticationFailed, HasherBusy, and what the guard raises for a caller who may no longer act.
     """
 
     work: UnitOfWork
@@ -54,7 +54,7 @@ class KickEverybody:
 
 
 def _end_some(tx: Transaction, after: SessionId, event: AuditEvent) -> tuple[SessionId | None, int]:
-    """End the next ones. Returns the last that was looked at, or None where there are no more, and how many ended."""
+    """End the next batch. Returns the last session looked at, or None if there are no more, and how many ended."""
     page = tx[SessionSweep].unended(after=after, limit=BATCH)
     end = SessionEnd(at=event.at, reason=EndReason.KICKED, actor=event.actor)
     return page.last, tx.sessions.end(page.ids, end) if page.ids else 0

@@ -1,4 +1,4 @@
-"""Out of a session."""
+"""Logging out of a session."""
 
 from attrs import frozen
 
@@ -12,7 +12,7 @@ from .ending import end_sessions
 
 @frozen
 class Logout:
-    """End the session for good. One that has ended by now stays as it ended."""
+    """End the session for good. If it has ended already, that end stays."""
 
     work: UnitOfWork
     clock: Clock

@@ -8,7 +8,7 @@ from ..users import MAX_USER_ID, Phone, PhoneInvalid, User, UserId
 
 @frozen
 class FindUser:
-    """The user whom *identifier*, a phone number in any spelling or an id, names; None if there is none."""
+    """The user with *identifier*, which is a phone number in any spelling or an id; None if there is none."""
 
     users: Users
 

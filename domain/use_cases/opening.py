@@ -1,4 +1,4 @@
-"""From a proof to a session, whatever it was proved by."""
+"""From a proof to a session, whichever authenticator it came from."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -27,20 +27,21 @@ _TRIES = 3
 
 
 class Authenticator(Protocol[Shown_contra]):
-    """Turns what somebody shows into a Proof. How long that takes does not depend on whether there is such a user."""
+    """Turns credentials into a Proof. The time it takes does not depend on whether there is such a user."""
 
     def claimed(self, shown: Shown_contra) -> User | None:
-        """Whose account it is said to be; nothing is judged yet. Raises InvalidCredentials for what can be nobody's."""
+        """Whose account is claimed; nothing is checked yet. Raises InvalidCredentials for what can be nobody's."""
         ...
 
     def prove(self, shown: Shown_contra, user: User | None) -> Proof:
-        """Judge it. For None it takes as long and raises the same as for a user whose it is not: InvalidCredentials."""
+        """Check the credentials. Raises InvalidCredentials if they are not the user's; for None too, after the same
+        time."""
         ...
 
 
 @frozen
 class Opening:
-    """How a session of one realm comes to be, under the lock of its user."""
+    """Opens a session of one realm, under the lock of its user."""
 
     issuer: TokenIssuer
 
@@ -51,10 +52,10 @@ class Opening:
     def __call__(
         self, tx: Transaction, user: User, client: Client, now: datetime, *, replacing: SessionId | None = None
     ) -> Opened:
-        """Give *user*, who has just proved who they are and is locked in *tx*, a fresh session (ASVS 7.2.4).
+        """Open a new session for *user*, who has just proved who they are and is locked in *tx* (ASVS 7.2.4).
 
-        Sessions that the device policy has no place for end with it, and so does the one named by *replacing*. Raises
-        LoginNotAllowed, TooManyDevices.
+        Ends the sessions that exceed the device policy, and the one named by *replacing*. Raises LoginNotAllowed,
+        TooManyDevices.
         """
         user = _able_to_log_in(tx, user, client, now)
         session_id = SessionId(self.issuer.ids.new_id())
@@ -109,14 +110,14 @@ class Opening:
 
 @frozen
 class OpenSession:
-    """Exchange what one of the authenticators accepts for a session.
+    """Exchange credentials that one of the authenticators accepts for a session.
 
-    Raises DeviceInvalid, what the authenticator raises, LoginNotAllowed, TooManyDevices, and AdminLoginNotAllowed where the
-    realm is for admins. What is refused is recorded.
+    Raises DeviceInvalid, what the authenticator raises, LoginNotAllowed, TooManyDevices, and AdminLoginNotAllowed if
+    the realm is for admins. Refusals are recorded.
     """
 
     authenticators: Mapping[type, Authenticator[Any]]
-    """By the type of what is shown to each."""
+    """Each by the type of its credentials."""
     work: UnitOfWork
     opening: Opening
     clock: Clock
@@ -160,7 +161,7 @@ class OpenSession:
 
 
 def _able_to_log_in(tx: Transaction, user: User, client: Client, now: datetime) -> User:
-    """Raises LoginNotAllowed. Logging in takes the closing of an account back, and tidies up a freeze that is over."""
+    """Raises LoginNotAllowed. A login cancels the closing of the account, and clears a freeze that is over."""
     standing = user.state.standing(now)
     if standing is Standing.CLOSING:
         tx.audit.append(event_of(client, at=now, actor=Actor.user(user.id), action=Action.REOPEN, subject=user.id))

@@ -1,4 +1,4 @@
-"""What operators do to users and sessions, at the command line or over HTTP alike."""
+"""What operators do to users and sessions, at the command line or over HTTP."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -20,12 +20,13 @@ from .ending import all_live, all_settled, end_sessions, settled
 MAX_PAGE = 100
 
 LONGEST_FREEZE = timedelta(days=3650)
-"""Of those that end by themselves; the calendar of a time zone has an end."""
+"""For freezes with an end; the calendar of a time zone has an end too."""
 
 
 @frozen
 class Operate:
-    """Changes to one user, each by way of Acts, which judges an admin again under the lock. All raise what Acts raises."""
+    """Changes to one user, each made through Acts, which checks an admin again under the lock. All raise what Acts
+    raises."""
 
     work: UnitOfWork
     clock: Clock
@@ -34,11 +35,11 @@ class Operate:
     def freeze(
         self, user_id: UserId, *, reason: str, until: datetime | None, actor: Caller, client: Client = NO_CLIENT
     ) -> User:
-        """Freeze until then, or for good, and end all sessions.
+        """Freeze until that moment, or for good, and end all sessions.
 
-        A closing that was under way is taken back: the account is kept until its state is settled. Raises FreezeInvalid
-        for a time that has passed or is over ten years away, StateConflict for a closed account, and for one of unknown
-        state unless it is for good, TextInvalid for the reason.
+        A closing under way is cancelled: the account is kept until its state is settled. Raises FreezeInvalid for a
+        time in the past or over ten years away, TextInvalid for the reason, and StateConflict for a closed account or,
+        unless the freeze is for good, an unknown state.
         """
         state = UserState.frozen(until=until, reason=reason)
 
@@ -75,7 +76,8 @@ class Operate:
         return self._change(user_id, change, Action.SET_FEE, actor, client, str(percentage))
 
     def set_policy(self, user_id: UserId, *, policy: DevicePolicy | None, actor: Caller) -> User:
-        """Give the user a device policy of their own, or None for everybody's. It counts from the next login or refresh."""
+        """Give the user their own device policy, or None for the general one. It applies from the next login or
+        refresh."""
         return self._change(
             user_id,
             lambda tx, user, now: evolve(user, device_policy=policy),
@@ -86,7 +88,7 @@ class Operate:
         )
 
     def set_admin(self, user_id: UserId, *, is_admin: bool, actor: Caller) -> User:
-        """Make the user an admin, or no admin any more: that ends the admin sessions."""
+        """Make the user an admin, or no longer one, which ends the admin sessions."""
 
         def change(tx: Transaction, user: User, now: datetime) -> User:
             if not is_admin:
@@ -98,7 +100,8 @@ class Operate:
         return self._change(user_id, change, action, actor, NO_CLIENT)
 
     def kick(self, user_id: UserId, *, session_id: SessionId | None, actor: Caller, client: Client = NO_CLIENT) -> int:
-        """End one live session of the user, or all. Returns how many ended. Raises NoSuchSession where one was named."""
+        """End one live session of the user, or all. Returns how many ended. Raises NoSuchSession if the one named is
+        not live."""
 
         def kick(tx: Transaction, user: User, now: datetime) -> int:
             found = [s for s in all_settled(tx, user.id, now) if session_id is None or s.id == session_id]
@@ -140,7 +143,7 @@ class Operate:
 
 @frozen
 class FindUsers:
-    """Users by what is known of them, a page at a time, by id."""
+    """Users that match a filter, a page at a time, by id."""
 
     users: UserSearch
     clock: Clock

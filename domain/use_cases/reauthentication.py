@@ -1,4 +1,4 @@
-"""Proving once more who one is, from within a session."""
+"""Proving again who one is, from within a session."""
 
 from attrs import frozen
 
@@ -16,9 +16,9 @@ from .recording import record_refusal
 
 @frozen
 class Reauthenticate:
-    """Judge the password of somebody who is in already (ASVS 7.5.1).
+    """Check the password of a user who is already logged in (ASVS 7.5.1).
 
-    Raises ReauthenticationNeeded where none came, ReauthenticationFailed, HasherBusy, and what the guard raises.
+    Raises ReauthenticationNeeded if none was given, ReauthenticationFailed, HasherBusy, and what the guard raises.
     """
 
     presences: Presences
@@ -36,7 +36,7 @@ class Reauthenticate:
         if self.hasher.verify(password, presence.user.password_hash) is not Verdict.NO_MATCH:
             return proof_by_password(presence.user, self.clock)
         try:
-            # Whose session has ended meanwhile, with the password that was changed, say, is told that.
+            # If the session has ended meanwhile, for example by a change of the password, that is the answer.
             presence.admit(principal.realm, self.clock.now())
             raise ReauthenticationFailed
         except Refusal as refusal:

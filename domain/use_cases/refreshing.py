@@ -18,14 +18,14 @@ from .ending import end_sessions
 from .issuing import Granted, Opened, TokenIssuer
 
 _MAX_GENERATIONS = 1_000
-"""How far back a used token is known as one; walking further would let a caller keep the processor busy."""
+"""How far back a used token is recognised; following the chain further would let a caller keep the processor busy."""
 
 
 @frozen
 class RefreshSession:
     """Exchange a refresh token for a fresh access token and the next refresh token (RFC 6749, 6).
 
-    State and device policy are judged anew. Raises RefreshTokenInvalid, RefreshTokenExpired, RefreshTokenWasReused
+    State and device policy are checked again. Raises RefreshTokenInvalid, RefreshTokenExpired, RefreshTokenWasReused
     (which ends the session), and what the guard raises for a session that has ended or a user who may not act.
     """
 
@@ -36,7 +36,7 @@ class RefreshSession:
 
     def __call__(self, refresh_token: str, client: Client = NO_CLIENT) -> Granted:
         token = self.issuer.refresh_codec.decode(refresh_token)
-        # Looked at before the lock: walking a chain takes time, and garbage shall keep nobody waiting.
+        # Checked before the lock: following a chain takes time, and garbage must not keep anybody waiting.
         found = None if token is None else self.sessions.by_id(token.session_id)
         if token is None or found is None or found.kind is not self.issuer.realm.kind:
             raise RefreshTokenInvalid
@@ -53,7 +53,7 @@ class RefreshSession:
     def _refresh(
         self, tx: Transaction, user_id: UserId, token: RefreshToken, first: int, client: Client
     ) -> Opened | Refusal:
-        """*first* is what the number of rotations is added to for the generation of *token*."""
+        """*first* plus the number of rotations is the generation of *token*."""
         now = self.clock.now()
         user, session = self._locked(tx, user_id, token)
         client = evolve(client, device=session.device)
@@ -66,7 +66,7 @@ class RefreshSession:
             if end is not None:
                 tx.sessions.end([session.id], end)
             return over
-        # Issued before the clock was put back further than that: what it says of time cannot be judged.
+        # Issued before the clock was put back by more than this: its times cannot be judged.
         if session.refreshing.rotated_at > now + CLOCK_LEEWAY:
             raise RefreshTokenInvalid
         if shown is Shown.REUSED:
@@ -89,7 +89,7 @@ class RefreshSession:
         return Opened(user=user, session=session, refresh_token=successor, at=now)
 
     def _locked(self, tx: Transaction, user_id: UserId, token: RefreshToken) -> tuple[User, Session]:
-        """The token's session, and its user, as they stand under the user's lock."""
+        """The token's session and its user, as they are under the user's lock."""
         user = tx.lock(user_id)
         if user is None:
             raise UserNotFound
@@ -99,7 +99,7 @@ class RefreshSession:
         return user, session
 
     def _generation(self, token: RefreshToken, session: Session) -> int | None:
-        """How many rotations before the current token *token* stands; None if it is not one of this session's."""
+        """How many rotations *token* is older than the current token; None if it is not one of this session's."""
         codec = self.issuer.refresh_codec
         if session.refreshing.key_id != codec.key_id:
             return None
@@ -119,7 +119,7 @@ class RefreshSession:
         return session.id in surplus(policy, tx.sessions.live(user.id, session.kind, self.clock.now()))
 
     def _expire(self, tx: Transaction, session: Session) -> None:
-        """Let a chain that was seen as expired stay so: a clock that is put back would bring it on again."""
+        """Store that a chain found expired has ended: putting the clock back would revive it."""
         refreshing = session.refreshing
         if refreshing.expires_at > refreshing.rotated_at:
             over = evolve(refreshing, expires_at=refreshing.rotated_at)

@@ -1,4 +1,4 @@
-"""Becoming a user."""
+"""Registering a user."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 @frozen
 class RegisterUser:
-    """Make a user of a phone number and a password.
+    """Register a user with a phone number and a password.
 
     Raises PhoneInvalid, UserNameInvalid, a refusal of the password policy, PhoneTaken, ReferrerUnknown, HasherBusy.
     """
@@ -46,7 +46,7 @@ class RegisterUser:
         return self.carry_out(lambda tx: self.add(tx, user, client, actor), client, actor)
 
     def prepare(self, *, phone: str, password: str, user_name: str | None, invited_by: int | None) -> NewUser:
-        """All of it that needs no store: the rules, and the hash."""
+        """The part that needs no store: the rules, and the hash."""
         number = Phone.parse(phone)
         check_user_name(user_name)
         self.password_policy.check(password, phone=number, user_name=user_name)
@@ -61,14 +61,14 @@ class RegisterUser:
         )
 
     def carry_out(self, work: Callable[[Transaction], T], client: Client, actor: Actor | None = None) -> T:
-        """Do *work*, which adds a user, in one transaction; where that is refused, it is recorded."""
+        """Do *work*, which adds a user, in one transaction. A refusal is recorded."""
         event = event_of(
             client, at=self.clock.now(), actor=actor or Actor.nobody(), action=Action.REGISTER, subject=None
         )
         return transact_or_record(self.work, event, work)
 
     def add(self, tx: Transaction, user: NewUser, client: Client, actor: Actor | None = None) -> User:
-        """Keep the user, and record it. A number is free again once the account that had it is closed."""
+        """Store the user, and record it. A number is free again once the account that had it is closed."""
         now = self.clock.now()
         holder = tx.users.by_phone(user.phone)
         if holder is not None and holder.state.standing(now) is Standing.CLOSED:
@@ -82,8 +82,8 @@ class RegisterUser:
 
 @frozen
 class RegisterAndLogin:
-    """Register, and open the first session with it, as the contract has it. Raises what RegisterUser raises,
-    DeviceInvalid, and TooManyDevices where the device policy has no place for a device of this type."""
+    """Register and open the first session, as the contract says. Raises what RegisterUser raises, DeviceInvalid, and
+    TooManyDevices if the device policy allows no device of this type."""
 
     register: RegisterUser
     opening: Opening

@@ -19,7 +19,7 @@ from .ending import all_settled, end_sessions
 
 @frozen
 class SetPhone:
-    """Give the account another number, by which it is logged in to from then on. The sessions go on.
+    """Give the account another number, which is used to log in from then on. The sessions continue.
 
     Raises PhoneInvalid, PhoneTaken, NoSuchUser, StateConflict for an account that has been erased.
     """

@@ -1,4 +1,4 @@
-"""Hashing weak hashes once more, so that no account that nobody logs in to keeps one for years."""
+"""Hashing weak hashes once more, so that they do not stay for years in accounts that nobody logs in to."""
 
 from collections.abc import Callable
 
@@ -14,9 +14,9 @@ PAGE = 100
 
 @frozen
 class WrapHashes:
-    """Wrap the weak hash of each user in a good one. Nobody notices: the passwords match as before, and sessions go on.
+    """Wrap the weak hash of each user in a good one. Users do not notice: passwords still match, and sessions continue.
 
-    Who logs in meanwhile, or gets another password, keeps what that makes. Ended at any moment, the next call goes on.
+    A hash that a login or a change of the password makes meanwhile is kept. If interrupted, the next call continues.
     """
 
     users: UserSearch
@@ -25,12 +25,12 @@ class WrapHashes:
     clock: Clock
 
     def __call__(self, tell: Callable[[int], None] = lambda done: None) -> int:
-        """How many were wrapped; as many as there are by now are *told* after each page."""
+        """How many were wrapped. *told* is called with the number so far after each page."""
         done, after = 0, UserId(0)
         while page := self.users.find(UserFilter(), after=after, limit=PAGE, now=self.clock.now()):
             after = page[-1].id
             weak = [user for user in page if self.hashes.kind_of(user.password_hash).is_weak]
-            # Outside of any transaction: it takes its time.
+            # Outside of any transaction: it is slow.
             wrapped = self.hashes.wrap([user.password_hash for user in weak]) if weak else ()
             done += sum(self._put(user, text) for user, text in zip(weak, wrapped, strict=True) if text is not None)
             tell(done)

@@ -1,4 +1,4 @@
-"""By phone number and password."""
+"""Authentication by phone number and password."""
 
 from attrs import evolve, field, frozen
 
