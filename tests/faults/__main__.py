@@ -42,7 +42,7 @@ def _jobs(programs: dict[str, Iterable[str]]) -> list[Job]:
 # These mostly wait: all of them at once, beside the others.
 _WAITING = _jobs({"f06_silent": SERVERS, "f07_stopped": SERVERS})
 
-# These keep the processors busy: as many at once as there are. The longest come first.
+# These keep the processors busy, but for moments: one more at once than there are. The longest come first.
 _BUSY = _jobs(
     {
         "f01_database_killed": SERVERS,
@@ -120,7 +120,7 @@ def main() -> int:
     runner = Runner(parser.parse_args().long)
     signal.signal(signal.SIGTERM, runner.end)
     begin = time.monotonic()
-    with ThreadPoolExecutor(len(_WAITING)) as waiting, ThreadPoolExecutor(os.cpu_count()) as busy:
+    with ThreadPoolExecutor(len(_WAITING)) as waiting, ThreadPoolExecutor((os.cpu_count() or 1) + 1) as busy:
         under_way = (waiting.map(runner.run, _WAITING), busy.map(runner.run, _BUSY))
         done = [verdict for each in under_way for verdict in each]
     counted = ", ".join(f"{done.count(verdict)} {verdict}" for verdict in Verdict)
