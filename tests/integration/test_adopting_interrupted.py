@@ -238,7 +238,7 @@ def _assert_refused_while_locked(tutorial: Tutorial, row: int) -> None:
 
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     peaks = []
-    for number in (5_000, 30_000):
+    for number in (2_000, 17_000):
         tutorial = Tutorial("sqlite", f"sqlite:///{tmp_path}/{number}.sqlite3")
         tutorial.make()
         tutorial.insert(plain_rows(number))
@@ -246,7 +246,8 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
         tutorial.execute("UPDATE x_user SET phone = 'none ' || id WHERE id % 2")
         peaks.append(_peak_of_adopting(tutorial))
     small, large = peaks
-    assert large < 1.3 * small
+    # As many rows as the one has more would take more than that, if they were kept.
+    assert large < 1.15 * small
 
 
 _MEASURED = """

@@ -84,6 +84,8 @@ def database(pooled: str) -> Iterator[Database]:
         yield found
 
 
+# How the options are taken is over with the connection: afterwards there is one way to begin a transaction behind a pooler.
+@pytest.mark.parametrize("pooled", IGNORING[:1], ids=["options are refused"], indirect=True)
 class TestStoreBehindAPooler(StoreContract):
     @pytest.fixture
     def store(self, database: Database) -> Store:
