@@ -1,1 +1,1 @@
-"""How each port of the domain is met: a module or a folder for each technology."""
+"""The adapters for the ports of the domain: a module or a folder for each technology."""

@@ -1,4 +1,4 @@
-"""Password hashes by Argon2id, and the older kinds that a taken-over database brings along."""
+"""Password hashes by Argon2id, and the older kinds found in an adopted database."""
 
 import os
 import re
@@ -18,8 +18,8 @@ from .known_hashes import Check, KnownHash, TooCostly, of_no_use, of_use
 from .legacy_hashes import legacy_hash
 from .weak_hashes import Making, WeakHash, unwrapped, weak_hash, wrapped_with
 
-# A stored hash may come from anywhere; one that asks for more than this is not computed (OWASP's strongest advice is
-# 46 MiB, argon2-cffi's 64 MiB).
+# A stored hash may come from anywhere; one that asks for more than this is not computed. OWASP's strongest advice is 46
+# MiB, argon2-cffi's 64 MiB.
 _MAX_MEMORY_KIB = 256 * 1024
 _MAX_WORK_KIB = 1024 * 1024
 _MAX_ROUNDS = 16
@@ -29,12 +29,12 @@ _PLACE = 120
 """How long a hash may be: the contract's column."""
 
 _WRAPPING_BYTES = 16
-"""Of salt and of digest in a wrapped hash, which needs place for the salt that it wraps (RFC 9106, 4: enough)."""
+"""The bytes of salt and of digest in a wrapped hash, which needs room for the salt it wraps (RFC 9106, 4: enough)."""
 
 _WRAPPING_LENGTH = 45
 """The two in Base64, and a dollar."""
 
-# Werkzeug's scrypt has 162 characters, and the tutorial's column has place for 120.
+# Werkzeug's scrypt hashes have 162 characters, and the tutorial's column has room for 120.
 _CUT = re.compile(r"scrypt:[0-9:]*(?:\$.*)?")
 
 
@@ -43,7 +43,7 @@ class Argon2PasswordHasher:
     """StoredHashes, and what EvenPasswordHasher needs, by Argon2id (RFC 9106). The defaults are OWASP's: 19 MiB, two passes,
     one lane.
 
-    By itself it takes as long to say no as the hash that stands there takes.
+    On its own, it takes as long to refuse as the stored hash takes.
     """
 
     memory_kib: int = 19 * 1024
@@ -74,19 +74,19 @@ class Argon2PasswordHasher:
 
     @property
     def own_work(self) -> Work:
-        """What one of the hashes that it makes takes."""
+        """The work of one of the hashes that it makes."""
         return work(Argon2(argon2.Type.ID, self.memory_kib, self.time_cost, self.parallelism))
 
     def work_of(self, stored: str | None) -> Work:
-        """What it takes to say that a password does not match."""
+        """The work of finding that a password does not match."""
         return self._read(stored or "").check.work
 
     def likeness_of(self, stored: str) -> HashLikeness | None:
-        """Which other hashes take no more work than this; None where only a look at each of them tells."""
+        """Which other hashes take no more work than this; None if each must be looked at."""
         return likeness_of(stored) if self._read(stored).kind.can_log_in else None
 
     def wrap(self, stored: Sequence[str]) -> Sequence[str | None]:
-        # Argon2 lets go of the interpreter while it works.
+        # Argon2 releases the interpreter lock while it works.
         with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
             return list(threads.map(self._wrapped, stored))
 
@@ -101,7 +101,7 @@ class Argon2PasswordHasher:
         return len(wrapped_with(weak.recipe, parameters)) + _WRAPPING_LENGTH <= _PLACE
 
     def _read(self, stored: str) -> KnownHash:
-        """The one reading of a stored hash: what logs in by it, and what is reported of it."""
+        """The one place that reads a stored hash, both for logging in and for reports."""
         if not stored:
             return of_no_use("none")
         try:
@@ -115,8 +115,8 @@ class Argon2PasswordHasher:
         return of_no_use("cut" if _CUT.fullmatch(stored) else "unknown")
 
     def _known(self, stored: str) -> KnownHash | None:
-        """Raises ValueError for a broken hash of a known kind, TooCostly."""
-        # Those that a table is full of come first.
+        """Raises ValueError for a broken hash of a known kind, or TooCostly."""
+        # The most frequent kinds come first.
         if found := legacy_hash(stored):
             return found
         if wrapped := unwrapped(stored):
@@ -140,7 +140,7 @@ class Argon2PasswordHasher:
         return Check(matches, sum((once for _ in making.makers), making.work))
 
     def _is_weaker(self, password_hash: str) -> bool:
-        """Whether a hash falls short of ours; one that is stronger is left alone."""
+        """Whether a hash is weaker than ours; a stronger one is left alone."""
         made_with = argon2.extract_parameters(password_hash)
         return (
             made_with.type is not argon2.Type.ID
@@ -151,7 +151,7 @@ class Argon2PasswordHasher:
         )
 
     def _checked(self, password_hash: str) -> Work:
-        """What an Argon2 hash takes. Raises ValueError where no password can match, as the library would find out; TooCostly."""
+        """The work of an Argon2 hash. Raises ValueError if the library would let no password match, or TooCostly."""
         try:
             asked = argon2.extract_parameters(password_hash)
         except InvalidHashError:

@@ -1,4 +1,4 @@
-"""What the guard has seen of sessions, written by a thread of its own."""
+"""What the guard has seen of sessions, written by a separate thread."""
 
 import logging
 from collections.abc import Callable
@@ -20,17 +20,17 @@ INTERVAL_SECONDS = 1.0
 
 @define(eq=False)
 class BackgroundLastSeen:
-    """LastSeen that gathers what it is told and writes it once a second: uses in one transaction, ends in another.
+    """LastSeen that collects what it is told and writes it once a second: uses in one transaction, ends in another.
 
-    What was gathered last is lost with the process: a session then seems to have been used a little earlier, and that it
-    has run out is noted when somebody comes with it again.
+    If the process dies, what was collected last is lost: a session then seems to have been used a little earlier, and
+    an expiry is noted when the session is used again.
     """
 
     work: UnitOfWork
     clock: Clock
     interval_seconds: float = INTERVAL_SECONDS
     _notes: "PerProcess[_Notes]" = field(init=False)
-    """A thread is not forked with its process; what the parent has gathered, the parent writes."""
+    """A thread is not forked with its process, and what the parent has collected, the parent writes."""
 
     def __attrs_post_init__(self) -> None:
         self._notes = PerProcess(lambda: _Notes(self.work, self.clock, self.interval_seconds))
@@ -48,7 +48,7 @@ class BackgroundLastSeen:
 
 @define(eq=False)
 class _Notes:
-    """What one process has gathered, and the thread that writes it."""
+    """What one process has collected, and the thread that writes it."""
 
     work: UnitOfWork
     clock: Clock
@@ -70,7 +70,7 @@ class _Notes:
             self._begin()
 
     def _begin(self) -> None:
-        # Not before it is needed: most commands never do.
+        # Not before it is needed: most commands never need it.
         if self._thread is None:
             self._thread = Thread(target=self._run, name="menshen-last-seen", daemon=True)
             self._thread.start()
@@ -106,6 +106,6 @@ class _Notes:
 
 
 def _end(tx: Transaction, ends: dict[SessionId, SessionEnd]) -> None:
-    # In the order of the ids, so that two who do so at once do not wait for each other.
+    # In the order of the ids, so that two that do so at once do not deadlock.
     for session_id, end in sorted(ends.items()):
         tx.sessions.end([session_id], end)

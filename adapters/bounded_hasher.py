@@ -1,7 +1,7 @@
-"""A limit on how many passwords are judged at a time.
+"""A limit on how many passwords are checked at a time.
 
-A hash costs 19 MiB and a core for some 20 ms on purpose. A thousand logins at once would take 19 GiB and leave no core
-to anything else (ASVS 15.2.2, 15.4.4).
+A hash deliberately costs 19 MiB, and a core for some 20 ms. A thousand logins at once would take 19 GiB and leave no
+core for anything else (ASVS 15.2.2, 15.4.4).
 """
 
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ MAX_WAIT_SECONDS = 4.0
 
 @frozen
 class BoundedPasswordHasher:
-    """PasswordHasher that lets *at_once* calls through to *inner* and *waiting* more wait, 4 seconds at the most."""
+    """PasswordHasher that passes *at_once* calls to *inner* and lets *waiting* more wait, for at most 4 seconds."""
 
     inner: PasswordHasher
     at_once: int
     waiting: int
     max_wait_seconds: float = MAX_WAIT_SECONDS
     _turns: "PerProcess[_Turns]" = field(init=False, repr=False)
-    """In a forked process nobody would give back what the threads of its parent had."""
+    """In a forked process, nobody would return the turns that threads of its parent had taken."""
 
     def __attrs_post_init__(self) -> None:
         running, admitted = self.at_once, self.at_once + self.waiting

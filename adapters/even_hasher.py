@@ -1,4 +1,4 @@
-"""Time that does not tell who is registered, nor how the password is kept (ASVS 6.3.8)."""
+"""Answering in a time that reveals neither who is registered nor how the password is hashed (ASVS 6.3.8)."""
 
 from attrs import frozen
 
@@ -12,9 +12,9 @@ from .stored_work import StoredWork
 class EvenPasswordHasher:
     """PasswordHasher that does the same work for every password that does not match.
 
-    That is one of each sort that the store holds: what is not the hash's own is done for nobody. It is not the dearest sort
-    alone, since it would depend on the machine and its load how much of one sort takes as long as another. To say that
-    a password matches takes only what its hash takes.
+    That is the work of one hash of each sort in the store; what the user's hash does not need is done for nothing. The
+    costliest sort alone would not do: how much of one sort takes as long as another depends on the machine and its
+    load. A password that matches takes only the work of its hash.
     """
 
     inner: Argon2PasswordHasher

@@ -1,7 +1,7 @@
 """Hashes as Django, Spring Security and passlib spell them. They are verified, never made; the first login replaces them.
 
-Each is taken apart into the salt, the digest and the cost of PBKDF2, scrypt or bcrypt. A form that is not known matches
-nothing; Spring's ``{noop}``, a password in clear, is such a one.
+Each is parsed into the salt, the digest and the cost of PBKDF2, scrypt or bcrypt. An unknown form matches nothing; so
+does Spring's ``{noop}``, a password in clear text.
 """
 
 import hashlib
@@ -36,13 +36,13 @@ _ARGON2 = re.compile(r"(?:argon2|\{argon2(?:@SpringSecurity_v5_8)?\})(\$argon2(?
 
 
 def argon2_within(stored: str) -> str:
-    """The Argon2 hash in the form of its own library, where Django or Spring has put its name before it."""
+    """The Argon2 hash without the prefix that Django or Spring puts before it."""
     match = _ARGON2.fullmatch(stored)
     return stored if match is None else match[1]
 
 
 def framework_hash(stored: str) -> KnownHash | None:
-    """The hash that *stored* is, if it is one of these. Raises ValueError for a broken one, TooCostly."""
+    """*stored*, parsed, if it is one of these. Raises ValueError for a broken one, or TooCostly."""
     for name, read in (("django", _django), ("spring", _spring), ("passlib", _passlib)):
         check = read(stored)
         if check is not None:

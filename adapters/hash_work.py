@@ -1,7 +1,7 @@
-"""How much work a stored hash asks for, counted, and how so much of it is done for nobody.
+"""How much work a stored hash takes, in countable units, and how to do that much work for nothing.
 
-It is counted in what machines do, such as rounds of PBKDF2, and not in seconds: how long each kind takes depends on the
-machine and on what else it is doing at the moment. Two calls take equally long when they do the same things.
+It is counted in operations, such as rounds of PBKDF2, and not in seconds: how long each kind takes depends on the
+machine and its load. Two calls take equally long if they do the same operations.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ _BCRYPT_BYTES = 72
 
 
 class Computation(Protocol):
-    """A piece of work that a hash may ask for many times, and that nothing makes shorter. Two that are equal are the same."""
+    """A unit of work that a hash may repeat many times and that cannot be shortened."""
 
     def do(self, secret: bytes, times: int) -> None: ...
 
@@ -38,7 +38,7 @@ def no_work() -> Work:
 
 
 def spend(amount: Work, secret: bytes) -> None:
-    """Do so much, as one would to judge *secret*, for nothing."""
+    """Do this much work, as for checking *secret*, for nothing."""
     for computation, times in amount.items():
         computation.do(secret, times)
 
@@ -71,7 +71,7 @@ class Pbkdf2:
 
 @frozen
 class Scrypt:
-    """One of the *p* lanes, which are worked on one after the other (RFC 7914, 6)."""
+    """One of the *p* lanes, which are computed one after the other (RFC 7914, 6)."""
 
     n: int
     r: int
@@ -81,13 +81,13 @@ class Scrypt:
 
 
 def scrypt_limit(n: int, r: int, p: int) -> int:
-    """The memory that OpenSSL must be allowed, in bytes."""
+    """The memory limit that OpenSSL needs, in bytes."""
     return 128 * r * (n + p + 2) + 1024 * 1024
 
 
 @frozen
 class Bcrypt:
-    """One round: a hash of cost *c* has 2 to the power of *c*, and *c* is 4 at least."""
+    """One round: a hash of cost *c* has 2 to the power of *c*, and *c* is at least 4."""
 
     def do(self, secret: bytes, times: int) -> None:
         for cost in range(4, times.bit_length()):
@@ -96,7 +96,7 @@ class Bcrypt:
 
 
 def for_bcrypt(secret: bytes) -> bytes:
-    """As much of *secret* as bcrypt looks at; the library refuses more. One with a NUL, at which it ends, is no secret."""
+    """The part of *secret* that bcrypt reads; the library refuses more, and a NUL, which no valid secret has."""
     return secret.replace(b"\0", b"0")[:_BCRYPT_BYTES]
 
 
@@ -109,7 +109,7 @@ class Phpass:
 
 
 def phpass_rounds(digest: bytes, secret: bytes, times: int) -> bytes:
-    """The digest after so many rounds. No more than 4096 bytes are looked at, as much as phpass takes."""
+    """The digest after so many rounds. Reads at most 4096 bytes, as phpass does."""
     looked_at = secret[:PHPASS_BYTES]
     for _ in range(times):
         digest = hashlib.md5(digest + looked_at, usedforsecurity=False).digest()

@@ -1,7 +1,7 @@
 """Access tokens as JSON Web Tokens, by PyJWT.
 
-One algorithm, one key, one serialisation (RFC 8725, 3.1 to 3.3): the header must say exactly what ours say, so nothing
-in it can choose a key or an algorithm, and no other text passes for the same token.
+One algorithm, one key, one serialisation (RFC 8725, 3.1 to 3.3): the header must be exactly ours, so nothing in it can
+choose a key or an algorithm, and no other text is accepted as the same token.
 """
 
 import json
@@ -26,7 +26,7 @@ _SUBJECT = re.compile(r"[1-9][0-9]{0,9}", re.ASCII)
 _ID = re.compile(r"[ -~]{1,64}", re.ASCII)
 _REQUIRED = ("iss", "aud", "sub", "iat", "exp", "jti", "sid")
 
-# Beyond it, datetime has no year for it.
+# datetime cannot represent anything later.
 _MAX_TIMESTAMP = 253_402_300_799
 
 
@@ -64,7 +64,7 @@ class JwtTokenCodec:
                 algorithms=[ALGORITHM],
                 issuer=self.issuer,
                 audience=self.audience,
-                # The domain judges the times by its own clock.
+                # The domain checks the times by its own clock.
                 options={
                     "require": list(_REQUIRED),
                     "strict_aud": True,
@@ -80,7 +80,7 @@ class JwtTokenCodec:
 
 def _canonical_bytes(segment: str) -> bytes:
     decoded = urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
-    # Unused bits in the last character would let several texts pass for one token (CVE-2026-102269).
+    # Unused bits in the last character would let several texts be accepted as one token (CVE-2026-102269).
     if urlsafe_b64encode(decoded).rstrip(b"=") != segment.encode("ascii"):
         raise TokenInvalid
     return decoded
@@ -121,7 +121,7 @@ def _claims_from(payload: dict[str, Any]) -> AccessTokenClaims:
 
 
 def _time_from(value: object) -> datetime:
-    # bool is an int in Python, and no time in a token (RFC 7519, 2: NumericDate).
+    # bool is an int in Python, but not a time in a token (RFC 7519, 2: NumericDate).
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _MAX_TIMESTAMP:
         raise TokenInvalid
     return datetime.fromtimestamp(value, UTC)

@@ -1,4 +1,4 @@
-"""What is made of a stored hash once it has been read: the parts that all the kinds have in common."""
+"""Stored hashes once they are parsed: what all the kinds have in common."""
 
 import hashlib
 import re
@@ -13,11 +13,11 @@ from .hash_work import Bcrypt, Pbkdf2, Scrypt, Work, for_bcrypt, no_work, scrypt
 
 # Werkzeug itself went up to 1,000,000 rounds.
 _MAX_PBKDF2_ROUNDS = 2_000_000
-# Its advice, and OWASP's strongest, is n = 2**17, r = 8, p = 1: 128 MiB, and a little for the blocks.
+# The advice of Werkzeug, and OWASP's strongest, is n = 2**17, r = 8, p = 1: 128 MiB, and a little for the blocks.
 _MAX_SCRYPT_BYTES = 129 * 1024 * 1024
 _MAX_BCRYPT_COST = 14
 
-# Of the last sign of salt and digest not all bits are used; one in which others are set matches nothing.
+# The last character of salt and digest has unused bits; a hash in which they are set matches nothing.
 _BCRYPT = re.compile(
     r"\$2[abxy]\$([0-9]{2})\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{30}[.CGKOSWaeimquy26]",
     re.ASCII,
@@ -30,15 +30,15 @@ class TooCostly(Exception):
 
 @frozen
 class Check:
-    """How to judge a secret."""
+    """How to check a secret."""
 
     matches: Callable[[bytes], bool]
-    """Whether a secret is the one that was hashed. To say no takes all of *work*, whatever the secret is."""
+    """Whether a secret is the one that was hashed. Refusing takes all of *work*, whatever the secret is."""
     work: Work
 
 
 def any_of(checks: Sequence[Check]) -> Check:
-    """Of a hash of which nobody can tell from its text alone how it was made."""
+    """For a hash whose text does not show how it was made."""
     return Check(
         lambda secret: any(check.matches(secret) for check in checks), sum((check.work for check in checks), no_work())
     )
@@ -46,7 +46,7 @@ def any_of(checks: Sequence[Check]) -> Check:
 
 @frozen
 class KnownHash:
-    """A stored hash, read. What one can log in with and what a report says of it both stand here, so they never differ."""
+    """A parsed stored hash. Logging in and reports both use it, so they never disagree."""
 
     kind: HashKind
     check: Check
@@ -58,14 +58,14 @@ def of_use(name: str, check: Check) -> KnownHash:
 
 
 def of_no_use(name: str) -> KnownHash:
-    """One that nothing matches, which takes no work to say."""
+    """A hash that nothing matches, which takes no work to find."""
     return KnownHash(HashKind(name, can_log_in=False), Check(lambda secret: False, no_work()))
 
 
 def pbkdf2(algorithm: str, rounds: int, salt: bytes, digest: bytes, length: int | None = None) -> Check:
-    """*length* is how many bytes the digest must have; as many as the *algorithm* makes, where nothing is said.
+    """*length* is how many bytes the digest must have; by default, as many as the *algorithm* makes.
 
-    Raises ValueError for what was never made so, TooCostly.
+    Raises ValueError for what cannot have been made so, or TooCostly.
     """
     block = hashlib.new(algorithm, usedforsecurity=False).digest_size
     if rounds < 1 or len(digest) != (length or block):
@@ -74,7 +74,7 @@ def pbkdf2(algorithm: str, rounds: int, salt: bytes, digest: bytes, length: int 
         raise TooCostly
     return Check(
         lambda secret: compare_digest(hashlib.pbkdf2_hmac(algorithm, secret, salt, rounds, len(digest)), digest),
-        # The rounds are done anew for each block of the digest.
+        # The rounds are repeated for each block of the digest.
         work(Pbkdf2(algorithm), rounds * -(-len(digest) // block)),
     )
 
@@ -105,8 +105,8 @@ def bcrypted(stored: str) -> Check:
     wanted = stored.encode()
 
     def matches(secret: bytes) -> bool:
-        # bcrypt itself looks at 72 bytes; those who made these hashes cut them there. It reads NUL as an end, and begins
-        # anew behind it.
+        # bcrypt itself reads 72 bytes, and the programs that made these hashes cut passwords there. A NUL ends a
+        # password, and the key repeats after it.
         try:
             return bcrypt.checkpw(for_bcrypt(secret), wanted) and b"\0" not in secret
         except ValueError:

@@ -1,7 +1,7 @@
 """Werkzeug's PBKDF2 and scrypt (the tutorial's), in the spelling of each of its versions, and bcrypt.
 
-They are only verified, never made; the first login replaces them. A form that is not known, or that asks for an absurd
-amount of work, matches nothing.
+They are only verified, never made; the first login replaces them. A form that is unknown, or needs an absurd amount of
+work, matches nothing.
 """
 
 import re
@@ -13,17 +13,17 @@ _SALT_AND_DIGEST = r"\$([^$\ud800-\udfff]{1,64})\$([0-9a-f]+)"
 _PBKDF2 = re.compile(rf"pbkdf2(?::({_DIGESTS})(?::([0-9]{{0,8}}))?)?{_SALT_AND_DIGEST}", re.ASCII)
 _SCRYPT = re.compile(rf"scrypt(?::([0-9]{{1,8}}):([0-9]{{1,4}}):([0-9]{{1,4}}))?{_SALT_AND_DIGEST}", re.ASCII)
 
-# What a hash that names no rounds was made with: each version of Werkzeug reads it by its own default. These are those
-# of 0.9, 0.11, 0.15, 2.0, 2.3 and 3.1; together they are no more work than one hash may be.
+# The rounds of a hash that names none: each version of Werkzeug used its own default. These are the defaults of 0.9,
+# 0.11, 0.15, 2.0, 2.3 and 3.1; all together take no more work than is allowed for one hash.
 _DEFAULT_ROUNDS = (50_000, 1_000, 150_000, 260_000, 600_000, 1_000_000)
 _DEFAULT_SCRYPT = (2**15, 8, 1)
 
 
 def legacy_hash(stored: str) -> KnownHash | None:
-    """The hash that *stored* is, if it is one of these. Raises ValueError for a broken one, TooCostly."""
+    """*stored*, parsed, if it is one of these. Raises ValueError for a broken one, or TooCostly."""
     if match := _PBKDF2.fullmatch(stored):
         algorithm, salt, digest = match[1] or "sha256", match[3].encode(), bytes.fromhex(match[4])
-        # A zero counted as nothing said.
+        # Zero counted as unspecified.
         named = int(match[2] or 0)
         checks = [pbkdf2(algorithm, rounds, salt, digest) for rounds in ([named] if named else _DEFAULT_ROUNDS)]
         return of_use("pbkdf2", any_of(checks))

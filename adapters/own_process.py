@@ -1,8 +1,8 @@
-"""What each process has of its own: not an adapter, but what adapters that hold connections, threads or locks are made with.
+"""Objects that each process needs its own copy of. Not an adapter, but for adapters with connections, threads or locks.
 
-A server such as uWSGI or ``gunicorn --preload`` imports an application once and forks its workers from that. A connection that
-two processes share gives the one the answers to the other's questions, a lock that a thread held at that moment is never
-released, and a thread is not there at all.
+A server such as uWSGI or ``gunicorn --preload`` imports an application once and forks its workers from that. Two
+processes that share a connection get each other's answers, a lock that a thread held at the fork is never released, and
+threads do not exist in the child at all.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,11 +16,10 @@ T = TypeVar("T")
 
 @define(eq=False)
 class PerProcess(Generic[T]):
-    """Something of which every process makes one of its own, when it first asks.
+    """Something of which every process makes its own, when it first asks.
 
-    What an ancestor made is never touched again, and never thrown away: to close a connection would end it for the
-    ancestor as well. Asking for the process, and not ``os.register_at_fork`` alone, since uWSGI forks without Python's
-    knowledge.
+    What an ancestor made is never touched again and never freed: closing a connection would end it for the ancestor as
+    well. The process id is compared, since uWSGI forks without calling ``os.register_at_fork``.
     """
 
     make: Callable[[], T]
@@ -30,11 +29,11 @@ class PerProcess(Generic[T]):
         """This process' own."""
         pid = getpid()
         found = self._made.get(pid)
-        # setdefault: of several threads that come first at the same time, all get the same one.
+        # setdefault: several threads that ask first at the same time all get the same one.
         return self._made.setdefault(pid, self.make()) if found is None else found
 
     @property
     def inherited(self) -> Sequence[T]:
-        """Those of the ancestors."""
+        """The objects of the ancestors."""
         pid = getpid()
         return [made for maker, made in self._made.items() if maker != pid]

@@ -1,4 +1,4 @@
-"""Refresh tokens: the id of the session and 256 bits, of which only a keyed hash is ever stored."""
+"""Refresh tokens: the id of the session and 256 secret bits, of which only a keyed hash is ever stored."""
 
 import hmac
 import re
@@ -15,9 +15,9 @@ _FORM = re.compile(r"([A-Za-z0-9_-]{1,64})\.([A-Za-z0-9_-]{43})", re.ASCII)
 
 @frozen
 class HmacRefreshTokenCodec:
-    """RefreshTokenCodec by HMAC-SHA-256. *secret* is the service's; keys of their own are derived from it (RFC 5869).
+    """RefreshTokenCodec by HMAC-SHA-256. *secret* is the service's; separate keys are derived from it (RFC 5869).
 
-    With another secret there is another key id, no token has the digest that it had, and none the successor.
+    Another secret means another key id, other digests and other successors.
     """
 
     secret: bytes = field(repr=False)
@@ -52,5 +52,5 @@ class HmacRefreshTokenCodec:
         if match is None:
             return None
         token = RefreshToken(SessionId(match[1]), urlsafe_b64decode(match[2] + "="))
-        # One spelling for each token: unused bits in its last sign would make others.
+        # One spelling for each token: unused bits in its last character would allow others.
         return token if self.encode(token) == text else None

@@ -1,7 +1,7 @@
-"""Which work the hashes that a store holds ask for: known at the first failure, and followed from then on.
+"""How much work the hashes in a store take: found out at the first failed login, and kept up to date from then on.
 
-Other programs write hashes too: an adoption, a menshen with other parameters, the application from which the table was
-adopted. So the store is looked at again and again, by those whose password is refused: nobody else needs to know.
+Other programs write hashes too: an adoption, a menshen with other parameters, the application whose table was adopted.
+So the store is read again and again, by calls whose password is refused: only they need to know.
 """
 
 import logging
@@ -26,27 +26,27 @@ PAGE = 10_000
 """Users at a time."""
 
 FRESH_SECONDS = 10.0
-"""How long what was found is believed."""
+"""How long a result is used."""
 
 SHARE = 100
-"""Looking takes at most one part in so many of the time: where a look takes long, the next one comes later."""
+"""Reading takes at most one part in so many of the time: if it is slow, the next one is later."""
 
 SLICE_SECONDS = 1.0
-"""For how long one caller looks; the next one goes on where he stopped. Whoever comes meanwhile waits as long."""
+"""How long one caller reads; the next one continues from there. Calls that arrive meanwhile wait as long."""
 
 RETRY_SECONDS = 1.0
-"""How long a store that could not be looked at is left alone."""
+"""How long a store that could not be read is left alone."""
 
 _FIRST = UserId(0)
 
 _MOST_LIKENESSES = 40
-"""So many go into one statement; where there are more kinds, the hashes are read here, each by itself."""
+"""How many likenesses go into one statement; if there are more kinds, each hash is read and compared here."""
 
 
 @define(eq=False)
 class StoredWork:
-    """What the hashes in a store ask for, all kinds together: by what they held at most 10 seconds ago, or, where there are
-    so many that looking takes more than a tenth of a second, a hundred times as long as that takes."""
+    """The work of the hashes in a store, all kinds together, as of at most 10 seconds ago. If reading them takes more
+    than a tenth of a second, the age may be a hundred times as long as that takes."""
 
     users: PasswordHashes
     hasher: Argon2PasswordHasher
@@ -58,13 +58,13 @@ class StoredWork:
         self._known = PerProcess(lambda: _Known(self.users, self.hasher, self.now))
 
     def with_met(self, met: Work) -> Work:
-        """Enough of each computation for any hash that the store holds, for one that asks for *met*, and for a new one."""
+        """Enough of each computation for any hash in the store, for one that takes *met*, and for a new one."""
         return self._known().with_met(met)
 
 
 @define(eq=False)
 class _Look:
-    """A walk through all users, as far as it has come."""
+    """A walk through all users, with its position."""
 
     after: UserId = _FIRST
     work: Work = field(factory=no_work)
@@ -80,11 +80,11 @@ class _Known:
     hasher: Argon2PasswordHasher
     now: Callable[[], float]
     _found: Work = field(factory=no_work)
-    """By the last look that has come to its end."""
+    """Found by the last complete walk."""
     _met_before: Work = field(factory=no_work)
-    """Met before the look that goes on began: it finds them as well, or they are gone."""
+    """Met before the current walk began: it finds them as well, or they are gone."""
     _met: Work = field(factory=no_work)
-    """Met since then: it may have passed them by."""
+    """Met since then: the current walk may have missed them."""
     _look: _Look | None = None
     _due_at: float = -inf
     _lock: Lock = field(factory=Lock)
@@ -103,7 +103,7 @@ class _Known:
         if not self._looking.acquire(timeout=SLICE_SECONDS):
             return
         try:
-            # Somebody else may have done it meanwhile.
+            # Another thread may have done it meanwhile.
             if self.now() >= self._due_at:
                 self._walk()
         except StoreUnavailable:

@@ -1,8 +1,8 @@
-"""Hashes that are no more than a digest or two: old Werkzeug's and Django's, bare and salted ones of PHP, phpass.
+"""Hashes of only a digest or two: old Werkzeug's and Django's, plain and salted ones of PHP, phpass.
 
-A stolen table of them is read in an afternoon. So they are not only verified, and replaced at the first login, but also
-*wrapped*: the digest itself is hashed by Argon2id, so that it stands in the table no more. A wrapped hash begins with
-``wrapped:`` and a recipe, which is the weak hash without its digest.
+A stolen table of them is cracked in an afternoon. So they are not only verified, and replaced at the first login, but
+also *wrapped*: the digest itself is hashed by Argon2id and is no longer stored. A wrapped hash begins with ``wrapped:``
+and a recipe, which is the weak hash without its digest.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from .hash_work import PHPASS_BYTES, Phpass, Work, no_work, phpass_rounds, work
 from .known_hashes import Check
 
 Maker = Callable[[bytes], str]
-"""Makes the text of a digest, as it was stored, of a secret."""
+"""Makes the text of a digest, as it was stored, from a secret."""
 
 _ALGORITHM_OF_LENGTH = {32: "md5", 40: "sha1", 56: "sha224", 64: "sha256", 96: "sha384", 128: "sha512"}
 
@@ -29,7 +29,7 @@ _BARE = re.compile(r"([0-9a-fA-F]{32,128})(?::([^$\ud800-\udfff]{1,64}))?", re.A
 _HALF = re.compile(r"[0-9a-f]{16}|[0-9A-F]{16}", re.ASCII)
 _PHPASS = re.compile(r"(\$[PH]\$([./0-9A-Za-z])([./0-9A-Za-z]{8}))([./0-9A-Za-z]{22})", re.ASCII)
 
-# A salt may hold any sign but a dollar, also a line feed.
+# A salt may contain any character except a dollar sign, even a line feed.
 _WRAPPED = re.compile(r"wrapped:(.+?)(\$argon2id\$v=19\$.+)", re.DOTALL)
 _RECIPE = re.compile(
     r"(?P<keyed>md5|sha1|sha224|sha256|sha384|sha512)\$(?P<key>[^$]{0,64})\$"
@@ -45,7 +45,7 @@ _PHPASS_LEAST, _PHPASS_MOST = 7, 17
 
 @frozen
 class WeakHash:
-    """A weak hash, taken apart."""
+    """A weak hash, parsed."""
 
     kind: str
     recipe: str
@@ -65,32 +65,32 @@ class Making:
     """How the digests of a recipe are made."""
 
     makers: tuple[Maker, ...]
-    """Several where nobody can tell from the text alone how it was made."""
+    """Several if the text alone does not show how it was made."""
     work: Work
-    """What all of them take together. A digest or two count as nothing."""
+    """The work of all of them together. A digest or two count as nothing."""
 
 
 def weak_hash(stored: str) -> WeakHash | None:
-    """The hash that *stored* is, if it is one of these."""
+    """*stored*, parsed, if it is one of these."""
     kind, recipe, digest = _taken_apart(stored)
     making = making_of(recipe)
     return None if making is None else WeakHash(kind, recipe, digest, making)
 
 
 def wrapped_with(recipe: str, argon2: str) -> str:
-    """How a wrapped hash is written: *argon2* is the hash of the digest."""
+    """The text of a wrapped hash: *argon2* is the hash of the digest."""
     return f"wrapped:{recipe}{argon2}"
 
 
 def unwrapped(stored: str) -> tuple[Making, str] | None:
-    """Of a wrapped hash: how the digests are made that may have been wrapped, and the Argon2id hash. None for another."""
+    """For a wrapped hash: how the wrapped digest may have been made, and the Argon2id hash. None for any other hash."""
     match = _WRAPPED.fullmatch(stored)
     making = None if match is None else making_of(match[1])
     return None if match is None or making is None else (making, match[2])
 
 
 def making_of(recipe: str) -> Making | None:
-    """How digests are made by *recipe*; None where it is none."""
+    """How digests are made by *recipe*; None if it is not a recipe."""
     match = _RECIPE.fullmatch(recipe)
     if match is None:
         return None
@@ -105,7 +105,7 @@ def making_of(recipe: str) -> Making | None:
 
 
 def _taken_apart(stored: str) -> tuple[str, str, str]:
-    """Kind, recipe and digest; empty texts where it is none of these."""
+    """Kind, recipe and digest; empty texts if it is none of these."""
     if match := _KEYED.fullmatch(stored):
         if _ALGORITHM_OF_LENGTH.get(len(match[4])) == match[2]:
             return f"salted {match[2]}", match[1], match[4].lower()
@@ -156,14 +156,14 @@ def _phpass_making(setting: str) -> Making | None:
 
     def make(secret: bytes) -> str:
         digest = _phpass_text(phpass_rounds(salt, secret, rounds))
-        # phpass makes none of such a password, so that nothing may match the part that was looked at.
+        # phpass makes no hash of such a password, so the part that is read must not match either.
         return digest if len(secret) <= PHPASS_BYTES else ""
 
     return Making((make,), work(Phpass(), rounds))
 
 
 def _phpass_text(digest: bytes) -> str:
-    """Base64 with other signs, the least significant first."""
+    """Base64 with other characters, the least significant first."""
     signs = []
     for start in range(0, len(digest), 3):
         part = digest[start : start + 3]

@@ -12,8 +12,7 @@ from .errors import Refusal
 from .sessions import SessionId, SessionOverview
 
 MOST_SESSIONS = 100
-"""The number of sessions a user may have if the policy sets no total: nobody has more devices, and lists must be
-finite."""
+"""How many sessions a user may have if the policy sets no total: nobody has more devices, and a list must end."""
 
 
 class TooManyDevices(Refusal):

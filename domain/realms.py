@@ -47,8 +47,7 @@ class Realm:
     log_in: Action
     """The action that records a login."""
     is_vital: bool
-    """Whether a login still works when the store is full: an admin who has to freeze somebody then must log in
-    first."""
+    """Whether a login still works when the store is full: admins must log in to freeze somebody then."""
 
     def check_login(self, user: User) -> None:
         """Raises AdminLoginNotAllowed for a user who has proved who they are but does not belong here."""

@@ -187,8 +187,7 @@ class UserState:
         return _TEXTS[standing]
 
     def is_to_be_erased(self, now: datetime) -> bool:
-        """Whether a closing is due. Only menshen writes its end; an account that another program closed is theirs to
-        erase."""
+        """Whether a closing is due. Only menshen writes its end; other programs erase what they closed."""
         return self.text == _TEXTS[Standing.CLOSING] and self.until is not None and now >= self.until
 
     def standing(self, now: datetime) -> Standing:

@@ -25,7 +25,7 @@ _numbers: Iterator[int] = count(1)
 
 
 def new_event(subject: UserId | None = ANNA, *, at: datetime = START) -> AuditEvent:
-    """An event that no other one is equal to."""
+    """An event that is equal to no other."""
     detail = f"event {next(_numbers)}"
     return AuditEvent(at=at, actor=Actor.service(), action=Action.RENAME, subject=subject, detail=detail)
 
@@ -162,7 +162,7 @@ class AuditContract(PartOfContract):
         [new] = audit.find(subject=None, before=None, limit=1)
         assert new.id > old.id
 
-    def test_what_is_like_what_was_counted_before_is_one_entry(self, audit: AuditSteps) -> None:
+    def test_events_like_one_counted_before_share_its_entry(self, audit: AuditSteps) -> None:
         first = evolve(new_event(at=_WINDOW_START), outcome="a_reason", address="192.0.2.1", shown=3)
         later = evolve(first, at=first.at + timedelta(minutes=2), shown=4, session_id=SessionId("another"))
         between = evolve(first, at=first.at + timedelta(minutes=1), shown=None, device=Device())
@@ -190,7 +190,7 @@ class AuditContract(PartOfContract):
             lambda event: evolve(event, at=event.at + HOUR),
         ],
     )
-    def test_what_is_not_like_it_is_an_entry_of_its_own(
+    def test_an_event_unlike_it_gets_its_own_entry(
         self, audit: AuditSteps, change: Callable[[AuditEvent], AuditEvent]
     ) -> None:
         event = evolve(new_event(at=_WINDOW_START), address="192.0.2.1")
@@ -235,7 +235,7 @@ class AuditContract(PartOfContract):
         assert of(EntryKind.ACTS) == events[4::-2]
         assert of(EntryKind.ALL) == events[::-1]
 
-    def test_the_earliest_is_told_of_all_and_of_those_since_a_moment(self, audit: AuditSteps) -> None:
+    def test_the_earliest_entry_is_found_of_all_and_since_a_moment(self, audit: AuditSteps) -> None:
         assert audit.earliest(None) is audit.earliest(START) is None
         for hours in (3, 1, 2):
             audit.append(new_event(None if hours == 1 else ANNA, at=START + hours * HOUR))
@@ -250,7 +250,7 @@ class AuditContract(PartOfContract):
         assert found is not None
         assert found.utcoffset() == timedelta(0)
 
-    def test_what_was_noted_last_is_when_it_was_pruned(self, audit: AuditSteps) -> None:
+    def test_the_last_note_says_when_it_was_pruned(self, audit: AuditSteps) -> None:
         assert audit.pruned_at() is None
         for at in (START, START, START + HOUR, START - HOUR):
             audit.note_pruned(at)

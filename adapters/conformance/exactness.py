@@ -76,7 +76,7 @@ def _keep_event(store: Store, event: AuditEvent) -> AuditEvent:
 
 @frozen
 class _Noun:
-    """A thing that is kept: how one is made, and how it goes into a store and comes back."""
+    """A noun of the store: how one is made, stored and read back."""
 
     name: str
     make: Callable[[Store], Any]
@@ -88,7 +88,7 @@ _USER = _Noun("a user", _user, _keep_user)
 _SESSION = _Noun("a session", _session, _keep_session)
 _EVENT = _Noun("an event", _event, _keep_event)
 
-# Each place of a text, and how long it may be there.
+# Each field with a text, and how long the text may be.
 _TEXTS = [
     (_NEW_USER, "password_hash", 120),
     (_NEW_USER, "user_name", MAX_USER_NAME_LENGTH),
@@ -148,7 +148,7 @@ def _name(value: object) -> str | None:
 
 
 def _with(thing: Any, place: str, value: object) -> Any:
-    """*thing* with *value* in its *place*: ``device.name`` is the name in its device."""
+    """*thing* with *value* in the field *place*: ``device.name`` is the name in its device."""
     name, _, rest = place.partition(".")
     return evolve(thing, **{name: _with(getattr(thing, name), rest, value) if rest else value})
 
@@ -165,7 +165,7 @@ class ExactTextContract(PartOfContract):
 
     @pytest.mark.parametrize(("noun", "place", "longest"), _TEXTS, ids=_name)
     def test_a_text_is_never_cut(self, store: Store, noun: _Noun, place: str, longest: int) -> None:
-        # Some databases cut blanks at the end without a word even where they refuse all else that is too long.
+        # Some databases silently cut trailing blanks even where they refuse any other text that is too long.
         for text in ("x" * (longest + 1), "𠮷" * (longest + 1), "x" * longest + " ", "an end\0 before", "\ud800"):
             thing = _with(noun.make(store), place, text)
             try:
@@ -202,13 +202,13 @@ class ExactTimeContract(PartOfContract):
             datetime(1970, 1, 1, 0, 0, 0, 1, tzinfo=UTC),
             datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
             datetime(2038, 1, 19, 3, 14, 8, 100000, tzinfo=UTC),
-            # Where clocks are put forward or back, here or there, these are hours that there are not, or twice.
+            # Where clocks change for summer time, here or there, these are hours that do not exist or occur twice.
             *(datetime(2026, 3, 29, hour, 30, 0, 999999, tzinfo=UTC) for hour in (0, 1, 2)),
             *(datetime(2026, 10, 25, hour, 30, tzinfo=UTC) for hour in (0, 1, 2)),
             datetime(9998, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
             datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
         ):
-            # Without a length of idleness, which at the end of all time nobody could add.
+            # Without a limit on idleness, which could not be added to the last possible time.
             made = noun.make(store)
             thing = _with(evolve(made, idle_ttl=timedelta(0)) if noun is _SESSION else made, place, time)
             found = noun.keep(store, thing)

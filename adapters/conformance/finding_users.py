@@ -101,7 +101,7 @@ class FindingUsersContract(PartOfContract):
             (" ", [" Anna"]),
         ],
     )
-    def test_a_name_prefix_is_compared_sign_by_sign(
+    def test_a_name_prefix_is_compared_character_by_character(
         self, users: UserSteps, prefix: str, found: list[str | None]
     ) -> None:
         names = ["Anna", "anna", "Anna ", "A%na", "A_na", "张三", "张三丰", "𠮷野家", "𠮷", "吉野家"]
@@ -116,7 +116,7 @@ class FindingUsersContract(PartOfContract):
             users.add(another_user(user_name=name))
         assert self._names_found(users, "") == ["Anna", "", None]
 
-    def test_who_is_found_meets_all_that_is_given(self, users: UserSteps) -> None:
+    def test_users_that_are_found_match_everything_given(self, users: UserSteps) -> None:
         user = users.add(new_user(user_name="Anna"))
         users.add(another_user(user_name="Anna", state=UserState("封号")))
         users.add(another_user(user_name="Bert"))
@@ -153,7 +153,7 @@ class FindingUsersContract(PartOfContract):
             after = page.last
         assert after is None
 
-    def test_where_there_is_nobody_more_there_are_no_hashes(self, users: UserSteps) -> None:
+    def test_after_the_last_user_there_are_no_hashes(self, users: UserSteps) -> None:
         users.add(another_user())
         assert users.password_hashes(after=NOBODY, limit=2, unlike=[]) == HashPage([], None)
         assert "a hash" not in repr(users.password_hashes(after=FIRST, limit=2, unlike=[]))

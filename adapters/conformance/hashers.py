@@ -50,7 +50,7 @@ class PasswordHasherContract:
 
 
 WEAK = ("5f4dcc3b5aa765d61d8327deb882cf99", "5F4DCC3B5AA765D61D8327DEB882CF99")
-"""The MD5 of "password", as everybody writes it."""
+"""The MD5 of "password", in its usual spelling."""
 
 
 class StoredHashesContract:

@@ -1,4 +1,4 @@
-"""The contract of UnitOfWork: what pieces of work that happen at once see of each other, and what is left of them."""
+"""The contract of UnitOfWork: what concurrent pieces of work see of each other, and what remains of them."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -23,7 +23,7 @@ from .steps import Steps
 from .users import FIRST, LATER, NOBODY, another_user, new_user, save
 
 MANY = 16
-"""As many at once as a service has threads that are not waiting."""
+"""As many at once as a service has threads that do not wait."""
 
 
 class _Failure(Exception):
@@ -31,10 +31,10 @@ class _Failure(Exception):
 
 
 class IsolationContract(PartOfContract):
-    """Work of several at once. Subclasses give the fixture ``store``: an empty Store."""
+    """Concurrent work. Subclasses give the fixture ``store``: an empty Store."""
 
     keeps_readers_waiting: ClassVar[bool] = False
-    """Whether one who reads waits for the end of somebody else's work."""
+    """Whether a reader waits for the end of another's work."""
 
     def test_of_many_who_register_one_number_at_once_one_leaves_a_trace(self, store: Store) -> None:
         def register(number: int) -> User | None:
@@ -45,7 +45,7 @@ class IsolationContract(PartOfContract):
                 return user
 
             for _ in range(10):
-                # Where more come than there are connections, some may be sent away for the moment.
+                # If there are more callers than connections, some may be refused for the moment.
                 with suppress(StoreUnavailable):
                     try:
                         return store.work.transact(write)
@@ -167,7 +167,7 @@ class IsolationContract(PartOfContract):
         assert store.users.by_id(user.id) == (user if is_undone else changed)
 
     def test_pieces_of_work_that_wait_for_each_other_happen_once_or_not_at_all(self, store: Store) -> None:
-        """Each locks what the other has: a store must find a way out of that, and may call one of them again."""
+        """Each locks what the other has: a store must resolve that, and may call one of them again."""
         users = [Steps(store).users.add(another_user()) for _ in range(2)]
         inside = [Event(), Event()]
 
@@ -183,7 +183,7 @@ class IsolationContract(PartOfContract):
                 tx.audit.append(new_event(first))
                 add_one(tx, first)
                 inside[number].set()
-                # Until the other one has its first lock too, unless one happens after the other anyway.
+                # Until the other one has its first lock too, unless they happen one after the other anyway.
                 inside[1 - number].wait(0.1)
                 add_one(tx, second)
 

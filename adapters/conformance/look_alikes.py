@@ -1,4 +1,4 @@
-"""The contract of all storage ports: what only looks like something else is not it."""
+"""The contract of all storage ports: texts that look alike are different."""
 
 from datetime import timedelta
 
@@ -25,7 +25,7 @@ OTHERS = [
         *("Session-1e_ss\N{ZERO WIDTH SPACE}", "Session-\N{SOFT HYPHEN}1e_ss", "Session-1e_s", "Session-1e_sss"),
     )
 ]
-"""Ids that some way of comparing texts takes for SESSION."""
+"""Ids that some collation considers equal to SESSION."""
 
 PHONE = Phone("13800138000")
 OTHER_PHONES = [
@@ -36,12 +36,12 @@ OTHER_PHONES = [
     )
 ]
 
-# No id, and still something that a caller can ask for. The last one is no character at all.
+# Not ids, and still something that a caller can ask for. The last one is not a character at all.
 NO_ID = ["", " ", "\0", "%00", "x" * 65, "𠮷" * 65, "x" * 10_000, "'; --", "\ud800"]
 
 
 class LookAlikesContract(PartOfContract):
-    """What is looked for is compared sign by sign. Subclasses give the fixture ``store``: an empty Store."""
+    """What is looked for is compared character by character. Subclasses give the fixture ``store``: an empty Store."""
 
     def test_a_session_is_not_found_by_an_id_that_looks_like_its_own(self, store: Store) -> None:
         user = Steps(store).users.add(new_user())

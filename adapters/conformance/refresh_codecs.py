@@ -11,7 +11,7 @@ CHAIN = 50
 
 
 def chain_of(codec: RefreshTokenCodec, token: RefreshToken, length: int = CHAIN) -> list[RefreshToken]:
-    """*token* and those that follow it."""
+    """*token* and its successors."""
     chain = [token]
     while len(chain) < length:
         chain.append(codec.successor(chain[-1]))

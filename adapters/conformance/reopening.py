@@ -1,4 +1,4 @@
-"""The contract of a store that keeps what it was given, beyond the process."""
+"""The contract of a store that keeps its data beyond the process."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -27,7 +27,7 @@ class _Failure(Exception):
 class ReopenedStoreContract:
     """What outlives the process. Subclasses give the fixture ``reopen``: it opens one and the same store, empty at first.
 
-    It is called several times in a test. A store that only one process may have lets go of it in between.
+    It is called several times in a test. A store that only one process may open is closed in between.
     """
 
     def test_users_are_what_they_were(self, reopen: Callable[[], Store]) -> None:

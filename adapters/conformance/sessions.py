@@ -71,7 +71,7 @@ def live_of(
 
 
 def at_once(act: Callable[[Each], T], things: Sequence[Each]) -> list[T]:
-    """What *act* returns for each of *things*, called at one moment by as many threads."""
+    """What *act* returns for each of *things*, called at the same moment by one thread each."""
     together = Barrier(len(things))
 
     def run(thing: Each) -> T:
@@ -187,7 +187,7 @@ class KeepingSessionsContract(OfOneUser):
         assert presence.user == user
         assert presence.session is None
 
-    def test_the_session_of_another_user_is_not_told(self, sessions: SessionSteps, user: User, other: User) -> None:
+    def test_the_session_of_another_user_is_not_found(self, sessions: SessionSteps, user: User, other: User) -> None:
         session = new_session(other.id)
         sessions.add(session)
         presence = sessions.presence(user.id, session.id)
@@ -227,7 +227,7 @@ class EndingSessionsContract(OfOneUser):
                 assert found.end.reason is reason
                 assert found.end.at.utcoffset() == timedelta(0)
 
-    def test_of_the_device_that_ended_it_type_and_name_are_kept(self, sessions: SessionSteps, user: User) -> None:
+    def test_type_and_name_of_the_device_that_ended_it_are_kept(self, sessions: SessionSteps, user: User) -> None:
         session = new_session(user.id)
         sessions.add(session)
         sessions.end([session.id], SessionEnd(START, EndReason.REPLACED, Device(DeviceType.PC, "an id", "a name")))
@@ -243,7 +243,9 @@ class EndingSessionsContract(OfOneUser):
         assert sessions.end([session.id], later) == 0
         assert sessions.by_id(session.id) == evolve(session, end=LOGGED_OUT)
 
-    def test_those_are_counted_that_had_not_ended(self, sessions: SessionSteps, user: User, other: User) -> None:
+    def test_only_sessions_that_had_not_ended_are_counted(
+        self, sessions: SessionSteps, user: User, other: User
+    ) -> None:
         ended, live, others, spared = (new_session(user_id) for user_id in (user.id, user.id, other.id, user.id))
         for session in (ended, live, others, spared):
             sessions.add(session)
@@ -285,7 +287,9 @@ class EndingSessionsContract(OfOneUser):
         assert sessions.by_id(theirs.id) == theirs
         assert users.by_id(user.id) == user
 
-    def test_those_are_pruned_whose_end_or_last_possible_end_is_past(self, sessions: SessionSteps, user: User) -> None:
+    def test_sessions_whose_end_or_last_possible_end_is_past_are_pruned(
+        self, sessions: SessionSteps, user: User
+    ) -> None:
         before = START + timedelta(days=30)
         long_over = new_session(user.id, started_at=before - timedelta(days=8), lasts=timedelta(days=8) - MOMENT)
         ended = new_session(user.id, lasts=timedelta(days=365))

@@ -1,4 +1,4 @@
-"""The ports of a store as the tests use them: what writes is a transaction of its own."""
+"""The ports of a store as the tests use them: each write is a transaction."""
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
@@ -43,7 +43,7 @@ class UserSteps:
         return self.store.work.transact(lambda tx: tx.users.add(user))
 
     def save(self, user: User) -> None:
-        """Lock the user, who must be there, and keep them as they are given."""
+        """Lock the user, who must exist, and store them as given."""
 
         def save(tx: Transaction) -> None:
             assert tx.lock(user.id) is not None

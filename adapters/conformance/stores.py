@@ -9,7 +9,7 @@ from .part import PartOfContract
 
 
 def _parts() -> Iterator[type]:
-    """Every part of the contract that a module of this folder has, so that none can be forgotten."""
+    """Every part of the contract in the modules of this folder, so that none can be forgotten."""
     for path in sorted(Path(__file__).parent.glob("*.py")):
         if path.stem not in {"__init__", "part", "stores"}:
             module = import_module(f".{path.stem}", __package__)
@@ -20,9 +20,9 @@ def _parts() -> Iterator[type]:
 
 
 class StoreContract(*_parts()):  # type: ignore[misc] # mypy reads no list of bases
-    """All that a store must do while it is open. Subclasses give the fixture ``store``: an empty Store for each test.
+    """What a store must do while it is open. Subclasses give the fixture ``store``: an empty Store for each test.
 
-    It may be called by 16 threads at once. Ids need not begin anew with each test.
+    It may be called by 16 threads at once. Ids need not start again for each test.
     """
 
     def test_a_store_that_is_there_says_so(self, store: Store) -> None:

@@ -1,4 +1,4 @@
-"""The contract of UnitOfWork, and of the repositories within one."""
+"""The contract of UnitOfWork, and of the writers within one."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +32,7 @@ class _Failure(Exception):
 
 @frozen
 class _Before:
-    """What stands in the store before a piece of work: a user with two sessions, and one event."""
+    """What is in the store before a piece of work: a user with two sessions, and one event."""
 
     user: User
     sessions: tuple[Session, Session]
@@ -207,7 +207,7 @@ class UnitOfWorkContract(PartOfContract):
     def test_nobody_sees_a_part_of_it(
         self, work: UnitOfWork, sessions: SessionSteps, users: UserSteps, before: _Before
     ) -> None:
-        """A freeze that ends the sessions: a reader finds either both of it or neither."""
+        """A freeze that ends the sessions: a reader finds either both or neither."""
         over = Event()
         seen: set[tuple[bool, bool]] = set()
 
@@ -240,7 +240,7 @@ class UnitOfWorkContract(PartOfContract):
             looker.result(30)
         assert seen <= {(True, True), (False, False)}
 
-    def test_who_locks_a_user_keeps_others_from_it_until_the_end(
+    def test_a_locked_user_is_kept_from_others_until_the_end(
         self, work: UnitOfWork, users: UserSteps, before: _Before
     ) -> None:
         inside, got_in = Event(), Event()
@@ -249,7 +249,7 @@ class UnitOfWorkContract(PartOfContract):
             user = tx.lock(before.user.id)
             assert user is not None
             inside.set()
-            # Until the other one gets in, which it must not, or has had the time for it.
+            # Until the other one gets the lock, which it must not, or has had the time to.
             overtaken = got_in.wait(0.1)
             tx.users.save(evolve(user, fee_percentage=50))
             return overtaken

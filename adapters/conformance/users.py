@@ -21,7 +21,7 @@ REGISTERED_AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 LATER = datetime(2026, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 NOBODY = UserId(MAX_USER_ID)
 FIRST = UserId(0)
-"""Every user comes after this one."""
+"""Every user has an id greater than this one."""
 
 ACTIVE = UserState.active()
 
@@ -46,7 +46,7 @@ def new_user(
 
 
 def another_user(*, user_name: str | None = None, state: UserState = ACTIVE) -> NewUser:
-    """One whose number nobody has."""
+    """A user whose number nobody has."""
     return new_user(f"139{next(_numbers):08}", user_name=user_name, state=state)
 
 
@@ -61,7 +61,7 @@ def save(work: UnitOfWork, user: User) -> None:
 
 
 def erased(user: User) -> User:
-    """*user* as a closed account is kept."""
+    """*user* as a closed account is stored."""
     return evolve(user, phone=None, user_name=None, wechat_openid=None, password_hash="", state=UserState.closed())
 
 
@@ -147,7 +147,7 @@ class AddingUsersContract(PartOfContract):
         assert users.by_id(added.id) == added
 
     def test_nobody_is_their_own_referrer(self, users: UserSteps) -> None:
-        """An id that is guessed ahead is nobody's when the user is added."""
+        """An id that is guessed in advance is nobody's when the user is added."""
         last = users.add(another_user()).id
         for ahead in range(1, 6):
             with pytest.raises(ReferrerUnknown):
@@ -155,7 +155,7 @@ class AddingUsersContract(PartOfContract):
         assert users.by_phone(Phone("13800138000")) is None
 
     @pytest.mark.parametrize("referrer", [NOBODY, FIRST])
-    def test_a_number_that_is_taken_tells_nothing_of_a_referrer(self, users: UserSteps, referrer: UserId) -> None:
+    def test_a_taken_number_reveals_nothing_about_a_referrer(self, users: UserSteps, referrer: UserId) -> None:
         first = users.add(new_user())
         for referrer_id in (referrer, first.id, None):
             with pytest.raises(PhoneTaken):
@@ -168,7 +168,7 @@ class AddingUsersContract(PartOfContract):
 
 
 class SavingUsersContract(PartOfContract):
-    """What becomes of a user. Subclasses give ``store``, which is empty."""
+    """How users are changed. Subclasses give ``store``, which is empty."""
 
     @pytest.fixture
     def user(self, users: UserSteps) -> User:

@@ -1,4 +1,4 @@
-"""The contract of SessionWriter, Presences and SessionSweep: how sessions are used, and forgotten."""
+"""The contract of SessionWriter, Presences and SessionSweep: how sessions are used and deleted."""
 
 from datetime import timedelta
 
@@ -62,7 +62,7 @@ class UsingSessionsContract(OfOneUser):
     ) -> None:
         mine = [new_session(each.id, kind=kind) for each in (user, other) for kind in SessionKind for _ in range(2)]
         mine.append(new_session(user.id, lasts=MOMENT))
-        # As if the clock had been put back since.
+        # The clock was put back since.
         mine.append(new_session(user.id, started_at=START + timedelta(days=1000)))
         ended = new_session(user.id)
         for session in (*mine, ended):
@@ -78,7 +78,7 @@ class UsingSessionsContract(OfOneUser):
         assert sorted(found) == sorted(session.id for session in mine)
         assert len(set(found)) == len(found)
 
-    def test_the_last_use_goes_on_and_never_back(self, sessions: SessionSteps, user: User) -> None:
+    def test_the_last_use_moves_forward_and_never_back(self, sessions: SessionSteps, user: User) -> None:
         session, other = new_session(user.id), new_session(user.id)
         sessions.add(session)
         sessions.add(other)

@@ -14,7 +14,7 @@ from ...domain.tokens import AccessTokenClaims, TokenInvalid
 
 @define
 class FakeClock:
-    """A clock that stands until it is moved."""
+    """A clock that stands still until it is moved."""
 
     time: datetime = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -27,7 +27,7 @@ class FakeClock:
 
 @define
 class FakePasswordHasher:
-    """Writes the password down after a mark. Hashes with the mark ``old:`` match, and count as outdated."""
+    """Stores the password after a prefix. Hashes with the prefix ``old:`` match, and count as outdated."""
 
     judged: int = 0
 
@@ -87,7 +87,7 @@ class FakeRefreshTokenCodec:
 
 @define
 class FakeLastSeen:
-    """Writes at once what it is told."""
+    """Writes what it is told at once."""
 
     work: UnitOfWork
 

@@ -14,7 +14,7 @@ from .store import MemoryStore
 
 @frozen
 class MemorySessions:
-    """All that is read of sessions, over a MemoryStore."""
+    """The ports that read sessions, over a MemoryStore."""
 
     store: MemoryStore
 

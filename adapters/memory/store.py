@@ -18,23 +18,23 @@ T = TypeVar("T")
 
 @frozen
 class Changes:
-    """What a step has written: each row by its key, None for one that it deleted."""
+    """What a step has written: each row by its key, None for a deleted one."""
 
     users: Mapping[UserId, User | None]
     sessions: Mapping[SessionId, Session | None]
     audit: Mapping[AuditId, AuditEntry | None]
     audit_entries_ever: int
     marks: Mapping[str, datetime | None] = field(factory=dict)
-    """Moments that are remembered, each under a name."""
+    """Moments to remember, each under a name."""
     others: Mapping[str, Mapping[str, Any]] = field(factory=dict)
-    """Rows of the tables that ``MemoryStore.table`` made, under the names of these."""
+    """Rows of the tables that ``MemoryStore.table`` made, under their names."""
 
 
 @define
 class MemoryStore:
-    """The rows of one store. Everything is gone with the process, unless *keep* keeps it.
+    """The rows of one store. They are lost with the process, unless *keep* keeps them.
 
-    *keep* is called with the changes of a step before the step is over: where it raises, nothing has happened.
+    *keep* is called with the changes of a step before the step is over: if it raises, nothing has happened.
     """
 
     users: dict[UserId, User] = field(factory=dict)
@@ -49,11 +49,11 @@ class MemoryStore:
     _depth: int = 0
 
     def step(self) -> "_Step":
-        """What is done within happens at one moment, whole or, where the block is left by an exception, not at all."""
+        """The block happens at one moment, as a whole, or not at all if it raises."""
         return _Step(self)
 
     def apply(self, changes: Changes) -> None:
-        """Write what *changes* say, without keeping it once more."""
+        """Apply *changes*, without passing them to *keep*."""
         written: list[tuple[dict[Any, Any], Mapping[Any, Any]]] = [
             (self.users, changes.users),
             (self.sessions, changes.sessions),
@@ -70,7 +70,7 @@ class MemoryStore:
         self.audit_entries_ever = changes.audit_entries_ever
 
     def table(self, name: str) -> dict[str, Any]:
-        """The rows of a noun that has no field here. They are of plain values, so that whoever keeps them can write them."""
+        """The rows of a noun that has no field here. They consist of plain values, so that *keep* can write them."""
         return self.others.setdefault(name, {})
 
     def put(self, table: dict[Any, Any], key: object, row: object) -> None:
@@ -109,7 +109,7 @@ class MemoryStore:
 
 @define
 class _Step:
-    """One step of a store, which may be part of another. No generator: that takes longer than most of what is read."""
+    """One step of a store, which may be part of another. Not a generator: that takes longer than most reads."""
 
     store: MemoryStore
     mark: int = 0
@@ -136,7 +136,7 @@ class _Step:
 
 @frozen
 class MemoryUnitOfWork:
-    """UnitOfWork over a MemoryStore. *writers* make of it what meets each port within a transaction."""
+    """UnitOfWork over a MemoryStore. *writers* make the adapter for each port within a transaction."""
 
     rows: MemoryStore
     writers: Mapping[type, Callable[[MemoryStore], Any]]

@@ -13,7 +13,7 @@ from .store import MemoryStore
 
 @frozen
 class MemoryUsers:
-    """All that is read of users, over a MemoryStore."""
+    """The ports that read users, over a MemoryStore."""
 
     store: MemoryStore
 

@@ -67,7 +67,8 @@ class SqlAuditWriter:
     def count(self, event: AuditEvent, window: timedelta) -> None:
         likeness = event.likeness(window)
         connection = self.step.connection
-        # Two that come first at the same moment may both add one, and only one of these is counted on with.
+        # Two events that are the first at the same moment may both add a row; later ones are counted in only one of
+        # them.
         entry_id = connection.scalar(_LIKE, {"likeness": likeness})
         if entry_id is None:
             _add(connection, event, likeness)
@@ -83,7 +84,7 @@ class SqlAuditWriter:
 
     def prune(self, before: datetime, limit: int) -> int:
         connection = self.step.connection
-        # Two statements: MariaDB takes no LIMIT in the inner one of one.
+        # Two statements: MariaDB allows no LIMIT in a subquery.
         old = connection.scalars(
             select(audit.c.id).where(audit.c.at < before).order_by(audit.c.at, audit.c.id).limit(limit)
         ).all()
@@ -153,7 +154,7 @@ def _entry_from(row: RowMapping) -> AuditEntry:
 
 
 def _action_of(text: str) -> Action | str:
-    """What this version does not know stays as it is, so that it can still be read."""
+    """An action that this version does not know stays a text, so that it can still be read."""
     try:
         return Action(text)
     except ValueError:

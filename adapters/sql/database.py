@@ -1,4 +1,4 @@
-"""Opening a database, and the two ways to work with it: read, and write in one transaction."""
+"""Opening a database, and the two ways to use it: reading, and writing in one transaction."""
 
 import logging
 import time
@@ -26,22 +26,22 @@ T = TypeVar("T")
 _log = logging.getLogger("menshen.store")
 
 _MIGRATION_SECONDS = 60.0
-"""How long to wait for another who migrates the same database."""
+"""How long to wait for another process that migrates the same database."""
 
 
 _NONE = NoReserve()
 
 REPEAT_SECONDS = 2.0
-"""No further try begins after this, so that every answer comes within 5 seconds."""
+"""No further try begins after this, so that every call ends within 5 seconds."""
 
 _TOUCH = text("UPDATE menshen_version SET version_num = version_num")
-"""A write that changes nothing, of a row that is always there."""
+"""A write that changes nothing, to a row that always exists."""
 
 
 def check_answers(connection: Connection, *, is_asked_for: bool) -> None:
-    """Raises StoreUnavailable where a row is not the one that was asked for, and lets go of the connection.
+    """Raises StoreUnavailable if a row is not the one that was asked for, and closes the connection.
 
-    That is what a connection gives which somebody else uses as well: nothing that it says may be believed.
+    This happens on a connection that somebody else uses as well: no answer from it can be trusted.
     """
     if not is_asked_for:
         connection.invalidate()
@@ -51,23 +51,23 @@ def check_answers(connection: Connection, *, is_asked_for: bool) -> None:
 
 @frozen
 class Database:
-    """Connections to a relational database. Foreign errors leave it as StoreUnavailable, with their cause."""
+    """Connections to a relational database. Foreign errors are raised as StoreUnavailable, with their cause."""
 
     _own: PerProcess[OwnEngine]
     product: Product
     reserve: Reserve = _NONE
     exposures: Sequence[str] = ()
-    """A line for each way in which others can read or change what goes over the network."""
+    """A line for each way in which others can read or change the network traffic."""
 
     @classmethod
     def of(cls, make: Callable[[], Engine], product: Product, reserve: Reserve = _NONE) -> "Database":
-        """The database of *product* to which what *make* makes leads."""
+        """The database of *product* that the engines from *make* connect to."""
 
         def lose_if_read_only(context: ExceptionContext) -> None:
             error = context.sqlalchemy_exception
             if isinstance(error, DBAPIError) and product.is_read_only(error):
-                # The pool with it: as long as it has such connections, nothing can be written, though the server may
-                # take it again, or another one does.
+                # And the rest of the pool: as long as it has such connections, nothing can be written, even if the
+                # server accepts writes again or another one does.
                 context.is_disconnect = True
 
         def watched() -> Engine:
@@ -79,7 +79,7 @@ class Database:
 
     @property
     def engine(self) -> Engine:
-        """That of this process. Raises StoreUnavailable where a fork has left none that could be used."""
+        """The engine of this process. Raises StoreUnavailable if a fork has left none that can be used."""
         return self._own().engine
 
     @contextmanager
@@ -108,7 +108,7 @@ class Database:
 
     @contextmanager
     def attempt(self, *, is_vital: bool = False) -> Iterator[Connection]:
-        """One transaction, as ``writing``, but raises Repeatable where it was undone and may be tried again.
+        """One transaction, as ``writing``, but raises Repeatable if it was undone and may be tried again.
 
         *is_vital*: it may use up the reserve. Raises Full.
         """
@@ -126,8 +126,8 @@ class Database:
 
     @contextmanager
     def _turn(self, own: OwnEngine) -> Iterator[None]:
-        # Where there is one writer at a time, its own waiting polls and is not fair: so the threads of this process
-        # queue here, and only different processes meet in the database.
+        # A product with one writer at a time polls while it waits, which is not fair. So the threads of this process
+        # queue here, and only different processes compete in the database.
         if not self.product.has_one_writer:
             yield
             return
@@ -140,7 +140,7 @@ class Database:
 
     @contextmanager
     def alone(self) -> Iterator[Connection]:
-        """A transaction in which nobody else migrates. Raises StoreUnavailable where another does for a minute."""
+        """A transaction in which nobody else migrates. Raises StoreUnavailable if another does so for a minute."""
         end = time.monotonic() + _MIGRATION_SECONDS
         own = self._own()
         with final(), translated(self.product), own.connect(own.engine) as connection:
@@ -153,11 +153,11 @@ class Database:
                 yield connection
                 connection.commit()
             finally:
-                # The lock goes with the connection.
+                # The lock ends with the connection.
                 connection.invalidate()
 
     def give_back(self) -> None:
-        """Give the disk the room that removed rows have left, as far as the product can."""
+        """Return the space of deleted rows to the disk, as far as the product can."""
         own = self._own()
         is_more = True
         while is_more:
@@ -165,11 +165,11 @@ class Database:
                 is_more = self.product.give_back(connection)
 
     def weaknesses(self) -> list[str]:
-        """A line for each setting of the database under which something acknowledged can be lost.
+        """A line for each setting of the database that allows acknowledged data to be lost.
 
-        Raises StoreUnavailable where what it keeps is damaged already.
+        Raises StoreUnavailable if the data is damaged already.
 
-        It is asked before there is work, and leaves no connection behind, which a process that is forked then would share.
+        Called before there is work. It leaves no connection open, which a process forked afterwards would share.
         """
         with self.reading() as connection:
             connection.detach()
@@ -179,7 +179,8 @@ class Database:
             return self.product.weaknesses(connection)
 
     def ping(self) -> None:
-        """Raises StoreUnavailable when nothing can be written: the disk full, the server a replica by now, or gone."""
+        """Raises StoreUnavailable if nothing can be written: the disk is full, or the server is gone or has become a
+        replica."""
 
         def touch() -> None:
             with self.attempt() as connection:
@@ -192,12 +193,12 @@ class Database:
 
 
 def sqlite_url(path: Path) -> str:
-    """The URL of the SQLite file at *path*, whatever characters the path has."""
+    """The URL of the SQLite file at *path*, with any characters in the path."""
     return URL.create("sqlite", database=str(path)).render_as_string()
 
 
 def sqlite_file(url: str) -> str:
-    """The path of the SQLite file at *url*. Raises ValueError for one that cannot be meant."""
+    """The path of the SQLite file at *url*. Raises ValueError for an unusable URL."""
     try:
         return file_of(make_url(url))
     except ArgumentError:
@@ -207,8 +208,9 @@ def sqlite_file(url: str) -> str:
 def open_database(url: str, *, connections: int, is_patient: bool = False) -> Database:
     """Open the database at *url*, with at most *connections* at a time.
 
-    An SQLite file that is not there is made at the first use, for its owner alone. *is_patient*: a statement may take as
-    long as it takes, as those of a migration do. Raises ValueError for a URL of no product that we know, DriverMissing.
+    An SQLite file that does not exist is made at the first use, with access for its owner only. *is_patient*:
+    statements have no time limit, as in a migration. Raises ValueError for a URL of an unknown product, or
+    DriverMissing.
     """
     try:
         parsed = make_url(url)
@@ -217,18 +219,18 @@ def open_database(url: str, *, connections: int, is_patient: bool = False) -> Da
         raise ValueError("it must begin with sqlite:///, postgresql+psycopg:// or mysql+pymysql://") from None
     except ValueError:
         raise ValueError(_UNREADABLE) from None
-    # What begins as a password may be read as a host, which errors name, up to a path or a query that has another @.
+    # A password with an @ may be parsed as part of the host, which errors name, up to a path or a query with another @.
     if not product.is_embedded and url.count("@") > 1:
         raise ValueError(_UNREADABLE)
     database = Database.of(
         lambda: product.engine(parsed, connections, is_patient=is_patient), product, product.reserve(parsed)
     )
-    # What is wrong with the URL is said now, and not at the first use.
+    # Report errors in the URL now, and not at the first use.
     _ = database.engine
     return evolve(database, exposures=product.exposures(parsed))
 
 
-# Nothing of such a URL is quoted: it may be a part of the password.
+# Nothing of such a URL is quoted: it may be part of the password.
 _UNREADABLE = "it cannot be read: in a name or a password, signs such as @ and : must be written as %40 and %3A"
 
 PRODUCTS: Mapping[str, Product] = {
@@ -241,7 +243,7 @@ PRODUCTS: Mapping[str, Product] = {
 
 
 def _again(step: Callable[[], T]) -> T:
-    """Do *step*, and once more where it was undone at once: by a server that was restarted since it was asked last."""
+    """Do *step*, and once more if it was undone at once because the server was restarted since the last use."""
     begin = time.monotonic()
     with final():
         try:

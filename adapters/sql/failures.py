@@ -1,4 +1,4 @@
-"""How a database fails: what may be tried again, and what leaves the adapter."""
+"""Failures of a database: what may be retried, and what the adapter raises."""
 
 import logging
 from collections.abc import Iterator
@@ -15,20 +15,20 @@ DAMAGED = "the database is damaged, or none; was it copied while menshen ran? do
 
 
 class Repeatable(Exception):
-    """The transaction was undone for a reason that may be gone at the next try. Never leaves this package."""
+    """The transaction was undone for a reason that may not occur at the next try. Never leaves this package."""
 
 
 class Full(Exception):
-    """There was no room on the disk. Never leaves this package."""
+    """The disk was full. Never leaves this package."""
 
 
 class NotTaken(Exception):
-    """A rule of the database was violated: somebody else's, as the repositories tell of ours. Never leaves this package."""
+    """A constraint was violated that is not ours; repositories translate ours. Never leaves this package."""
 
 
 @contextmanager
 def final() -> Iterator[None]:
-    """Nothing but StoreUnavailable leaves the adapter."""
+    """Raises every failure as StoreUnavailable."""
     try:
         yield
     except Repeatable as error:
@@ -43,7 +43,7 @@ def final() -> Iterator[None]:
 
 @contextmanager
 def undone_by_a_lost_connection() -> Iterator[None]:
-    """Before the commit, a lost connection has undone everything, and another may serve."""
+    """A connection lost before the commit has undone everything, and another connection may work."""
     try:
         yield
     except DBAPIError as error:
@@ -54,7 +54,7 @@ def undone_by_a_lost_connection() -> Iterator[None]:
 
 @contextmanager
 def translated(product: Product) -> Iterator[None]:
-    """What the database fails with is one of these, or StoreUnavailable, or the ValueError of a column's type."""
+    """Translates the database's errors to one of these or StoreUnavailable; a column type's ValueError passes."""
     try:
         yield
     except SQLAlchemyError as error:

@@ -15,9 +15,9 @@ from .tables import VERSION_TABLE, metadata
 
 
 def migrate(database: Database) -> bool:
-    """Bring it to the newest version; of several who do so at once one does. Returns whether there was anything to do.
+    """Migrate to the newest version. Of several at once, one does the work. Returns whether there was anything to do.
 
-    *database* should be a patient one. Raises ForeignSchema, StoreUnavailable.
+    *database* should be patient. Raises ForeignSchema, StoreUnavailable.
     """
     with database.alone() as connection:
         return migrate_on(connection)
@@ -45,7 +45,7 @@ def statements(database: Database) -> str:
 
 
 def differences(database: Database) -> list[object]:
-    """What the tables that are there and those of ``tables.py`` differ in."""
+    """The differences between the existing tables and those of ``tables.py``."""
     options = {"compare_type": True, "version_table": VERSION_TABLE, "include_object": _is_ours}
     with database.reading() as connection:
         return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))

@@ -1,4 +1,4 @@
-"""Steps of a migration that can be taken again: a run that was killed in the middle goes on where it was."""
+"""Steps of a migration that can be repeated: the next run continues where one was killed."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 
 def create_once(table: Table) -> None:
-    """Create *table* and its indexes, as far as they are not there."""
+    """Create *table* and its indexes, as far as they do not exist."""
     indexes = sorted(table.indexes, key=lambda index: str(index.name))
     there: set[str | None] = set()
     if context.is_offline_mode() or not inspect(op.get_bind()).has_table(table.name):
@@ -21,7 +21,7 @@ def create_once(table: Table) -> None:
 
 
 def add_column_once(table_name: str, column: "Column[Any]") -> None:
-    """Add *column* to a table, if it is not there."""
+    """Add *column* to a table, unless it exists."""
     if not context.is_offline_mode():
         there = {each["name"] for each in inspect(op.get_bind()).get_columns(table_name)}
         if column.name in there:
@@ -30,7 +30,7 @@ def add_column_once(table_name: str, column: "Column[Any]") -> None:
 
 
 def add_index_once(table_name: str, name: str, column: str) -> None:
-    """Add an index on one column of a table, if it is not there."""
+    """Add an index on one column of a table, unless it exists."""
     if not context.is_offline_mode():
         there = {each["name"] for each in inspect(op.get_bind()).get_indexes(table_name)}
         if name in there:

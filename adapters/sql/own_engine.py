@@ -1,4 +1,4 @@
-"""The engine of one process, and how it gets through a fork."""
+"""The engine of one process, and its handling of forks."""
 
 import logging
 import os
@@ -16,26 +16,26 @@ from ..own_process import PerProcess
 _log = logging.getLogger("menshen.store")
 
 FORK_SECONDS = 5.0
-"""How long a fork waits for the steps that are under way: none takes longer."""
+"""How long a fork waits for the steps under way: none takes longer."""
 
 
 @define(eq=False)
 class OwnEngine:
-    """An engine, and who uses it just now.
+    """An engine, with its current uses.
 
-    *closes_at_fork*: no connection may be open when the process forks. A child of SQLite's would take the locks of its
-    parent for its own and hold none, and so would damage the file (https://sqlite.org/howtocorrupt.html, 2.6).
+    *closes_at_fork*: no connection may be open when the process forks. With SQLite, the child would believe that it
+    holds its parent's locks, and so would damage the file (https://sqlite.org/howtocorrupt.html, 2.6).
     """
 
     engine: Engine
     closes_at_fork: bool
     queue: Lock = field(factory=Lock, init=False)
-    """Where threads queue that want to write, if only one can at a time."""
+    """Where threads queue to write, if only one can at a time."""
     _turn: Condition = field(factory=Condition, init=False)
     _users: int = field(default=0, init=False)
     _pid: int = field(factory=os.getpid, init=False)
     _open: set[int] = field(factory=set, init=False)
-    """The connections that there are, by their identity."""
+    """The open connections, by identity."""
 
     def __attrs_post_init__(self) -> None:
         if self.closes_at_fork:
@@ -43,13 +43,14 @@ class OwnEngine:
             event.listen(self.engine, "connect", lambda connection, _: opened(id(connection)))
             event.listen(self.engine, "close", lambda connection, _: gone(id(connection)))
             event.listen(self.engine, "close_detached", lambda connection: gone(id(connection)))
-            # Registering is for good: what is registered must not keep alive what nobody has any more.
+            # Registering cannot be undone: what is registered must not keep an unused engine alive.
             before, after = WeakMethod(self._close_before_fork), WeakMethod(self._go_on)
             os.register_at_fork(before=lambda: _call(before), after_in_parent=lambda: _call(after))
 
     @contextmanager
     def connect(self, engine: Engine) -> Iterator[Connection]:
-        """A connection of *engine*, which is this one or one with other options; no fork comes in between."""
+        """A connection of *engine*, which is this one or a variant with other options; no fork can happen in
+        between."""
         if not self.closes_at_fork:
             with engine.connect() as connection:
                 yield connection
@@ -66,14 +67,14 @@ class OwnEngine:
 
     @property
     def is_open(self) -> bool:
-        """Whether there are connections, used or not."""
+        """Whether there are open connections, in use or not."""
         return bool(self._open)
 
     def _close_before_fork(self) -> None:
-        # A child has what was registered by its parent, whose engine it must not touch, and whose lock nobody releases here.
+        # A child inherits its parent's registrations. It must not touch that engine, and nobody releases its lock here.
         if self._pid != os.getpid():
             return
-        # Held until the fork is over, so that nobody opens another one meanwhile.
+        # Held until the fork is over, so that no connection is opened meanwhile.
         self._turn.acquire()
         if self._turn.wait_for(lambda: self._users == 0, FORK_SECONDS):
             self.engine.dispose()
@@ -84,7 +85,7 @@ class OwnEngine:
 
 
 def own_engine(make: Callable[[], Engine], *, closes_at_fork: bool) -> PerProcess[OwnEngine]:
-    """An engine for each process that comes of this one by a fork, made as *make* makes it."""
+    """An engine for each process forked from this one, made by *make*."""
 
     def fresh() -> OwnEngine:
         if closes_at_fork and any(each.is_open for each in own.inherited):

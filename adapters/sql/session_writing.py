@@ -1,4 +1,4 @@
-"""The sessions in the database, as they are written."""
+"""Writing sessions to the database."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -41,7 +41,7 @@ _END = (
 )
 
 _MANY = 500
-"""How many sessions one statement names: each database has a limit for that."""
+"""How many sessions one statement names: each database has a limit."""
 
 
 @frozen
@@ -95,7 +95,7 @@ class SqlSessionWriter:
         )
 
     def unended(self, *, after: SessionId, limit: int) -> SessionPage:
-        # Not those alone that have not ended: where these are few, a database would walk through all the others at once.
+        # Without a condition on the end: if few sessions are live, a database would scan all the others at once.
         columns = (sessions.c.id, sessions.c.ended_at)
         statement = select(*columns).where(sessions.c.id > after).order_by(sessions.c.id).limit(limit)
         page = self.step.connection.execute(statement).all()
@@ -114,7 +114,7 @@ class SqlSessionWriter:
         return connection.execute(statement).rowcount == 1
 
     def see(self, seen: Collection[tuple[SessionId, datetime]], now: datetime) -> None:
-        # In the order of the ids, so that two who do so at once do not wait for each other.
+        # In the order of the ids, so that two that do so at once do not deadlock.
         ordered = sorted(each for each in seen if can_be(each[0]))
         connection = self.step.connection
         for some in (ordered[first : first + _MANY] for first in range(0, len(ordered), _MANY)):
@@ -131,8 +131,8 @@ class SqlSessionWriter:
     def prune(self, before: datetime, limit: int) -> int:
         over_at = sessions.c.over_at
         connection = self.step.connection
-        # Two statements: MariaDB takes no LIMIT in the inner one of one.
-        # Ordered, so that no planner hopes to meet that many soon in a scan of the table.
+        # Two statements: MariaDB allows no LIMIT in a subquery.
+        # Ordered, so that no planner expects to find that many soon in a scan of the table.
         old = connection.scalars(
             select(sessions.c.id).where(over_at < before).order_by(over_at, sessions.c.id).limit(limit)
         ).all()

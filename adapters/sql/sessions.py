@@ -1,4 +1,4 @@
-"""The sessions in the database, as they are read."""
+"""Reading sessions from the database."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -38,34 +38,34 @@ _ID_LENGTH = 64
 
 
 def can_be(session_id: SessionId) -> bool:
-    """Whether a session can have this id; a database may refuse even to look for it, as PostgreSQL does for a NUL."""
+    """Whether a session can have this id. A database may refuse even to look for it, as PostgreSQL does for a NUL."""
     return is_plain(session_id, _ID_LENGTH)
 
 
 def session_by_id(connection: Connection, session_id: SessionId) -> Session | None:
-    """Raises StoreUnavailable for an answer to another question."""
+    """Raises StoreUnavailable for the answer to another query."""
     row = connection.execute(_BY_ID, {"session_id": session_id}).first()
     check_answers(connection, is_asked_for=row is None or row._mapping["session_id"] == session_id)
     return None if row is None else session_from(row._mapping)
 
 
 def live_sessions(connection: Connection, user_id: UserId, kind: SessionKind, now: datetime) -> list[Session]:
-    """What the port ``Sessions`` says of it. Raises StoreUnavailable for an answer to another question."""
+    """As in the port ``Sessions``. Raises StoreUnavailable for the answer to another query."""
     parameters: dict[str, object] = {"user_id": user_id, "now": now}
     statement = _LIVE_OF_UNKNOWN
     if kind is not SessionKind.UNKNOWN:
         statement, parameters = _LIVE, {**parameters, "kind": kind.value}
     found = [session_from(row._mapping) for row in connection.execute(statement, parameters)]
     check_answers(connection, is_asked_for=all(session.user_id == user_id for session in found))
-    # Idleness is arithmetic on two columns, which each database spells in its own way; those idle too long are few.
+    # Idleness is arithmetic on two columns, which each database spells differently; few sessions are idle too long.
     live = [session for session in found if session.is_live(now)]
-    # A database would put ids that differ in case, say, into the order of its language.
+    # A database would order ids that differ only in case, for example, by the rules of a language.
     return sorted(live, key=lambda session: (session.started_at, session.id))
 
 
 @frozen
 class SqlSessions:
-    """All that is read of sessions, on a relational database."""
+    """The ports that read sessions, on a relational database."""
 
     database: Database
 

@@ -1,4 +1,4 @@
-"""The one connection of a transaction, and what is known of the rows that it has locked."""
+"""The connection of a transaction, and the rows that it has locked."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from .products.product import Product
 
 @frozen
 class Step:
-    """What writers work with; who opened the connection ends the transaction."""
+    """What writers work with. Whoever opened the connection ends the transaction."""
 
     connection: Connection
     product: Product
     locked: dict[UserId, dict[str, Any]] = field(factory=dict)
-    """The rows of users that the transaction has locked, as they stand; nobody else can change them before it ends."""
+    """The current rows of the users that the transaction has locked; nobody else can change them before it ends."""

@@ -1,4 +1,4 @@
-"""The tables. Names and types of ``x_user`` are the contract's, so that a tutorial's database can be taken over."""
+"""The tables. Names and types of ``x_user`` are the contract's, so that a tutorial's database can be adopted."""
 
 from typing import Any
 
@@ -20,11 +20,11 @@ from sqlalchemy import (
 from .types import Digest, Moments, Money, UtcDateTime, WholeText
 
 VERSION_TABLE = "menshen_version"
-"""Not Alembic's own name for it: in an adopted database that is the other application's."""
+"""Not Alembic's default name: in an adopted database that is the other application's."""
 
 metadata = MetaData()
 
-# Text is compared character by character: no case, no accents, no trailing blanks that count for nothing.
+# Text is compared character by character: case, accents and trailing blanks all count.
 _MARIADB: dict[str, Any] = {
     "mariadb_charset": "utf8mb4",
     "mariadb_collate": "utf8mb4_nopad_bin",
@@ -44,7 +44,8 @@ users = Table(
     Column("account_balance", Money, server_default=text("'0.0000'")),
     Column("state", WholeText(120)),
     Column("fee_percentage", Integer, server_default=text("4")),
-    # From here on the columns are ours. A row that is no account is one that other programs made; it is not ours to read.
+    # From here on the columns are ours. A row that is not an account was made by another program, and is not ours to
+    # read.
     Column("is_account", Boolean, nullable=False, server_default=false()),
     Column("canonical_phone", String(11)),
     Column("state_until", UtcDateTime),
@@ -52,9 +53,10 @@ users = Table(
     Column("is_admin", Boolean, nullable=False, server_default=false()),
     Column("device_policy", Text),
     Index("uq_x_user_canonical_phone", "canonical_phone", unique=True),
-    # Closed accounts are kept; those that still have a phone are the ones to erase.
+    # Closed accounts are kept; those that still have a phone are to be erased.
     Index("ix_x_user_state", "state", "canonical_phone"),
-    # Without it SQLite gives the id of a deleted last user to the next one, and with it the tokens.
+    # Without it SQLite gives the id of a deleted last user to the next one, for whom the old tokens would then be
+    # valid.
     sqlite_autoincrement=True,
     **_MARIADB,
 )
@@ -79,7 +81,7 @@ sessions = Table(
     Column("refresh_rotated_at", UtcDateTime, nullable=False),
     Column("refresh_expires_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
-    # The end or the expiry, whichever is first. An index that began with ended_at would draw planners to all that live.
+    # The end or the expiry, whichever is first. With an index on ended_at, planners would scan all live sessions.
     Column("over_at", UtcDateTime, nullable=False),
     Column("end_reason", WholeText(32)),
     Column("end_actor", WholeText(80)),
@@ -107,7 +109,7 @@ audit = Table(
     Column("device_id", WholeText(128)),
     Column("device_name", WholeText(64)),
     Column("address", WholeText(64)),
-    # One entry may stand for many events of one kind: how many, until when, and what they have in common.
+    # One entry may count many events of one kind: how many, until when, and what they have in common.
     Column("times", Integer, nullable=False, server_default=text("1")),
     Column("last_at", UtcDateTime),
     Column("shown", Integer),
@@ -122,7 +124,7 @@ audit = Table(
 marks = Table(
     "x_mark",
     metadata,
-    # Moments to be remembered, each under a name.
+    # Moments to remember, each under a name.
     Column("name", WholeText(32), primary_key=True),
     Column("at", UtcDateTime, nullable=False),
     **_MARIADB,

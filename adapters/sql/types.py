@@ -13,7 +13,8 @@ Member = TypeVar("Member", bound=StrEnum)
 
 
 def member_of(kind: type[Member], text: str | None, otherwise: Member) -> Member:
-    """What *text* says; *otherwise* where this version does not know it, as a newer one or a hand may have written it."""
+    """The member for *text*; *otherwise* if this version does not know it, since a newer version or a person wrote
+    it."""
     try:
         return otherwise if text is None else kind(text)
     except ValueError:
@@ -27,7 +28,7 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        # MariaDB keeps no microseconds unless it is told to.
+        # MariaDB stores no microseconds unless told to.
         return dialect.type_descriptor(DATETIME(fsp=6) if dialect.name in {"mysql", "mariadb"} else DateTime())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
@@ -38,7 +39,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Money(TypeDecorator[Decimal]):
-    """NUMERIC(20, 4), exact. SQLite has no decimal numbers and would keep a binary float, so there it is text."""
+    """NUMERIC(20, 4), exact. SQLite has no decimal numbers and would store a binary float, so there it is text."""
 
     impl = Numeric(20, 4)
     cache_ok = True
@@ -55,7 +56,7 @@ class Money(TypeDecorator[Decimal]):
         return str(exact) if dialect.name == "sqlite" else exact
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
-        # str() of what SQLite gives for a column declared NUMERIC, an int or a float, is the shortest exact text.
+        # SQLite returns an int or a float for a column declared NUMERIC; its str() is the shortest exact text.
         return None if value is None else Decimal(str(value)).quantize(self._UNIT)
 
 
@@ -79,7 +80,7 @@ _MICROSECOND = timedelta(microseconds=1)
 class WholeText(TypeDecorator[str]):
     """Text that is kept whole: what is longer than the column raises ValueError.
 
-    PostgreSQL and MariaDB would cut blanks at the end without a word, and SQLite takes any length.
+    PostgreSQL and MariaDB would silently cut trailing blanks, and SQLite accepts any length.
     """
 
     impl = String

@@ -26,7 +26,7 @@ class SqlUnitOfWork:
 
     database: Database
     writers: Mapping[type, Callable[[Step], Any]]
-    """What makes of a transaction's connection that which meets each port within it."""
+    """Makes the adapter for each port within a transaction."""
 
     def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
         begin = time.monotonic()
@@ -41,7 +41,7 @@ class SqlUnitOfWork:
                 except Repeatable:
                     if attempt > MAX_REPEATS or time.monotonic() - begin > REPEAT_SECONDS:
                         raise
-                # Jitter, so that those who met do not meet again.
+                # Jitter, so that transactions that collided do not collide again.
                 time.sleep(secrets.randbelow(1000) / 1000 * 0.02 * 2**attempt)
                 attempt += 1
 

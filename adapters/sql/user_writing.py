@@ -1,4 +1,4 @@
-"""The users in the database, as they are written."""
+"""Writing users to the database."""
 
 import json
 from collections.abc import Iterator
@@ -87,8 +87,8 @@ class SqlUserWriter:
         }
         with self._phone_is_unique(user.phone):
             added = user_from(connection.execute(_INSERT, values).one()._mapping)
-        # Only now, so that neither the answer for a taken number nor its time tells which users there are. Users are
-        # never deleted, so a referrer who is there now stays.
+        # Only now, so that neither the answer for a taken number nor its time reveals which users exist. Users are
+        # never deleted, so a referrer who exists now will stay.
         if user.referrer_id is not None and not self._is_there(user.referrer_id, added.id):
             connection.execute(delete(users).where(users.c.id == added.id))
             raise ReferrerUnknown
@@ -107,11 +107,11 @@ class SqlUserWriter:
             "device_policy": None if user.device_policy is None else json.dumps(user.device_policy.to_table()),
             **_state_columns(user.state),
         }
-        # Only what differs: in an adopted table a text that is there may be longer than any that we would write.
+        # Only what differs: in an adopted table, an existing text may be longer than any that we would write.
         row = self.step.locked.get(user.id)
         if row is not None:
             values = {name: value for name, value in values.items() if value != row[name]}
-            # A text that we read as this policy, but would not write so, stays as well.
+            # A text that means this policy but is not spelled as we would write it stays as well.
             if user.device_policy == policy_from(row["device_policy"]):
                 values.pop("device_policy", None)
         if not values:
@@ -126,15 +126,15 @@ class SqlUserWriter:
 
     @contextmanager
     def _phone_is_unique(self, phone: Phone | None, user_id: UserId = _NOBODY) -> Iterator[None]:
-        """Raises PhoneTaken where it is the phone that another has, and not something else that is not taken."""
+        """Raises PhoneTaken if the constraint that failed is on the phone, and not another one."""
         connection, product = self.step.connection, self.step.product
         try:
-            # A savepoint only where it is needed: a deadlock on MariaDB takes it away, and going back to it would fail
+            # A savepoint only where it is needed: a deadlock on MariaDB removes it, and rolling back to it would fail
             # with an error that hides the deadlock.
             with connection.begin_nested() if product.failure_ends_transaction else nullcontext():
                 yield
         except IntegrityError as error:
-            # An adopted table may have an index of its own, under any name, that keeps the numbers apart.
+            # An adopted table may have an index under any name that makes the numbers unique.
             is_taken = product.is_duplicate(error, _ONE_ACCOUNT_A_PHONE) or (
                 phone is not None
                 and connection.execute(_OTHERS_PHONE, {"phone": phone.digits, "user_id": user_id}).first() is not None
@@ -144,12 +144,12 @@ class SqlUserWriter:
             raise PhoneTaken from None
 
     def _is_there(self, user_id: UserId, added: UserId) -> bool:
-        """Whether there was such a user before *added* was."""
+        """Whether there was such a user before *added*."""
         return user_id != added and user_by_id(self.step.connection, user_id) is not None
 
 
 def _erase_token(connection: Connection, user_id: UserId) -> None:
-    """Empty the column of the tutorial's table that holds the last token given out. Only an adopted table has it."""
+    """Empty the tutorial's column for the last token that was issued. Only an adopted table has it."""
     for theirs in inspect(connection).get_columns(users.name):
         if theirs["name"] == _TOKEN:
             empty = "" if theirs["nullable"] is False else None

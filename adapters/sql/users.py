@@ -1,4 +1,4 @@
-"""The users in the database, as they are read."""
+"""Reading users from the database."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -41,17 +41,17 @@ _UNREADABLE = DevicePolicy.single()
 
 
 def user_from(row: RowMapping) -> User:
-    """The user that a row of ``x_user`` tells of: the contract's names become ours here.
+    """The user in a row of ``x_user``: the contract's names become ours here.
 
-    A policy that this version cannot read, as a newer one or a hand may have written it, counts as the strictest there is.
+    A policy that this version cannot read, written by a newer version or a person, counts as the strictest one.
 
-    In an adopted table any of the contract's columns may be NULL: no password then matches, and no such state is active.
+    In an adopted table any of the contract's columns may be NULL: then no password matches, or the user is not active.
     """
     phone, balance, fee = row["canonical_phone"], row["account_balance"], row["fee_percentage"]
     return User(
         id=UserId(row["id"]),
         phone=None if phone is None else Phone(phone),
-        # SQLite keeps whatever another program puts into a column; what is no text is no hash.
+        # SQLite stores whatever another program puts into a column; a value that is not text is not a hash.
         password_hash=row["password"] if isinstance(row["password"], str) else "",
         registered_at=row["registration_time"],
         user_name=row["user_name"],
@@ -75,7 +75,7 @@ def policy_from(text: str | None) -> DevicePolicy | None:
 
 
 def user_by_id(connection: Connection, user_id: UserId, *, is_to_be_locked: bool = False) -> RowMapping | None:
-    """The row of the user. Raises StoreUnavailable for an answer to another question."""
+    """The row of the user. Raises StoreUnavailable for the answer to another query."""
     statement = _BY_ID.with_for_update() if is_to_be_locked else _BY_ID
     row = connection.execute(statement, {"user_id": user_id}).first()
     check_answers(connection, is_asked_for=row is None or row._mapping["id"] == user_id)
@@ -83,7 +83,7 @@ def user_by_id(connection: Connection, user_id: UserId, *, is_to_be_locked: bool
 
 
 def user_by_phone(connection: Connection, phone: Phone) -> User | None:
-    """Raises StoreUnavailable for an answer to another question."""
+    """Raises StoreUnavailable for the answer to another query."""
     row = connection.execute(_BY_PHONE, {"phone": phone.digits}).first()
     check_answers(connection, is_asked_for=row is None or row._mapping["canonical_phone"] == phone.digits)
     return None if row is None else user_from(row._mapping)
@@ -91,7 +91,7 @@ def user_by_phone(connection: Connection, phone: Phone) -> User | None:
 
 @frozen
 class SqlUsers:
-    """All that is read of users, on a relational database."""
+    """The ports that read users, on a relational database."""
 
     database: Database
 
@@ -121,7 +121,7 @@ class SqlUsers:
 
     def password_hashes(self, *, after: UserId, limit: int, unlike: Collection[HashLikeness]) -> HashPage:
         theirs = (users.c.id > after, users.c.is_account)
-        # The last of this page, and the first of the next one.
+        # The last user of this page, and the first of the next one.
         ends = select(users.c.id).where(*theirs).order_by(users.c.id).offset(limit - 1).limit(2)
         found = self.database.read(lambda connection: connection.scalars(ends).all())
         last = UserId(found[0]) if len(found) == 2 else None
@@ -141,7 +141,7 @@ class SqlUsers:
         statement = (
             select(users.c.id)
             .where(users.c.state == closing, users.c.state_until <= now, users.c.is_account)
-            # Not the bare id: a planner would hope to meet that many soon in a walk through all users by id.
+            # Not the bare id: a planner would expect to find that many soon in a scan of all users by id.
             .order_by(users.c.id + 0)
             .limit(limit)
         )
@@ -149,16 +149,17 @@ class SqlUsers:
 
 
 def _has_standing(standing: Standing, now: datetime) -> ColumnElement[bool]:
-    """What UserState.standing says, as a condition."""
+    """UserState.standing as a condition."""
     texts = {each: UserState.text_of(each) for each in Standing if each is not Standing.UNKNOWN}
     state = users.c.state
     is_over = and_(users.c.state_until.is_not(None), users.c.state_until <= now)
-    # Nearly everybody is active, so this one is to be found by a walk by id: of no index, however a planner estimates.
+    # Nearly everybody is active, so these are to be found by a scan by id, and not through an index, whatever a planner
+    # estimates.
     walked = func.coalesce(state, "")
     conditions = {
         Standing.ACTIVE: or_(walked == texts[Standing.ACTIVE], and_(state == texts[Standing.FROZEN], is_over)),
         Standing.FROZEN: and_(state == texts[Standing.FROZEN], not_(is_over)),
-        # COALESCE, since nearly nobody's state has an end: a planner would take that for true of these, too.
+        # COALESCE, since hardly any state has an end, and a planner would assume the same for these.
         Standing.CLOSING: and_(state == texts[Standing.CLOSING], func.coalesce(users.c.state_until > now, false())),
         Standing.CLOSED: or_(state == texts[Standing.CLOSED], and_(state == texts[Standing.CLOSING], is_over)),
         Standing.UNKNOWN: or_(

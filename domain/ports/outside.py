@@ -95,7 +95,7 @@ class RefreshTokenCodec(Protocol):
         ...
 
     def digest(self, token: RefreshToken) -> bytes:
-        """What may be stored of a token (RFC 9700): 32 bytes that reveal neither the token nor its digest under another
+        """What may be stored of a token (RFC 9700): 32 bytes that reveal neither it nor its digest under another
         key."""
         ...
 

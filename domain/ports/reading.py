@@ -95,6 +95,5 @@ class AuditTrail(Protocol):
     def find(
         self, *, subject: UserId | None, before: AuditId | None, limit: int, kind: EntryKind = EntryKind.ALL
     ) -> Sequence[AuditEntry]:
-        """The newest *limit* entries of that *kind* older than *before*, newest first; about *subject*, or about
-        anyone."""
+        """The newest *limit* entries of that *kind* older than *before*, newest first; about *subject*, or all."""
         ...

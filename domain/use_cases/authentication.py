@@ -54,8 +54,8 @@ class Authenticate:
         return principal
 
     def judge(self, token: str) -> Principal:
-        """The same for somebody who only inspects the token: it does not count as a use of the session, and ends
-        none."""
+        """The same for somebody who only inspects the token: that does not count as a use of the session, nor end
+        it."""
         claims, now = self.codec.decode(token), self.clock.now()
         claims.check_time(now)
         return self._judged(claims, self._presence(claims), now)

@@ -48,8 +48,7 @@ class Browse:
         return found
 
     def named(self, identifier: str, *, caller: Caller) -> UserId:
-        """The user with this number or id, for a look that follows. Raises NoSuchUser: that there is none is an answer
-        as well."""
+        """The user with this number or id, for a look that follows. Raises NoSuchUser, which is recorded as well."""
         user = self.find_user(identifier)
         if user is None:
             self._record(f"user {_masked_text(identifier)}", None, 0, caller, NO_CLIENT)

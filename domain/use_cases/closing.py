@@ -32,8 +32,7 @@ class CloseAccount:
     grace: timedelta
 
     def __call__(self, principal: Principal, *, password: str, client: Client) -> datetime:
-        """For the owner. Returns when it closes. Raises ReauthenticationFailed, HasherBusy, and what the guard
-        raises."""
+        """For the owner. Returns when it closes. Raises ReauthenticationFailed, HasherBusy, what the guard raises."""
         event = event_of(
             client, at=self.clock.now(), actor=principal.actor, action=Action.CLOSE, subject=principal.user.id
         )

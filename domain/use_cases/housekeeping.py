@@ -110,8 +110,7 @@ class ReadAudit:
         limit: int = MAX_PAGE,
         kind: EntryKind = EntryKind.ACTS,
     ) -> Sequence[AuditEntry]:
-        """At most *limit* entries of that *kind*, and never more than 100, older than *before*; about *subject*, or
-        all."""
+        """At most *limit* entries of that *kind*, never more than 100, older than *before*; about *subject*, or all."""
         page = max(1, min(limit, MAX_PAGE))
         older_than = None if before is None else AuditId(before)
         return self.audit.find(subject=subject, before=older_than, limit=page, kind=kind)

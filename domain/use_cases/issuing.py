@@ -51,8 +51,7 @@ class TokenIssuer:
     ids: RandomIds
 
     def sign(self, opened: Opened) -> Granted:
-        """The tokens of a session; the access token never outlives it. Only after the commit: the session must be
-        stored."""
+        """The tokens of a session; the access token never outlives it. Only after the commit of the session."""
         issued_at = opened.at.replace(microsecond=0)
         expires_at = min(issued_at + self.realm.access_token_ttl, opened.session.expires_at)
         claims = AccessTokenClaims(

@@ -34,8 +34,7 @@ class Authenticator(Protocol[Shown_contra]):
         ...
 
     def prove(self, shown: Shown_contra, user: User | None) -> Proof:
-        """Check the credentials. Raises InvalidCredentials if they are not the user's; for None too, after the same
-        time."""
+        """Check the credentials. Raises InvalidCredentials if they are wrong, and for None, after the same time."""
         ...
 
 

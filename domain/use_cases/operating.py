@@ -25,7 +25,7 @@ LONGEST_FREEZE = timedelta(days=3650)
 
 @frozen
 class Operate:
-    """Changes to one user, each made through Acts, which checks an admin again under the lock. All raise what Acts
+    """Changes to one user, made through Acts, which checks an admin again under the lock. All raise what Acts
     raises."""
 
     work: UnitOfWork
@@ -76,8 +76,7 @@ class Operate:
         return self._change(user_id, change, Action.SET_FEE, actor, client, str(percentage))
 
     def set_policy(self, user_id: UserId, *, policy: DevicePolicy | None, actor: Caller) -> User:
-        """Give the user their own device policy, or None for the general one. It applies from the next login or
-        refresh."""
+        """Give the user their own device policy, or None for the general one, from the next login or refresh on."""
         return self._change(
             user_id,
             lambda tx, user, now: evolve(user, device_policy=policy),
@@ -100,8 +99,7 @@ class Operate:
         return self._change(user_id, change, action, actor, NO_CLIENT)
 
     def kick(self, user_id: UserId, *, session_id: SessionId | None, actor: Caller, client: Client = NO_CLIENT) -> int:
-        """End one live session of the user, or all. Returns how many ended. Raises NoSuchSession if the one named is
-        not live."""
+        """End one live session of the user, or all. Returns how many ended. Raises NoSuchSession."""
 
         def kick(tx: Transaction, user: User, now: datetime) -> int:
             found = [s for s in all_settled(tx, user.id, now) if session_id is None or s.id == session_id]

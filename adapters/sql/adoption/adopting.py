@@ -1,4 +1,4 @@
-"""Taking over a tutorial's database in place: a report first, then the columns, the rows, and the other tables."""
+"""Adopting a tutorial's database in place: first a report, then the columns, the rows, and the other tables."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import tzinfo
@@ -38,7 +38,7 @@ _KEEPS_APART = (
 )
 
 Tell = Callable[[int, int], None]
-"""Told now and then: how many rows have been looked at, and how many there are to look at."""
+"""Called now and then with the number of rows looked at, and of all rows to look at."""
 
 
 @frozen
@@ -46,7 +46,7 @@ class AdoptionReport:
     """What an adoption would do."""
 
     obstacles: Sequence[str]
-    """What somebody has to mend first; where the table itself cannot be used, nothing else is told."""
+    """What somebody has to fix first; if the table itself cannot be used, nothing else is reported."""
     statements: Sequence[str]
     """What changes the table."""
     findings: AdoptionFindings
@@ -60,26 +60,26 @@ class Adoption:
 
     url: str
     zone: tzinfo | None
-    """That of the table's wall-clock times; None for the machine's."""
+    """The zone of the table's wall-clock times; None for the machine's."""
     hashes: StoredHashes
     states: StateDecisions
     _reading: Database
 
     @classmethod
     def open(cls, url: str, zone: tzinfo | None, hashes: StoredHashes, states: StateDecisions) -> "Adoption":
-        """Open it for reading. Raises ValueError for a URL that cannot be meant, DriverMissing."""
+        """Open it for reading. Raises ValueError for an unusable URL, or DriverMissing."""
         return cls(url, zone, hashes, states, open_for_reading(url))
 
     @property
     def exposures(self) -> Sequence[str]:
-        """A line for each way in which others can read or change what goes over the network."""
+        """A line for each way in which others can read or change the network traffic."""
         return self._reading.exposures
 
     def close(self) -> None:
         self._reading.close()
 
     def report(self, tell: Tell) -> AdoptionReport:
-        """Look at everything, and change nothing at all."""
+        """Look at everything, and change nothing."""
         with self._reading.reading() as connection:
             hindering = obstacles(connection)
             if hindering:
@@ -103,7 +103,8 @@ class Adoption:
         )
 
     def _look_at_all(self, shape: Shape, findings: AdoptionFindings, tell: Tell) -> bool:
-        """Returns whether a row that stays as it is may have the number of another, as the other will spell it."""
+        """Returns whether a row that stays as it is may have another row's number in the spelling the other will
+        get."""
         has_rivals = False
         zone = zone_of(shape, self.zone)
         after = None
@@ -126,7 +127,7 @@ class Adoption:
             tell(findings.seen, findings.candidates)
 
     def carry_out(self, tell: Tell) -> AdoptionFindings:
-        """Adopt. Killed at any moment, the next call goes on from there; no row is changed twice."""
+        """Adopt. If it is killed at any moment, the next call continues from there; no row is changed twice."""
         database = open_for_adoption(self.url)
         try:
             with alone(database) as check:
@@ -172,18 +173,18 @@ def _bring_into_form(database: Database) -> Shape:
 
 
 def _complete(database: Database) -> None:
-    # Alembic takes its time to load.
+    # Alembic is slow to load.
     from ..migrating import migrate_on
 
     with database.attempt() as connection:
         shape = shape_of(connection)
         _run(connection, last_statements(connection, shape))
-        # The version is written at the end: before it, every other command refuses this database.
+        # The version is written last: before that, every other command refuses this database.
         migrate_on(connection)
         _run(connection, closing_statements(shape))
 
 
 def _run(connection: Connection, statements: Sequence[str]) -> None:
     for statement in statements:
-        # A percent sign in a DEFAULT is no parameter.
+        # A percent sign in a DEFAULT is not a parameter.
         connection.exec_driver_sql(statement, execution_options={"no_parameters": True})

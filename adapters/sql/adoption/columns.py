@@ -1,4 +1,4 @@
-"""The columns of ``x_user``: which a tutorial's table must have, and which have place for all that we write."""
+"""The columns of ``x_user``: which a tutorial's table must have, and which have room for what menshen writes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,23 +9,23 @@ from sqlalchemy.types import CHAR, SmallInteger, String
 from ..tables import users
 
 Column = Mapping[str, Any]
-"""A column of the table that is there, as SQLAlchemy describes it."""
+"""A column of the existing table, as SQLAlchemy describes it."""
 
 Columns = Mapping[str, Column]
 """By their names."""
 
 LAST = "device_policy"
-"""The column that is added when all rows have been taken: a table without it is refused by every other command."""
+"""The column that is added when all rows have been adopted: a table without it is refused by every other command."""
 
 TEXTS = ("phone", "user_name", "openid", "password", "state")
 WE_WRITE_NULL = ("phone", "user_name", "openid", "mid", "registration_time")
 
 SECOND_DIGITS = 6
-"""Of a second; a time that we write comes back exactly."""
+"""Digits of a second's fraction; a time that we write comes back exactly."""
 
 
 def is_too_small(name: str, kind: Any) -> bool:
-    """Whether a column of this type has no place for all that we write, or pads it."""
+    """Whether a column of this type has no room for what menshen writes, or pads it."""
     if name == "mid":
         return isinstance(kind, SmallInteger)
     if name not in TEXTS:
@@ -36,7 +36,7 @@ def is_too_small(name: str, kind: Any) -> bool:
 
 
 def wider(name: str, kind: Any, dialect: Dialect) -> str:
-    """The type for a column that is too small: ours, or a longer one where there was more place."""
+    """The type for a column that is too small: ours, or a longer one if the column had more room."""
     ours: Any = users.c[name].type
     if isinstance(kind, String) and (kind.length or 0) > ours.length:
         ours = String(kind.length)

@@ -1,4 +1,4 @@
-"""What is found out about a table, however many rows it has, in a small and constant amount of memory."""
+"""What is found out about a table of any size, in a small and constant amount of memory."""
 
 import json
 import sqlite3
@@ -20,7 +20,7 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def _temporary_file() -> sqlite3.Connection:
-    # The empty name: SQLite makes a file of its own, which nobody else can open, and removes it.
+    # The empty name: SQLite makes a private file that nobody else can open, and removes it.
     file = sqlite3.connect("", isolation_level=None)
     file.executescript(
         """
@@ -39,41 +39,41 @@ def _temporary_file() -> sqlite3.Connection:
 
 @frozen
 class FoundState:
-    """A text that the column of the states holds; None for NULL."""
+    """A text in the column of states; None for NULL."""
 
     text: str | None
     rows: int
     is_known: bool
     """Whether it is a state of ours, or becomes one."""
     becomes: str | None
-    """The state that is written in its place; None where it stays."""
+    """The state that replaces it; None if it stays."""
 
 
 @define(eq=False)
 class AdoptionFindings:
-    """Counts, and lists that are kept in a temporary file which has no name and goes with the process."""
+    """Counts, and lists kept in a temporary file without a name, which is deleted with the process."""
 
     hashes: StoredHashes
-    """What says of a hash which kind it is."""
+    """Says which kind a hash is."""
     decisions: StateDecisions
     rows: int = 0
-    """How many rows the table has, accounts and all."""
+    """How many rows the table has, including accounts."""
     accounts: int = 0
     """How many of them had been accounts before."""
     taken: int = 0
     without_phone: int = 0
     left: Counter[Why] = field(factory=Counter)
     weak: int = 0
-    """How many weak hashes those have that are taken, and those that had been accounts before."""
+    """How many weak hashes the adopted rows have, and the rows that had been accounts before."""
     kept: int = 0
-    """How many numbers of rows that are left are kept from being registered from now on."""
+    """How many numbers of rows left out can no longer be registered."""
     settled: int = 0
-    """How many accounts of before get another state: one that we know, in place of one that we did not."""
+    """How many existing accounts get a known state in place of an unknown one."""
     _kinds: Counter[HashKind] = field(factory=Counter, init=False)
     _file: sqlite3.Connection = field(init=False, factory=_temporary_file)
 
     def add(self, rows: Sequence[Sequence[Any]], taken: Sequence[Taken], left: Sequence[Left]) -> None:
-        """Count *rows*, and what became of them."""
+        """Count *rows*, and how they were judged."""
         self.taken += len(taken)
         self.without_phone += sum(each.digits is None for each in taken)
         self.left.update(each.why for each in left)
@@ -98,24 +98,24 @@ class AdoptionFindings:
         )
 
     def hold(self, taken: Sequence[Taken]) -> None:
-        """Remember who would have which number."""
+        """Remember which row would have which number."""
         self._file.executemany(
             "INSERT OR IGNORE INTO held VALUES (?, ?)",
             [(int(each.digits), each.id) for each in taken if each.digits is not None],
         )
 
     def free(self, digits: Collection[str]) -> None:
-        """Remember numbers of rows that are left, which nobody has who has been an account before."""
+        """Remember numbers of rows left out that no existing account has."""
         self._file.executemany("INSERT OR IGNORE INTO free VALUES (?)", [(int(each),) for each in digits])
 
     @property
     def free_numbers(self) -> int:
-        """How many of these nobody gets who is taken."""
+        """How many of these no adopted row gets."""
         [(count,)] = self._file.execute("SELECT count(*) FROM free WHERE phone NOT IN (SELECT phone FROM held)")
         return int(count)
 
     def holders(self, digits: Collection[str]) -> dict[str, int]:
-        """Who would have these numbers."""
+        """Which rows would have these numbers."""
         asked = json.dumps([int(each) for each in digits])
         found = self._file.execute(
             "SELECT phone, id FROM held WHERE phone IN (SELECT value FROM json_each(?))", [asked]
@@ -138,7 +138,7 @@ class AdoptionFindings:
 
     @property
     def states(self) -> Iterator[FoundState]:
-        """Each state that there is, the most frequent first."""
+        """Each state found, the most frequent first."""
         for spelled, count in self._file.execute("SELECT text, n FROM states ORDER BY n DESC, text"):
             text = json.loads(spelled)
             becomes = self.decisions.meant(text).text
@@ -147,7 +147,7 @@ class AdoptionFindings:
 
     @property
     def unused_decisions(self) -> Sequence[str | None]:
-        """The texts that somebody has decided on and no row has."""
+        """The texts for which there is a decision but no row."""
         there = {None if each.text is None else without_blanks(each.text) for each in self.states}
         return [text for text in self.decisions.standings if text not in there]
 
@@ -157,7 +157,7 @@ class AdoptionFindings:
         return self._kinds.most_common()
 
     def left_rows(self, limit: int = -1) -> Iterator[Left]:
-        """The rows that are left, by id."""
+        """The rows left out, by id."""
         found = self._file.execute(
             "SELECT id, phone, why, holder, balance, digits FROM left_rows ORDER BY n LIMIT ?", (limit,)
         )

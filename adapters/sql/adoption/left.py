@@ -1,4 +1,5 @@
-"""The rows that an adoption has left: nobody else is to get their numbers, and an operator can join one with an account."""
+"""The rows that an adoption has left out: nobody else can register their numbers, and an operator can join one to an
+account."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -19,7 +20,7 @@ from .rows import Left, money_of, number_of
 from .taking import holders
 from .waiting import repeated
 
-# Without types, but for what is written: what is read is what the driver gives, and nothing that is there makes it fail.
+# Without types, except for what is written: values are read as the driver gives them, so none makes reading fail.
 _NAMES = ("id", "phone", "canonical_phone", "user_name", "openid", "mid", "state")
 _rows = table(
     "x_user", *(column(name) for name in _NAMES), column("is_account", Boolean), column("account_balance", Money)
@@ -27,10 +28,10 @@ _rows = table(
 _KEEP = update(_rows).where(_rows.c.id == bindparam("row_id")).values(canonical_phone=bindparam("digits"))
 
 _TAKEN_OVER = ("user_name", "openid", "mid")
-"""What an account gets of a left row where it has nothing itself."""
+"""What an account gets from a row left out if it has no value itself."""
 
 _MOST = Decimal(10) ** 16
-"""What the column of the balance has no place for."""
+"""The first amount that is too large for the column of the balance."""
 
 
 class CannotJoin(Exception):
@@ -39,7 +40,7 @@ class CannotJoin(Exception):
 
 @frozen
 class Joined:
-    """What came of joining an account and a left row."""
+    """The result of joining an account and a row left out."""
 
     moved: Decimal
     balance: Decimal
@@ -47,16 +48,16 @@ class Joined:
 
 
 def keep_numbers(database: Database, left: Sequence[Left]) -> int:
-    """Keep the numbers of these rows from being registered, where nobody has them; returns how many are kept newly.
+    """Reserve the numbers of these rows that nobody has, so that they cannot be registered. Returns how many are new.
 
-    The number of a row that somebody has changed since it was kept is let go.
+    The reservation of a row whose number somebody has changed since is released.
     """
     with database.attempt() as connection:
         kept = _kept(connection, [each.id for each in left])
         there = holders(connection, {each.digits for each in left if each.digits is not None})
         changes = []
         for each in left:
-            # Of several the first.
+            # Of several rows, the first reserves it.
             is_free = each.digits is not None and there.setdefault(each.digits, each.id) == each.id
             digits = each.digits if is_free else None
             if kept.get(each.id, digits) != digits:
@@ -67,7 +68,7 @@ def keep_numbers(database: Database, left: Sequence[Left]) -> int:
 
 
 def _kept(connection: Connection, ids: Sequence[int]) -> dict[int, str | None]:
-    """The numbers that these rows keep by now, locked, so that nobody makes accounts of them meanwhile."""
+    """The numbers that these rows reserve so far; locked, so that nobody makes them accounts meanwhile."""
     statement = (
         select(_rows.c.id, _rows.c.canonical_phone)
         .where(_rows.c.id.in_(ids), not_(_rows.c.is_account))
@@ -79,15 +80,15 @@ def _kept(connection: Connection, ids: Sequence[int]) -> dict[int, str | None]:
 
 @frozen
 class Joining:
-    """Joins an account with a row that was left, whose owner has registered anew, perhaps with another number."""
+    """Joins an account with a row left out, whose owner has registered again, perhaps with another number."""
 
     database: Database
     clock: Clock
 
     def __call__(self, user_id: UserId, left_id: int, *, actor: Actor, is_other_number: bool = False) -> Joined:
-        """Give the account what the left row has: its balance, and a name, an openid and a referrer where it has none.
+        """Give the account the row's balance, and its name, openid and referrer if the account has none.
 
-        The left row stays, with no balance, as closed. Raises NoSuchUser, CannotJoin, StoreUnavailable.
+        The row stays, without a balance, as closed. Raises NoSuchUser, CannotJoin, StoreUnavailable.
         """
         return repeated(lambda: self._once(user_id, left_id, actor, is_other_number=is_other_number))
 
@@ -123,7 +124,7 @@ def _move(connection: Connection, account: Any, left: Any, balance: Decimal) -> 
 
 
 def _locked(connection: Connection, user_id: int, left_id: int) -> tuple[Any, Any]:
-    """Both rows, which nobody else changes until the transaction ends; None for one that is not there."""
+    """Both rows, locked until the transaction ends; None for one that does not exist."""
     untyped: list[ColumnElement[Any]] = [column(each.name) for each in _rows.columns if each.name != "is_account"]
     statement = (
         select(*untyped, _rows.c.is_account)

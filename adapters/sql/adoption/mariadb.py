@@ -1,4 +1,4 @@
-"""Taking over a table that MariaDB keeps, or MySQL kept before."""
+"""Adopting a table in MariaDB, or one that was in MySQL before."""
 
 import json
 from collections.abc import Collection, Iterator, Sequence
@@ -17,10 +17,10 @@ from .server import AdoptionOnServer
 _COLLATION = "utf8mb4_nopad_bin"
 
 _INDEXABLE = 757
-"""Characters of a state, of 4 bytes each, that MariaDB takes into an index beside the 11 of a number."""
+"""Characters of a state, of 4 bytes each, that fit into a MariaDB index beside the 11 of a number."""
 
 _INDEXABLE_OF_OLD = 191
-"""The same in a table of one of the old row formats."""
+"""The same in a table with one of the old row formats."""
 
 _TAKE = (
     "UPDATE JSON_TABLE(%s, '$[*]' COLUMNS (id INT PATH '$[0]' ERROR ON ERROR,"
@@ -33,14 +33,14 @@ _TAKE = (
 
 
 class AdoptionOnMariaDb(AdoptionOnServer):
-    """A change copies the whole table; its engine, character set and collation may be none that we work with."""
+    """A change copies the whole table; its engine, character set and collation may be unsuitable for menshen."""
 
     def set_up(self, connection: Any) -> None:
         with connection.cursor() as cursor:
             cursor.execute(
-                # Dates such as 0000-00-00, which our other sessions refuse, may be in a table that is copied.
+                # A table to be copied may contain dates such as 0000-00-00, which our other sessions refuse.
                 "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION',"
-                # The one is for locks on the table, the other for those on rows.
+                # One is for locks on the table, the other for locks on rows.
                 f" lock_wait_timeout = {waiting.LOCK_SECONDS:.0f},"
                 f" innodb_lock_wait_timeout = {waiting.LOCK_SECONDS:.0f}"
             )
@@ -57,12 +57,12 @@ class AdoptionOnMariaDb(AdoptionOnServer):
     def table_obstacles(
         self, connection: Connection, columns: Columns, indexes: Collection[str], *, is_sound: bool
     ) -> Iterator[str]:
-        """What our index on the state has no place for; found out later, the table would have been changed already."""
+        """States too long for our index, found now because later the table would have been changed already."""
         if not is_sound or "state" not in columns or "ix_x_user_state" in indexes:
             return
         place = columns["state"]["type"].length
         if place is None:
-            # It will be a VARCHAR of our length.
+            # It will become a VARCHAR of our length.
             ours: Any = users.c.state.type
             longest = connection.exec_driver_sql("SELECT MAX(CHAR_LENGTH(state)) FROM x_user").scalar()
             if (longest or 0) > ours.length:
@@ -105,7 +105,8 @@ class AdoptionOnMariaDb(AdoptionOnServer):
             if _is_too_small(name, kind):
                 new = wider(name, kind, connection.dialect)
             elif name == "registration_time" and (kind.fsp or 0) < SECOND_DIGITS:
-                # MariaDB keeps no microseconds unless it is told to. A TIMESTAMP stays one: what is left is a moment.
+                # MariaDB stores no microseconds unless told to. A TIMESTAMP stays one: the rows left out have moments
+                # in it.
                 new = f"{'TIMESTAMP' if self.has_moments(columns) else 'DATETIME'}({SECOND_DIGITS})"
             elif name in WE_WRITE_NULL and not found["nullable"]:
                 new = kind.compile(connection.dialect)
@@ -128,7 +129,7 @@ def _is_converted(connection: Connection, columns: Columns) -> bool:
 def _is_too_small(name: str, kind: Any) -> bool:
     if name == "mid" and isinstance(kind, TINYINT | MEDIUMINT):
         return True
-    # It makes no index on a TEXT.
+    # MariaDB makes no index on a TEXT.
     return is_too_small(name, kind) or (name == "state" and kind.length is None)
 
 

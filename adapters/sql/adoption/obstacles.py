@@ -1,4 +1,5 @@
-"""What somebody has to mend in a tutorial's database before it is adopted: we guess nothing, and drop nothing."""
+"""What somebody has to fix in a tutorial's database before it is adopted. Nothing is guessed, and nothing is
+dropped."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +18,7 @@ _REQUIRED = ("id", "phone", "password")
 
 
 def obstacles(connection: Connection) -> list[str]:
-    """A line for each thing that somebody has to mend first."""
+    """A line for each thing that somebody has to fix first."""
     there = inspect(connection)
     names = set(there.get_table_names())
     if "x_user" not in names:
@@ -66,11 +67,11 @@ def _id_obstacles(shape: Shape, there: Inspector) -> Iterator[str]:
 
 
 def has_unique_phones(connection: Connection) -> bool:
-    """Whether an index of the table's own keeps phone numbers apart, as they are spelled."""
+    """Whether the table has an index that makes phone numbers unique as they are spelled."""
     return {"phone"} in _unique(inspect(connection))
 
 
 def _unique(there: Inspector) -> list[set[Any]]:
-    """Which columns together have no value twice, by indexes of the table's own."""
+    """The sets of columns that the table's indexes make unique."""
     constraints: list[set[Any]] = [set(each["column_names"]) for each in there.get_unique_constraints("x_user")]
     return constraints + [set(each["column_names"]) for each in there.get_indexes("x_user") if each["unique"]]

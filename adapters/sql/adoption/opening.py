@@ -1,4 +1,4 @@
-"""Opening a tutorial's database, whatever is in it and whoever else uses it."""
+"""Opening a tutorial's database, whatever it contains and whoever else uses it."""
 
 from sqlalchemy import event
 
@@ -7,7 +7,7 @@ from .product import product_of
 
 
 def open_for_reading(url: str) -> Database:
-    """The database at *url*, in which nothing is changed. Raises ValueError, DriverMissing."""
+    """The database at *url*, to be read only. Raises ValueError, DriverMissing."""
     database = open_database(url, connections=1, is_patient=True)
     return _prepared(product_of(database.engine.dialect).read_only(database))
 

@@ -1,4 +1,4 @@
-"""Taking over a table that PostgreSQL keeps."""
+"""Adopting a table in PostgreSQL."""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
@@ -25,14 +25,14 @@ _TAKE = (
 
 
 class AdoptionOnPostgreSql(AdoptionOnServer):
-    """It changes a column where it stands, and counts ids by a sequence."""
+    """It changes a column in place, and takes ids from a sequence."""
 
     def set_up(self, connection: Any) -> None:
         if connection.is_pooled:
-            # What follows is for the session, and would stay in it for others.
+            # The following settings belong to the session, and would stay in it for others.
             raise connection.OperationalError("adopt by a direct connection to PostgreSQL, not by a pooler")
         connection.execute(f"SET lock_timeout = '{waiting.LOCK_SECONDS:.0f}s'")
-        # Times are cast to text, so that those which Python has none for can be read.
+        # Times are cast to text, so that those that Python cannot represent can be read.
         connection.execute("SET datestyle = 'ISO'")
         connection.commit()
 
@@ -40,7 +40,7 @@ class AdoptionOnPostgreSql(AdoptionOnServer):
         self, connection: Connection, columns: Columns, indexes: Collection[str], *, is_sound: bool
     ) -> Iterator[str]:
         if is_sound and not connection.scalar(text("SELECT pg_get_serial_sequence('x_user', 'id')")):
-            # What the column does not own cannot be brought forward to its greatest id.
+            # A sequence that the column does not own cannot be advanced to its greatest id.
             yield "x_user.id does not own its sequence: ALTER SEQUENCE ... OWNED BY x_user.id"
 
     def has_moments(self, columns: Columns) -> bool:
@@ -54,7 +54,7 @@ class AdoptionOnPostgreSql(AdoptionOnServer):
         return [_ADVANCE_SEQUENCE]
 
     def read_as(self, column: ColumnClause[Any]) -> ColumnElement[Any]:
-        # It has times that Python has none for, such as infinity.
+        # It has times that Python cannot represent, such as infinity.
         return cast(column, Text).label(column.name) if column.name == "registration_time" else column
 
     def take(self, connection: Connection, taken: Sequence[Taken]) -> int:

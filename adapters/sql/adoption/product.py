@@ -1,4 +1,4 @@
-"""What differs between the database products when a table is taken over."""
+"""What differs between the database products when a table is adopted."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -14,25 +14,25 @@ from .sqlite import AdoptionOnSqlite
 
 
 class AdoptionProduct(Protocol):
-    """One database product: what its tables may be like, and how they and their rows are changed."""
+    """One database product: what its tables may look like, and how they and their rows are changed."""
 
     def read_only(self, database: Database) -> Database:
-        """*database*, opened in a way that leaves it as it is."""
+        """*database*, opened in a way that does not change it."""
         ...
 
     def set_up(self, connection: Any) -> None:
-        """Set up a new *connection* of the driver's.
+        """Set up a new *connection* of the driver.
 
-        Neither may what an old table holds stop the work, nor what somebody else does to it make us wait without an end.
+        The contents of an old table must not stop the work, and other users of it must not make us wait endlessly.
         """
         ...
 
     def begin(self, database: Database) -> None:
-        """What is done before the first change, so that the adoption and who reads meanwhile do not wait for each other."""
+        """Called before the first change, so that the adoption and concurrent readers do not wait for each other."""
         ...
 
     def id_obstacles(self, found: Column) -> Iterator[str]:
-        """A line for each thing about the primary key that somebody has to mend first."""
+        """A line for each thing about the primary key that somebody has to fix first."""
         ...
 
     def column_obstacles(self, name: str, found: Column) -> Iterator[str]:
@@ -42,27 +42,27 @@ class AdoptionProduct(Protocol):
     def table_obstacles(
         self, connection: Connection, columns: Columns, indexes: Collection[str], *, is_sound: bool
     ) -> Iterator[str]:
-        """A line for each such thing about the table as a whole. *is_sound*: nothing else has been found yet."""
+        """A line for each such thing about the table as a whole. *is_sound*: nothing else has been found so far."""
         ...
 
     def has_moments(self, columns: Columns) -> bool:
-        """Whether registration times are moments, which are shown to us in UTC, and no wall-clock times."""
+        """Whether registration times are moments, which are read in UTC, and not wall-clock times."""
         ...
 
     def changes(self, connection: Connection, columns: Columns, new: Sequence[str]) -> Sequence[str]:
-        """What ``ALTER TABLE x_user`` is told, one statement each, so that the columns become ours; *new* is among it."""
+        """The clauses of ``ALTER TABLE x_user``, one for each statement, that make the columns ours; they add *new*."""
         ...
 
     def closing_statements(self) -> Sequence[str]:
-        """What is done when all our tables are there; each can be done again."""
+        """The statements to run once all our tables exist; each can be repeated."""
         ...
 
     def read_as(self, column: ColumnClause[Any]) -> ColumnElement[Any]:
-        """How *column* is read, so that nothing that it holds makes reading fail."""
+        """An expression that reads *column* without failing, whatever it contains."""
         ...
 
     def take(self, connection: Connection, taken: Sequence[Taken]) -> int:
-        """Make accounts of these rows; returns of how many."""
+        """Make these rows accounts; returns how many."""
         ...
 
 
@@ -74,5 +74,5 @@ _PRODUCTS: Mapping[str, AdoptionProduct] = {
 
 
 def product_of(dialect: Dialect) -> AdoptionProduct:
-    """The product that SQLAlchemy speaks this dialect with."""
+    """The product for a dialect of SQLAlchemy."""
     return _PRODUCTS[dialect.name]

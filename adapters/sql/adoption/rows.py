@@ -1,4 +1,4 @@
-"""What becomes of one row of a tutorial's table when it is adopted."""
+"""How one row of a tutorial's table is judged when it is adopted."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ ROW_COLUMNS = (
     *("id", "phone", "registration_time", "state", "password"),
     *("user_name", "openid", "mid", "fee_percentage", "account_balance"),
 )
-"""What is read of a row, in this order; None for a column that the table does not have."""
+"""The values read from a row, in this order; None for a column that the table does not have."""
 
 
 class Why(StrEnum):
@@ -41,7 +41,7 @@ class Taken:
     digits: str | None
     """None for one without a phone."""
     registered_at: datetime | None
-    """UTC, without saying so, as the column holds it."""
+    """UTC, but naive, as the column stores it."""
     phone: Any
     """As the column holds it now."""
     balance: Any
@@ -57,23 +57,23 @@ class Left:
     phone: str | None
     why: Why
     holder: int | None = None
-    """Who has the number, where it is taken."""
+    """The row that has the number, if it is taken."""
     balance: str | None = None
-    """As people can be shown it."""
+    """In a form that can be shown."""
     digits: str | None = None
-    """The number that is to be kept from being registered by others; None where there is none, or it was given up."""
+    """The number that others must not be able to register; None if there is none, or it was given up."""
 
 
 def judged(row: Sequence[Any], zone: tzinfo | None, states: StateDecisions) -> Taken | Left:
-    """What becomes of *row* as long as nobody else has its number; its wall-clock is that of *zone*, or the machine's."""
+    """The verdict on *row* if nobody else has its number. Its wall-clock times are in *zone*, or the machine's zone."""
     user_id, phone, at, state = row[:4]
 
     def left(why: Why, digits: str | None = None) -> Left:
         return Left(user_id, as_text(phone), why, balance=_shown_money(row[9]), digits=digits)
 
     meant = states.meant(state)
-    # An account of ours in this state is erased. What another application meant by it is not known; who has had it so
-    # has given up the number.
+    # An account of ours in this state is erased. What another application meant by it is unknown, but its owner has
+    # given up the number.
     if (meant.text or state) == _CLOSED:
         return left(Why.CLOSED)
     try:
@@ -96,7 +96,7 @@ def _is_id(user_id: int) -> bool:
 
 
 def divided(found: Sequence[Taken | Left], holders: Mapping[str, int]) -> tuple[list[Taken], list[Left]]:
-    """The rows of *found*, in the order of their ids, with those left whose number has a holder or an earlier row."""
+    """The rows of *found* by id; those whose number belongs to a holder or an earlier row are left out."""
     held = dict(holders)
     taken, left = [], []
     for each in found:
@@ -110,7 +110,7 @@ def divided(found: Sequence[Taken | Left], holders: Mapping[str, int]) -> tuple[
 
 
 def as_text(value: object) -> str | None:
-    """*value* as people can be shown it: what is no character is spelled out, and what is very long is cut."""
+    """*value* in a form that can be shown: invalid characters are escaped, and very long text is cut."""
     if value is None:
         return None
     text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
@@ -122,12 +122,12 @@ _SHOWN = 200
 _CLOSED = UserState.text_of(Standing.CLOSED)
 
 
-# A spreadsheet that took a number for one to calculate with.
+# A spreadsheet took the phone number for a numeric value.
 _POINT_ZERO = re.compile(r"(?<=[0-9])\.0+(?=[^0-9]*\Z)", re.ASCII)
 
 
 def number_of(phone: object) -> str | None:
-    """The number that a column holds, in its one spelling. Raises PhoneInvalid."""
+    """The number in a column, in its canonical spelling. Raises PhoneInvalid."""
     if phone is None:
         return None
     if isinstance(phone, bytes):
@@ -138,7 +138,7 @@ def number_of(phone: object) -> str | None:
     return Phone.parse(_POINT_ZERO.sub("", text)).digits
 
 
-# MariaDB's way to say that there is no date.
+# MariaDB's zero date.
 _NO_DATE = "0000-00-00"
 
 
@@ -154,7 +154,7 @@ def _utc(at: object, zone: tzinfo | None) -> datetime | None:
         raise TypeError(at)
     if at.tzinfo is None and zone is not None:
         at = at.replace(tzinfo=zone)
-    # Without a zone of its own it is the machine's.
+    # Without a given zone, it is the machine's.
     return at.astimezone(UTC).replace(tzinfo=None)
 
 
@@ -162,7 +162,7 @@ _MONEY = Money()
 
 
 def _is_readable(row: Sequence[Any]) -> bool:
-    """Whether every later read of the row will succeed: SQLite keeps anything in any column."""
+    """Whether every later read of the row will succeed: SQLite stores anything in any column."""
     _, _, _, state, password, name, openid, referrer, fee, balance = row
     for text in (state, password, name, openid):
         if text is not None and not _is_text(text):
@@ -186,7 +186,7 @@ def _is_text(value: object) -> bool:
 
 
 def money_of(value: Any) -> Decimal | None:
-    """What a column of money holds, nothing for NULL; None for what is no money."""
+    """The amount in a column of money, zero for NULL; None if it is not an amount."""
     try:
         found = _MONEY.process_result_value(0 if value is None else value, _ANY_DIALECT)
     except (ArithmeticError, ValueError, TypeError):
@@ -207,5 +207,5 @@ _NO_TEXT = HashKind("unknown", can_log_in=False)
 
 
 def hash_kind(stored: object, hashes: StoredHashes) -> HashKind:
-    """What is in the column of the password hash; SQLite keeps anything there."""
+    """The kind of hash in the column, which may contain anything on SQLite."""
     return hashes.kind_of(stored) if stored is None or isinstance(stored, str) else _NO_TEXT

@@ -1,4 +1,4 @@
-"""What is alike when a table is taken over that a server keeps."""
+"""Adopting a table on a server: what all servers have in common."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +18,7 @@ _TYPES: dict[str, tuple[type[Any], ...]] = {
 
 
 class AdoptionOnServer:
-    """Its types mean what they say, and who opens a database changes nothing."""
+    """Its column types are enforced, and opening a database changes nothing."""
 
     def read_only(self, database: Database) -> Database:
         return database

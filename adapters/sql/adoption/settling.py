@@ -1,4 +1,4 @@
-"""States of accounts that were adopted before anybody said what they mean, or with blanks around them."""
+"""States of accounts that were adopted before anybody decided what they mean, or with blanks around them."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ _ANY_MOMENT = datetime.min.replace(tzinfo=UTC)
 
 
 def unknown_states(connection: Connection, shape: Shape) -> Counter[str | None]:
-    """The states of accounts that we do not know, and how many have each; closings that another program began are among them."""
+    """The unknown states of accounts, and how many have each; they include closings that another program began."""
     if not {"is_account", "state", "state_until"} <= shape.columns.keys():
         return Counter()
     statement = select(users.c.state, func.count()).where(_IS_WITHOUT_END).group_by(users.c.state)
@@ -27,16 +27,16 @@ def unknown_states(connection: Connection, shape: Shape) -> Counter[str | None]:
 
 
 def settled(text: str | None, states: StateDecisions) -> Meant | None:
-    """What is written for an unknown state of accounts; None where it stays, and for what would close them."""
+    """The replacement for an unknown state of accounts; None if it stays, or would close them."""
     meant = states.meant(text)
     return None if meant.text is None or meant.text == UserState.closed().text else meant
 
 
 def settle_some(database: Database, text: str | None, meant: Meant) -> int:
-    """Write it for some of the accounts that have the state *text*; returns for how many, 0 where there are no more."""
+    """Replace the state *text* of some of the accounts that have it. Returns how many; 0 if there are no more."""
     has_it = users.c.state.is_(None) if text is None else users.c.state == text
     with database.attempt() as connection:
-        # Locked, and no more at a time than a service that runs meanwhile hardly notices.
+        # Locked, and so few at a time that a running service hardly notices.
         some = select(users.c.id).where(_IS_WITHOUT_END, has_it).order_by(users.c.id).limit(BATCH).with_for_update()
         ids = list(connection.scalars(some))
         values: dict[str, Any] = {"state": meant.text}
@@ -48,5 +48,5 @@ def settle_some(database: Database, text: str | None, meant: Meant) -> int:
 
 
 def _is_unknown(text: str | None) -> bool:
-    # Without an end, what it says is the same at every moment.
+    # Without an end, its meaning does not depend on the moment.
     return text is None or UserState(text).standing(_ANY_MOMENT) is Standing.UNKNOWN

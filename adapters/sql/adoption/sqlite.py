@@ -1,4 +1,4 @@
-"""Taking over a table in a file of SQLite's, which keeps anything in any column."""
+"""Adopting a table in an SQLite file. SQLite stores anything in any column."""
 
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
@@ -17,9 +17,9 @@ from .columns import TEXTS, WE_WRITE_NULL, Column, Columns
 from .rows import Taken
 
 _WE_LACK = tuple(name for name in WE_WRITE_NULL if name != "registration_time")
-"""What a user of ours may lack for good; a registration time only those lack who came without."""
+"""The columns that may stay NULL in our users; the registration time only for those adopted without one."""
 
-# Without AUTOINCREMENT, SQLite gives the id of a deleted last user to the next one; the sessions must not go along.
+# Without AUTOINCREMENT, SQLite gives the id of a deleted last user to the next one, who must not get the sessions.
 _FORGET_SESSIONS = (
     "CREATE TRIGGER IF NOT EXISTS tr_x_user_deleted AFTER DELETE ON x_user"
     " BEGIN DELETE FROM x_session WHERE user_id = OLD.id; END"
@@ -32,11 +32,11 @@ _TAKE = (
 
 
 class AdoptionOnSqlite:
-    """Its columns are no smaller than what is written there; but none can be changed, only added."""
+    """Its columns have room for anything; but they can only be added, not changed."""
 
     def read_only(self, database: Database) -> Database:
         path = Path(database.engine.url.database or "")
-        # Opened as others open it, a file of another journal mode would get ours.
+        # Opened in the usual way, a file with another journal mode would be switched to ours.
         address = f"file:{quote(str(path.absolute()))}?mode=ro"
         engine = create_engine(
             "sqlite://",
@@ -47,17 +47,17 @@ class AdoptionOnSqlite:
         return Database.of(lambda: engine, database.product)
 
     def set_up(self, connection: Any) -> None:
-        # Text that is no UTF-8 is read all the same.
+        # Text that is not UTF-8 is read all the same.
         connection.text_factory = lambda content: content.decode("utf-8", "surrogateescape")
 
     def begin(self, database: Database) -> None:
-        # The file is not ours yet, and so has the mode that it had; whoever reads meanwhile would wait. Where somebody keeps
-        # it locked, the first change says so.
+        # The file is not ours yet and still has its old journal mode, in which readers would wait. If somebody keeps it
+        # locked, the first change reports it.
         with suppress(StoreUnavailable), database.reading() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode = WAL")
 
     def id_obstacles(self, found: Column) -> Iterator[str]:
-        # It is judged by what is declared, with the others.
+        # The declared type is judged together with those of the other columns.
         yield from ()
 
     def column_obstacles(self, name: str, found: Column) -> Iterator[str]:
@@ -67,14 +67,14 @@ class AdoptionOnSqlite:
     def table_obstacles(
         self, connection: Connection, columns: Columns, indexes: Collection[str], *, is_sound: bool
     ) -> Iterator[str]:
-        # What SQLAlchemy makes of a declared type is not what SQLite makes of it.
+        # SQLAlchemy and SQLite interpret a declared type differently.
         declared = {row[1]: row[2].upper() for row in connection.exec_driver_sql("PRAGMA table_info(x_user)")}
         if declared.get("id", "INTEGER") != "INTEGER":
-            # SQLite itself numbers only rows of an INTEGER PRIMARY KEY.
+            # SQLite itself assigns numbers only to an INTEGER PRIMARY KEY.
             yield f"x_user.id is {declared['id']}: it must be INTEGER"
         for name in TEXTS:
             kind = declared.get(name, "")
-            # A phone may be a number. Of another text SQLite would make one, and 007 comes back as 7.
+            # A phone may be numeric. Any other text would be converted by SQLite, and 007 come back as 7.
             if name != "phone" and kind and _is_of_numbers(kind):
                 yield f"x_user.{name} is {kind}, in which SQLite keeps no text as it is: SQLite needs a new table for that"
 

@@ -1,4 +1,4 @@
-"""What the states of a tutorial's users mean: those that we know, whatever blanks are around them, and those decided on."""
+"""What the states of a tutorial's users mean: the known ones, with any blanks around them, and those decided on."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ _FROZEN = UserState.text_of(Standing.FROZEN)
 
 @frozen
 class Meant:
-    """What is to be written for a state; None for what stays as it is."""
+    """What to write for a state; None for what stays as it is."""
 
     text: str | None = None
     reason: str | None = None
-    """The text of before, where it froze somebody: nothing else would tell what it was."""
+    """The old text, if it becomes a freeze: it is recorded nowhere else."""
 
 
 AS_IT_IS = Meant()
@@ -26,12 +26,12 @@ AS_IT_IS = Meant()
 
 @frozen
 class StateDecisions:
-    """What an operator has said that states mean, by their texts without the blanks around them; None is that of NULL."""
+    """An operator's decisions about states, by text without surrounding blanks; None is for NULL."""
 
     standings: Mapping[str | None, Standing] = field(factory=dict)
 
     def meant(self, state: object) -> Meant:
-        """What *state*, as the column holds it, is to become."""
+        """What *state*, as it is in the column, becomes."""
         if state is not None and not isinstance(state, str):
             return AS_IT_IS
         text = None if state is None else without_blanks(state)
@@ -43,15 +43,15 @@ class StateDecisions:
 
 
 def decided(standings: Mapping[str | None, Standing]) -> StateDecisions:
-    """These decisions, for texts whatever blanks are around them."""
+    """These decisions, for texts with any blanks around them."""
     return StateDecisions(
         {None if text is None else without_blanks(text): standing for text, standing in standings.items()}
     )
 
 
 def without_blanks(text: str) -> str:
-    """*text* without what nobody sees at its ends: blanks of every width, line feeds, and marks without any width."""
-    # Nearly every text is such a one.
+    """*text* without invisible characters at its ends: blanks of every width, line feeds, and zero-width marks."""
+    # The case of nearly every text.
     if text.isprintable() and text == text.strip():
         return text
     begin, end = 0, len(text)

@@ -1,4 +1,4 @@
-"""What has to be done to a tutorial's ``x_user`` so that it becomes ours: nothing is dropped, and no text is lost."""
+"""What turns a tutorial's ``x_user`` into ours: nothing is dropped, and no text is lost."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +13,7 @@ from .product import AdoptionProduct, product_of
 
 @frozen
 class Shape:
-    """The table as it is."""
+    """The table as it is now."""
 
     product: AdoptionProduct
     columns: Columns
@@ -21,17 +21,17 @@ class Shape:
 
     @property
     def has_accounts(self) -> bool:
-        """Whether there is a column that says which rows are accounts."""
+        """Whether it has the column that says which rows are accounts."""
         return "is_account" in self.columns
 
     @property
     def has_moments(self) -> bool:
-        """Whether registration times are moments, which are shown to us in UTC, and no wall-clock times."""
+        """Whether registration times are moments, which are read in UTC, and not wall-clock times."""
         return self.product.has_moments(self.columns)
 
 
 def shape_of(connection: Connection) -> Shape:
-    """The shape of ``x_user``, which is there."""
+    """The shape of ``x_user``, which must exist."""
     there = inspect(connection)
     columns = {each["name"]: each for each in there.get_columns("x_user")}
     indexes = {str(each["name"]) for each in there.get_indexes("x_user")}
@@ -39,7 +39,7 @@ def shape_of(connection: Connection) -> Shape:
 
 
 def first_statements(connection: Connection, shape: Shape) -> list[str]:
-    """What brings the table into our form, but for the last column; nothing where that has been done."""
+    """The statements that bring the table into our form, except for the last column; none if this has been done."""
     dialect = connection.dialect
     new = [f"ADD COLUMN {ddl}" for ddl in _new_columns(shape, dialect)]
     changes = shape.product.changes(connection, shape.columns, new)
@@ -51,14 +51,14 @@ def first_statements(connection: Connection, shape: Shape) -> list[str]:
 
 
 def last_statements(connection: Connection, shape: Shape) -> list[str]:
-    """What makes the table one that menshen works with, once all its rows have been looked at."""
+    """The statements that make the table usable for menshen, once all its rows have been looked at."""
     if LAST in shape.columns:
         return []
     return [f"ALTER TABLE x_user ADD COLUMN {_compiled(CreateColumn(users.c[LAST]), connection.dialect)}"]
 
 
 def closing_statements(shape: Shape) -> Sequence[str]:
-    """What is done when all our tables are there; each can be done again."""
+    """The statements to run once all our tables exist; each can be repeated."""
     return shape.product.closing_statements()
 
 
@@ -67,7 +67,7 @@ def _new_columns(shape: Shape, dialect: Dialect) -> Iterator[str]:
         if each.name == LAST or each.name in shape.columns:
             continue
         ddl = _compiled(CreateColumn(each), dialect)
-        # A table that says nothing of states says nothing against anybody.
+        # Without a column of states, everybody is active.
         yield f"{ddl} DEFAULT '正常'" if each.name == "state" else ddl
 
 

@@ -1,4 +1,4 @@
-"""Reading the rows that are no accounts, and making them accounts, some at a time."""
+"""Reading the rows that are not accounts, and making them accounts, some at a time."""
 
 from collections.abc import Collection, Sequence
 from datetime import UTC, tzinfo
@@ -32,9 +32,9 @@ from .states import StateDecisions
 from .table import Shape
 
 BATCH = 2000
-"""How many rows one transaction takes: so few that a service which runs meanwhile hardly waits."""
+"""How many rows one transaction adopts: so few that a running service hardly waits."""
 
-# Columns without types: what is read is what the driver gives, and nothing that is there makes it fail.
+# Columns without types: values are read as the driver gives them, so none makes reading fail.
 _users = table("x_user", *(column(name) for name in ROW_COLUMNS))
 _is_account = column("is_account", Boolean)
 _canonical_phone = column("canonical_phone", String)
@@ -45,11 +45,11 @@ _WRITE_STATE = (
 )
 
 _NEVER_WEAK = ("$argon2", "$2", "pbkdf2:", "scrypt:")
-"""How nearly all hashes begin. Which of the others are weak is not for SQL to say."""
+"""The prefixes of nearly all good hashes. Which of the others are weak, SQL cannot tell."""
 
 
 def counted(connection: Connection, shape: Shape, hashes: StoredHashes, states: StateDecisions) -> AdoptionFindings:
-    """Findings with nothing but the numbers of rows."""
+    """Findings that contain only the numbers of rows."""
     rows = connection.scalar(select(func.count()).select_from(_users)) or 0
     accounts = 0
     if shape.has_accounts:
@@ -77,7 +77,7 @@ def weak_accounts(database: Database, hashes: StoredHashes) -> int:
 
 
 def some_rows(connection: Connection, shape: Shape, after: int | None, *, is_locking: bool = False) -> Sequence[Any]:
-    """The next rows that are no accounts, by id."""
+    """The next rows that are not accounts, by id."""
     columns = (_read_as(each, shape) for each in ROW_COLUMNS)
     statement: Select[Any] = select(*columns).select_from(_users)
     if after is not None:
@@ -91,22 +91,22 @@ def some_rows(connection: Connection, shape: Shape, after: int | None, *, is_loc
 def _read_as(name: str, shape: Shape) -> ColumnElement[Any]:
     if name in shape.columns:
         return shape.product.read_as(_users.c[name])
-    # The state is added with this in every row.
+    # The column is added with this state in every row.
     return (literal(UserState.active().text) if name == "state" else null()).label(name)
 
 
 def numbers_of(found: Sequence[Taken | Left]) -> set[str]:
-    """The numbers of those who may be taken."""
+    """The numbers of the rows that may be adopted."""
     return {each.digits for each in found if isinstance(each, Taken) and each.digits is not None}
 
 
 def kept_numbers_of(found: Sequence[Taken | Left]) -> set[str]:
-    """The numbers of those who are left, and keep them."""
+    """The numbers of the rows left out that reserve theirs."""
     return {each.digits for each in found if isinstance(each, Left) and each.digits is not None}
 
 
 def holders(connection: Connection, numbers: Collection[str]) -> dict[str, int]:
-    """Which rows have these numbers: accounts, and those that were left and keep theirs."""
+    """Which rows have these numbers: accounts, and rows left out that reserve theirs."""
     statement = select(_canonical_phone, _users.c.id).select_from(_users).where(_canonical_phone.in_(numbers))
     return {row[0]: row[1] for row in connection.execute(statement)}
 
@@ -114,9 +114,9 @@ def holders(connection: Connection, numbers: Collection[str]) -> dict[str, int]:
 def take_some(
     database: Database, shape: Shape, after: int | None, zone: tzinfo | None, states: StateDecisions
 ) -> tuple[Sequence[Any], list[Taken], list[Left]]:
-    """Make accounts of the next rows in one transaction: the rows, and what became of them."""
+    """Make accounts of the next rows in one transaction. Returns the rows with their verdicts."""
     with database.attempt() as connection:
-        # Locked, so that what is written is about the row that was read, whoever else writes.
+        # Locked, so that what is written matches the row that was read, whoever else writes.
         rows = some_rows(connection, shape, after, is_locking=True)
         found = [judged(row, zone_of(shape, zone), states) for row in rows]
         taken, left = divided(found, holders(connection, numbers_of(found)))
@@ -137,5 +137,5 @@ def _write_states(connection: Connection, taken: Sequence[Taken]) -> None:
 
 
 def zone_of(shape: Shape, zone: tzinfo | None) -> tzinfo | None:
-    """The zone that registration times are read in."""
+    """The zone of the registration times."""
     return UTC if shape.has_moments else zone

@@ -1,4 +1,4 @@
-"""Waiting for others who use the table: for their locks, to try again what they were in the way of, and to be alone."""
+"""Waiting for others who use the table: for their locks, retrying what they blocked, and excluding other adoptions."""
 
 import secrets
 import time
@@ -15,20 +15,20 @@ from ..failures import NotTaken, Repeatable
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 60.0
-"""How long a step is repeated, and another adoption waited for."""
+"""How long a step is retried, and how long another adoption is waited for."""
 
 LOCK_SECONDS = 10.0
-"""How long one try waits for a lock that somebody has on the table, or on a row."""
+"""How long one try waits for somebody's lock on the table or on a row."""
 
 
 def repeated(act: Callable[[], T]) -> T:
-    """What *act* returns, once nobody is in its way. Raises StoreUnavailable where somebody is for a minute."""
+    """What *act* returns, once nobody blocks it. Raises StoreUnavailable if it is blocked for a minute."""
     end = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             return act()
         except (Repeatable, NotTaken) as error:
-            # Not taken: somebody may just have registered a number that was free when we looked.
+            # Not taken: somebody may just have registered a number that was free when we checked.
             cause = error.__cause__
         if time.monotonic() > end:
             raise StoreUnavailable(
@@ -39,17 +39,18 @@ def repeated(act: Callable[[], T]) -> T:
 
 @contextmanager
 def alone(database: Database) -> Iterator[Callable[[], None]]:
-    """Nobody else adopts or migrates meanwhile; what comes is to be called now and then, and raises if that has ended.
+    """Keeps others from adopting or migrating meanwhile. The yielded callable must be called now and then, and raises
+    if this protection has ended.
 
-    Raises StoreUnavailable where another does so for a minute. Where there is one writer at a time, each transaction is
-    alone, and looks for itself what has been done.
+    Raises StoreUnavailable if another does so for a minute. On products with one writer at a time, each transaction is
+    alone anyway, and checks what has been done.
     """
     if database.product.has_one_writer:
         yield lambda: None
         return
     end = time.monotonic() + PATIENCE_SECONDS
     with database.reading() as connection:
-        # Nothing but the lock is held meanwhile: no transaction that has read or written anything.
+        # Only the lock is held meanwhile: no transaction that has read or written anything.
         connection.execution_options(isolation_level="AUTOCOMMIT")
         while not database.product.lock_all(connection):
             connection.rollback()
@@ -59,10 +60,10 @@ def alone(database: Database) -> Iterator[Callable[[], None]]:
         try:
             yield lambda: _ask(connection)
         finally:
-            # The lock goes with the connection.
+            # The lock ends with the connection.
             connection.invalidate()
 
 
 def _ask(connection: Connection) -> None:
-    # Also, a connection that is used is not closed for idleness.
+    # This also keeps the connection from being closed for idleness.
     connection.exec_driver_sql("SELECT 1").scalar()

@@ -1,4 +1,4 @@
-"""What Alembic runs: it gives us a connection, or asks for the SQL as text."""
+"""Run by Alembic, on the connection it was given, or to produce the SQL as text."""
 
 from alembic import context
 

@@ -1,1 +1,1 @@
-"""The database products: one module each, and what it needs to reach its own."""
+"""The database products: one module each, with what it needs to connect."""

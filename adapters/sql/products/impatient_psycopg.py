@@ -1,4 +1,4 @@
-"""A connection to PostgreSQL that waits no longer than it is told, and gets on with a pooler in between."""
+"""A connection to PostgreSQL with a time limit for each answer, which works behind a pooler."""
 
 import re
 import time
@@ -14,25 +14,25 @@ from .product import CONNECT_SECONDS
 T = TypeVar("T")
 
 MARK = "menshen.session"
-"""A setting that PostgreSQL does not know and keeps all the same: ``own`` where a session is ours alone."""
+"""A custom setting, which PostgreSQL keeps without knowing it: ``own`` if the session is ours alone."""
 
 
 class ImpatientConnection(psycopg.Connection[Any]):
     """Closes itself when the server does not answer within ``seconds``.
 
-    The server's own time limits do nothing where the server is stopped or out of reach, and libpq has none of its own.
+    The server's time limits do nothing if the server is stopped or out of reach, and libpq has none.
     """
 
     seconds: float | None = None
     is_pooled: bool = False
-    """Whether each transaction may run on another connection to the server, which others use before and after us."""
+    """Whether each transaction may run on a different server connection, which others use before and after."""
 
     @classmethod
     def open(cls, arguments: Any, more: dict[str, Any]) -> Self:
-        """A connection whose session has what ``options`` in *more* set, MARK among it, or one that is pooled.
+        """A connection whose session has the settings of ``options`` in *more*, including MARK, or one that is pooled.
 
-        PgBouncer refuses the options or, where it is told so, ignores them. Either way nothing may be left in a session
-        then: neither settings nor prepared statements.
+        PgBouncer refuses the options or, if configured to, ignores them. In both cases nothing may be left in a
+        session: neither settings nor prepared statements.
         """
         end = time.monotonic() + CONNECT_SECONDS
         try:
@@ -41,7 +41,7 @@ class ImpatientConnection(psycopg.Connection[Any]):
             if "startup parameter" not in str(error):
                 raise _with_hint(error) from None
         else:
-            # What it takes until we know counts as making the connection.
+            # Finding this out counts as part of making the connection.
             found.seconds = max(end - time.monotonic(), 0.1)
             try:
                 if found._has_mark():
@@ -71,8 +71,8 @@ class ImpatientConnection(psycopg.Connection[Any]):
 
 
 def surroundings() -> dict[str, str | None]:
-    """Each option of libpq, with what the environment (and a service file that it names) has for it, if it has."""
-    # What is there without anybody having said so is the compiled value.
+    """Each option of libpq, with its value from the environment or a service file named there, if any."""
+    # A value that nobody has set is the compiled default.
     return {
         option.keyword.decode(): None if option.val is None or option.val == option.compiled else option.val.decode()
         for option in Conninfo.get_defaults()
@@ -80,7 +80,7 @@ def surroundings() -> dict[str, str | None]:
 
 
 def _with_hint(error: psycopg.OperationalError) -> psycopg.OperationalError:
-    """*error*, with what to do about it where TLS has failed, of which only the words tell."""
+    """*error*, with advice if TLS has failed, which only the text shows."""
     if error.sqlstate is not None or not re.search("ssl|certificate", str(error), re.IGNORECASE):
         return error
     return type(error)(f"{error}; {HINT}")

@@ -26,13 +26,13 @@ _REPEATABLE = frozenset({1205, 1213})
 
 _DUPLICATE = 1062
 
-# The server was told to be so, the transaction was, the storage engine was.
+# The server, the transaction, or the storage engine is read-only.
 _READ_ONLY = frozenset({1290, 1792, 1836})
 
 _DAY = 86400
 
 _NOT_TEXT = {"ssl", "auth_plugin_map", "conv", "cursorclass"}
-"""Options of PyMySQL that no URL can have."""
+"""Options of PyMySQL that no URL may contain."""
 
 
 @frozen
@@ -55,12 +55,12 @@ class MariaDb(DatabaseServer):
             raise ValueError(f"PyMySQL has no option {min(unknown)} that a URL could have")
         link = _link_of(url)
         if link.tls is not None:
-            # What is wrong with its files is said now.
+            # Reports errors in its files now.
             link.tls.context()
         engine = pooled_engine(
             url.set(drivername="mariadb+pymysql").difference_update_query(mariadb_tls.WORDS),
             connections,
-            # Under REPEATABLE READ, what is read after a lock was waited for is older than the lock.
+            # Under REPEATABLE READ, data read after waiting for a lock is older than the lock.
             isolation_level="READ COMMITTED",
             connect_args={
                 "charset": "utf8mb4",
@@ -75,16 +75,16 @@ class MariaDb(DatabaseServer):
         def set_up(connection: Any, _record: object) -> None:
             with connection.cursor() as cursor:
                 cursor.execute(
-                    # What does not fit is refused, never cut.
+                    # Data that does not fit is refused, never cut.
                     "SET SESSION sql_mode = 'TRADITIONAL,ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION',"
                     " time_zone = '+00:00', max_statement_time = %s, innodb_lock_wait_timeout = %s,"
-                    # Which index has a text already is told in words alone, and we read the English ones.
+                    # Only the message text names the index of a duplicate, and we read the English one.
                     " idle_transaction_timeout = %s, lc_messages = 'en_US'",
                     limits,
                 )
 
         def connect(_dialect: object, _record: object, arguments: Any, more: Any) -> QuickConnection:
-            # PyMySQL would write a password in Latin-1, the server has it in UTF-8.
+            # PyMySQL would send a password in Latin-1, but the server expects UTF-8.
             encoded = {name: more[name].encode() for name in ("password", "passwd") if name in more}
             tls = {} if link.tls is None else {"ssl": context_of(link.tls)}
             found = QuickConnection(*arguments, **{**more, **encoded, **tls})
@@ -106,7 +106,7 @@ class MariaDb(DatabaseServer):
         return _number(error) in _READ_ONLY
 
     def is_duplicate(self, error: DBAPIError, index: Index) -> bool:
-        # The end alone: what comes before it is what somebody has written.
+        # Only the end: before it comes the value, which somebody else wrote.
         ends = tuple(f"for key '{name}'" for name in (index.name, f"{index.table}.{index.name}"))
         return _number(error) == _DUPLICATE and str(getattr(error.orig, "args", ("",))[-1]).endswith(ends)
 

@@ -1,6 +1,6 @@
-"""Which TLS a connection to MariaDB has: over a network one that is verified, unless it is told otherwise.
+"""TLS for connections to MariaDB: verified over a network, unless the URL says otherwise.
 
-The words are PyMySQL's. By itself it takes TLS where the server offers it, and verifies nothing.
+The options are PyMySQL's. By default it uses TLS if the server offers it, and verifies nothing.
 """
 
 import os
@@ -20,20 +20,20 @@ WORDS = frozenset(
         *("ssl_ca", "ssl_capath", "ssl_cert", "ssl_key", "ssl_key_password", "ssl_cipher"),
     }
 )
-"""What a URL may say of TLS; ``ssl_check_hostname`` is SQLAlchemy's word for ``ssl_verify_identity``."""
+"""What a URL may say about TLS; ``ssl_check_hostname`` is SQLAlchemy's name for ``ssl_verify_identity``."""
 
 HINT = (
     "in the URL, the host must be a name that the server's certificate has, and ssl_ca the file of the authority that"
     " signed it; ssl_disabled=true goes without TLS (docs/stores.md)"
 )
-"""What to do where TLS has failed."""
+"""What to do if TLS has failed."""
 
 _SWITCH = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
 
 
 @frozen
 class Tls:
-    """TLS that must be there, and what is verified of it."""
+    """Required TLS, and what is verified."""
 
     verifies_certificate: bool
     verifies_name: bool
@@ -45,9 +45,9 @@ class Tls:
     cipher: str | None = None
 
     def context(self) -> ssl.SSLContext:
-        """What makes such connections. Raises ValueError where a file cannot be used.
+        """The SSL context for such connections. Raises ValueError if a file cannot be used.
 
-        It is made once, as reading the machine's authorities takes long, and again when a file has changed.
+        It is made once, as reading the machine's authorities is slow, and again when a file has changed.
         """
         files = [self.ca, self.ca_folder, self.certificate, self.key]
         if self.ca is None and self.ca_folder is None:
@@ -57,7 +57,7 @@ class Tls:
 
 @frozen
 class Link:
-    """Whether TLS must be there, must not, or comes if the server can, and a line where others can read or change what goes over it."""
+    """Whether TLS is required, off, or used if the server can, and a line if others can read or change the traffic."""
 
     tls: Tls | None = None
     is_clear: bool = False
@@ -65,7 +65,7 @@ class Link:
 
 
 def link_of(told: Mapping[str, Any]) -> Link:
-    """The link for what PyMySQL is *told* by a URL. Raises ValueError for what cannot be meant."""
+    """The link for the options that PyMySQL is *told* by a URL. Raises ValueError for unusable ones."""
     words = {name: told[name] for name in sorted(WORDS & told.keys())}
     if several := [name for name in ("host", "unix_socket", *words) if isinstance(told.get(name), tuple)]:
         raise ValueError(f"{several[0]} is there more than once")
@@ -91,7 +91,7 @@ def _tls(words: Mapping[str, str], *, is_local: bool) -> Tls:
     if "ssl_key" in words and "ssl_cert" not in words:
         raise ValueError("ssl_key needs ssl_cert, the certificate that it belongs to")
     return Tls(
-        # A name means nothing in a certificate that nobody has signed.
+        # A name proves nothing in a certificate whose signature is not verified.
         verifies_certificate=certificate or name,
         verifies_name=name,
         ca=words.get("ssl_ca"),
@@ -106,7 +106,7 @@ def _tls(words: Mapping[str, str], *, is_local: bool) -> Tls:
 def _is_local(told: Mapping[str, Any]) -> bool:
     if told.get("unix_socket"):
         return True
-    # What a file of options names is not known here. Without one, no host is localhost.
+    # An option file may name a host, which is not known here. Without such a file, no host means localhost.
     is_named_elsewhere = bool(told.get("read_default_file") or told.get("read_default_group"))
     return is_loopback(told["host"]) if told.get("host") else not is_named_elsewhere
 
@@ -131,7 +131,7 @@ def _context(tls: Tls, _stamps: tuple[object, ...]) -> ssl.SSLContext:
     if tls.verifies_certificate:
         with _usable("ssl_ca"):
             context = ssl.create_default_context(cafile=tls.ca, capath=tls.ca_folder)
-        # Certificates that a server makes for itself lack what RFC 5280 wants beside.
+        # Certificates that a server makes for itself lack extensions that RFC 5280 requires.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     else:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -139,7 +139,7 @@ def _context(tls: Tls, _stamps: tuple[object, ...]) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_REQUIRED if tls.verifies_certificate else ssl.CERT_NONE
     if tls.certificate is not None:
         with _usable("ssl_cert or ssl_key"):
-            # Some password, as OpenSSL would ask on the terminal for one.
+            # Any password, as OpenSSL would otherwise ask for one on the terminal.
             context.load_cert_chain(tls.certificate, tls.key, tls.key_password or "")
     if tls.cipher is not None:
         with _usable("ssl_cipher"):
@@ -156,7 +156,7 @@ def _usable(name: str) -> Iterator[None]:
 
 
 def _stamp(path: str | None) -> object:
-    """What changes when the file at *path* does."""
+    """A value that changes when the file at *path* does."""
     try:
         found = os.stat(path) if path is not None else None
     except OSError:

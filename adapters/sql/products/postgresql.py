@@ -22,12 +22,12 @@ from .product import (
 from .servers import DatabaseServer, pooled_engine
 
 _MIGRATION_LOCK = 0x6D656E7368656E
-"""A number that nobody else uses: "menshen" in ASCII."""
+"""A number unlikely to be used by others: "menshen" in ASCII."""
 
 # Serialisation failure, deadlock, lock not available in time.
 _REPEATABLE = frozenset({"40001", "40P01", "55P03"})
 
-# With remote_write and the like a replica may lag; what this server acknowledged is on its disk all the same.
+# With remote_write and the like a replica may lag; data that this server acknowledged is on its disk all the same.
 _DANGEROUS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -56,7 +56,8 @@ class PostgreSql(DatabaseServer):
         engine = pooled_engine(
             url.set(drivername="postgresql+psycopg"),
             connections,
-            # A read is one statement and needs no transaction, which would cost two more trips; a write begins its own.
+            # A read is one statement and needs no transaction, which would cost two more round trips; a write begins
+            # its own.
             isolation_level="AUTOCOMMIT",
             connect_args={
                 "connect_timeout": int(CONNECT_SECONDS),
@@ -96,7 +97,7 @@ class PostgreSql(DatabaseServer):
         return is_unique and _diagnosed(error, "constraint_name") == index.name
 
     def cause(self, error: DBAPIError) -> BaseException | None:
-        # The details of it are the row. Without a first line it does not come from the server.
+        # The details quote the row. Without a first line, the error does not come from the server.
         words = _diagnosed(error, "message_primary")
         return error.orig if words is None else in_other_words(error, words)
 
@@ -127,7 +128,7 @@ def _link_of(url: URL) -> Link:
 
 
 def _begin_pooled(limits: Mapping[str, str]) -> str:
-    """What begins a transaction behind a pooler: with limits of its own, as a session is not ours to set up."""
+    """Begins a transaction behind a pooler, with its own limits, as the session is not ours to set up."""
     return "; ".join(
         ["BEGIN ISOLATION LEVEL READ COMMITTED", *(f"SET LOCAL {name} = {value}" for name, value in limits.items())]
     )

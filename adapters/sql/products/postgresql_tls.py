@@ -1,7 +1,7 @@
-"""Which TLS a connection to PostgreSQL has: over a network one that is verified, unless it is told otherwise.
+"""TLS for connections to PostgreSQL: verified over a network, unless the URL says otherwise.
 
-By itself libpq takes TLS where the server offers it (``sslmode=prefer``): who is on the way says that the server does not,
-and reads everything (https://www.postgresql.org/docs/current/libpq-ssl.html, table 34.1).
+By default libpq uses TLS if the server offers it (``sslmode=prefer``). An attacker in between can claim that the server
+does not, and read everything (https://www.postgresql.org/docs/current/libpq-ssl.html, table 34.1).
 """
 
 import ssl
@@ -22,13 +22,13 @@ HINT = (
     "in the URL, the host must be a name that the server's certificate has, and sslrootcert the file of the authority that"
     " signed it; sslmode=disable goes without TLS (docs/stores.md)"
 )
-"""What to do where TLS has failed."""
+"""What to do if TLS has failed."""
 
 _FALLS_BACK = frozenset({"allow", "prefer"})
 
 _EXPOSED = {"disable": CLEAR, "require": UNCHECKED, "verify-ca": UNNAMED}
 
-# Where systems keep the authorities that they believe, in one file. The OpenSSL that comes with psycopg knows none of them.
+# The files in which systems keep their trusted authorities. The OpenSSL that comes with psycopg knows none of them.
 _BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -39,7 +39,7 @@ _BUNDLES = (
 
 @frozen
 class Link:
-    """What the driver is told beside what is in the URL, and a line where others can read or change what goes over it."""
+    """Options for the driver besides those in the URL, and a line if others can read or change the traffic."""
 
     arguments: Mapping[str, str]
     exposure: str | None = None
@@ -47,7 +47,7 @@ class Link:
 
 @frozen
 class _Options:
-    """What libpq goes by: what it is *told* by the URL, and what the environment has for each option that it knows."""
+    """The options that libpq uses: those it is *told* by the URL, and those from the environment."""
 
     told: Mapping[str, Any]
     surroundings: Mapping[str, str | None]
@@ -57,10 +57,10 @@ class _Options:
 
 
 def link_of(told: Mapping[str, Any], surroundings: Mapping[str, str | None], roots: str | None) -> Link:
-    """The link for what the driver is *told* by the URL. Raises ValueError where that may fall back to no TLS.
+    """The link for the options that the driver is *told* by the URL. Raises ValueError if they may fall back to no TLS.
 
-    *surroundings*: each option that libpq knows, with what the environment has for it (``PGHOST`` and the like), if it has.
-    *roots*: the file with the authorities that are believed where none is named; None where libpq finds one itself.
+    *surroundings*: each option of libpq, with its value from the environment (``PGHOST`` and the like), if any.
+    *roots*: the file with the trusted authorities if none is named; None if libpq finds one itself.
     """
     if several := [name for name in _ASKED if isinstance(told.get(name), tuple)]:
         raise ValueError(f"{several[0]} is there more than once")
@@ -74,17 +74,18 @@ def link_of(told: Mapping[str, Any], surroundings: Mapping[str, str | None], roo
             " leave it out (verify-full), or write verify-full, verify-ca, require or disable"
         )
     arguments = {"sslmode": mode}
-    # The machine's authorities sign for anybody: without the name, that proves nothing. A service file may name others.
+    # The machine's authorities sign for anybody: without the name, this proves nothing. A service file may name others.
     if mode == VERIFIED and options["sslrootcert"] in {"", "system"} and roots is not None and not options["service"]:
         arguments["sslrootcert"] = roots
-    # Without TLS, we prove that we know the password, and do not tell it.
+    # Without TLS, we prove that we know the password without sending it.
     if mode == "disable" and "require_auth" in surroundings and not options["require_auth"]:
         arguments["require_auth"] = "!password"
     return Link(arguments, f"sslmode={mode}: {_EXPOSED[mode]}" if mode in _EXPOSED else None)
 
 
 def machine_roots() -> str | None:
-    """The file with the authorities that this machine believes; None where libpq's own file is there, which then counts."""
+    """The file with the authorities that this machine trusts; None if libpq's own file exists, which takes
+    precedence."""
     if exists(expanduser("~/.postgresql/root.crt")):
         return None
     files = (ssl.get_default_verify_paths().cafile, *_BUNDLES)
@@ -92,14 +93,15 @@ def machine_roots() -> str | None:
 
 
 def _is_local(options: _Options) -> bool:
-    # What a service file names is not known here.
+    # A service file may name a host, which is not known here.
     if options.told.get("service"):
         return False
     hosts, addresses = options["host"].split(","), options["hostaddr"].split(",")
-    # The address is where to connect to, the host beside it whom to expect there, such as at the far end of a tunnel.
+    # The address is where to connect to, and the host is whom to expect there, as at the far end of a tunnel.
     return all(_is_here(host) and _is_here(address) for host, address in zip_longest(hosts, addresses, fillvalue=""))
 
 
 def _is_here(host: str) -> bool:
-    # None means the system's socket; others are told by their path, or by a name that is no path.
+    # An empty host means the system's socket; the path of a socket begins with a slash, the name of an abstract one
+    # with @.
     return host == "" or host.startswith(("/", "@")) or is_loopback(host)

@@ -1,4 +1,4 @@
-"""A connection to MariaDB that costs no more than it must."""
+"""A connection to MariaDB without needless work."""
 
 import ssl
 import time
@@ -13,15 +13,15 @@ from .mariadb_tls import HINT, Tls
 from .product import CONNECT_SECONDS
 
 _CLEAR = frozenset({b"mysql_clear_password", b"dialog"})
-"""Ways of authentication that send the password as it is. The second is that of PAM."""
+"""Authentication methods that send the password in clear text. The second is PAM's."""
 
 
 class QuickConnection(Connection):
-    """Does not load the machine's certificates where no certificate is going to be verified.
+    """Does not load the machine's certificates if no certificate is going to be verified.
 
-    PyMySQL does so for each attempt to connect, 50 ms of work that keeps the whole process waiting; while a server is
-    gone there are many attempts. Also, the time for a connection is for all that it takes until the server lets us in, and
-    a password is never told in clear where somebody could read it.
+    PyMySQL does so for each attempt to connect: 50 ms of work for which the whole process waits, and while a server is
+    gone there are many attempts. Also, the time limit for connecting includes authentication, and a password is never
+    sent in clear text where somebody could read it.
     """
 
     _end: float | None = None
@@ -32,7 +32,7 @@ class QuickConnection(Connection):
 
     @property
     def seconds(self) -> float:
-        """How long an answer of the server is waited for."""
+        """How long to wait for an answer of the server."""
         found: float = self._read_timeout
         return found
 
@@ -45,7 +45,7 @@ class QuickConnection(Connection):
         try:
             super().connect(sock)
         except RuntimeError as error:
-            # A way of authentication for which a package is missing.
+            # An authentication method that needs a missing package.
             raise OperationalError(str(error)) from None
         except OperationalError as error:
             if isinstance(error.__context__, ssl.SSLError):
@@ -56,13 +56,13 @@ class QuickConnection(Connection):
 
     def _read_packet(self, *arguments: Any) -> Any:
         if self._end is not None:
-            # PyMySQL's own limit ends with the TCP connection, which the system makes for a server that hangs.
+            # PyMySQL's own limit covers only the TCP connection, which the system accepts even for a server that hangs.
             self.seconds = max(self._end - time.monotonic(), 0.001)
         # Its stubs have no types for it.
         return super()._read_packet(*arguments)  # type: ignore[no-untyped-call]
 
     def _request_authentication(self) -> None:
-        # PyMySQL did without, up to its release 1.1.
+        # PyMySQL did not have it up to release 1.1.
         if self._has_to_have_tls and not self.server_capabilities & CLIENT.SSL:
             raise OperationalError(CR.CR_SSL_CONNECTION_ERROR, f"the server does not offer TLS; {HINT}")
         super()._request_authentication()  # type: ignore[misc]
@@ -84,7 +84,7 @@ class QuickConnection(Connection):
 
 
 def context_of(tls: Tls) -> ssl.SSLContext:
-    """What makes connections by *tls*. Raises OperationalError where a file of it is not what it was at our start."""
+    """The SSL context for *tls*. Raises OperationalError if one of its files has become unusable since our start."""
     try:
         return tls.context()
     except ValueError as error:
@@ -93,7 +93,7 @@ def context_of(tls: Tls) -> ssl.SSLContext:
 
 @cache
 def _unverified() -> ssl.SSLContext:
-    """What PyMySQL makes where nothing is said of TLS: it is used if the server can, and verifies nothing."""
+    """PyMySQL's default context: TLS is used if the server can, and nothing is verified."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -1,4 +1,4 @@
-"""Room on the disk that is kept for what must work when the disk is full."""
+"""Disk space kept for what must work when the disk is full."""
 
 import errno
 import logging
@@ -14,27 +14,27 @@ from ....domain.errors import StoreUnavailable
 _log = logging.getLogger("menshen.store")
 
 RESERVE_BYTES = 8 * 2**20
-"""Twice what SQLite's log grows to before it begins anew (1,000 pages), so that acts go on for thousands."""
+"""Twice the size of SQLite's log before it is reused (1,000 pages), which is enough for thousands of acts."""
 
 _MARGIN_BYTES = 2**20
-"""What must be free beyond that before the reserve is made anew: it takes no room of the last acts."""
+"""How much more must be free before the reserve is made again, so that it takes no space from the last acts."""
 
 
 class Reserve(Protocol):
-    """Room that a store gives to vital transactions when there is no other."""
+    """Space that a store gives to vital transactions when there is no other."""
 
     def check(self) -> None:
-        """Raises StoreUnavailable where all that is left is for vital transactions. Makes the reserve where it can."""
+        """Raises StoreUnavailable if all the space left is for vital transactions. Makes the reserve if it can."""
         ...
 
     def give(self) -> bool:
-        """Set the reserve free. Returns whether that has made room."""
+        """Release the reserve. Returns whether that has made space."""
         ...
 
 
 @frozen
 class NoReserve:
-    """Of a server, whose disk is not ours."""
+    """For a server, whose disk is not ours."""
 
     def check(self) -> None:
         pass
@@ -45,17 +45,17 @@ class NoReserve:
 
 @frozen
 class FileReserve:
-    """A file that takes up room beside the database at *database*, and is emptied when that room is needed.
+    """A file that takes up space beside the database at *database*, and is emptied when the space is needed.
 
-    The file is all that its processes know of it: as long as it has its size, there is room for everybody. Once it was
-    given, only vital transactions use what it held; it is made anew when as much is free again and some more.
+    Processes share nothing but the file: as long as it has its size, there is space for all. Once it is emptied, only
+    vital transactions use the space; it is made again when that much and a margin are free.
     """
 
     database: str
 
     @property
     def path(self) -> Path:
-        # Where a link leads, as SQLite's own files are: that is the disk which may be full.
+        # Links are followed, as for SQLite's own files: the target's disk is the one that may be full.
         return Path(f"{os.path.realpath(self.database)}-reserve")
 
     def check(self) -> None:
@@ -84,7 +84,7 @@ class FileReserve:
         try:
             disk = os.statvfs(self.path.parent)
         except OSError:
-            # Then the database itself will have something to say.
+            # Then the database itself will report an error.
             return True
         return disk.f_bavail * disk.f_frsize >= wanted
 
@@ -92,13 +92,14 @@ class FileReserve:
         try:
             descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError:
-            # A folder in which nothing can be made says so for the database; a database alone needs no reserve.
+            # In a folder without write access, the database itself fails; a database without such a folder needs no
+            # reserve.
             return
         try:
             self._give_to_owner(descriptor)
             _fill(descriptor)
         except OSError:
-            # A quota, which the disk does not tell of. What was got until then is not kept from others.
+            # A quota, which the free space of the disk does not show. What was allocated so far is released.
             with suppress(OSError):
                 os.ftruncate(descriptor, 0)
             raise self._full() from None
@@ -106,7 +107,8 @@ class FileReserve:
             os.close(descriptor)
 
     def _give_to_owner(self, descriptor: int) -> None:
-        """Who may write the database is to give it: root does as SQLite does for files that it makes."""
+        """Whoever may write the database must be able to empty it: root does as SQLite does for the files that it
+        makes."""
         if os.geteuid() == 0:
             owner = os.stat(self.database)
             os.fchown(descriptor, owner.st_uid, owner.st_gid)
@@ -117,11 +119,11 @@ class FileReserve:
 
 
 def _fill(descriptor: int) -> None:
-    """Raises OSError where there is no room."""
+    """Raises OSError if there is no space."""
     try:
         os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
     except (AttributeError, OSError) as error:
-        # Not every system has it, nor every file system.
+        # Not every system or file system supports it.
         if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
             raise
         for written in range(0, RESERVE_BYTES, _MARGIN_BYTES):

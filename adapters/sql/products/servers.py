@@ -1,4 +1,4 @@
-"""What the products that are servers have in common."""
+"""What the server products have in common."""
 
 import time
 from typing import Any
@@ -11,18 +11,18 @@ from .product import ANSWER_SECONDS, CONNECT_SECONDS, POOL_SECONDS
 from .reserve import NoReserve, Reserve
 
 _IDLE_SECONDS = 5.0
-"""A connection that nobody used for so long may be one to a server that has been restarted since."""
+"""After this time without use, the server of a connection may have been restarted."""
 
 MAX_AGE_SECONDS = 300
-"""A connection that is older is replaced: its server may not be the one any more to which the name leads."""
+"""An older connection is replaced: the name may lead to another server by now."""
 
 _PING_SECONDS = ANSWER_SECONDS - CONNECT_SECONDS
-"""How long it is waited for whether such a connection lives, so that there is time for a new one."""
+"""How long to wait for a sign of life on such a connection, so that there is time for a new one."""
 
 
 @frozen
 class DatabaseServer:
-    """What a product has to tell of itself where a server keeps the data: its disk and its files are its own matter."""
+    """The common part of a product that runs on a server, which looks after its own disk and files."""
 
     is_embedded: bool = False
     has_one_writer: bool = False
@@ -34,7 +34,7 @@ class DatabaseServer:
         return False
 
     def give_back(self, connection: Connection) -> bool:
-        # The server does so by itself.
+        # The server does this itself.
         return False
 
     def is_there(self, url: URL) -> bool:
@@ -48,13 +48,13 @@ class DatabaseServer:
 
 
 def pooled_engine(url: URL, connections: int, **more: Any) -> Engine:
-    """An engine with at most *connections* to a server, of which none is used that has died in the pool.
+    """An engine with at most *connections* to a server. A connection that has died in the pool is not used.
 
     The driver's connections have an attribute ``seconds``: how long they wait for an answer.
     """
     engine = create_engine(
         url,
-        # Parameters are phone numbers and hashes: they do not belong into the text of an error.
+        # Parameters are phone numbers and hashes, which do not belong in the text of an error.
         hide_parameters=True,
         pool_size=connections,
         max_overflow=0,
@@ -71,8 +71,8 @@ def pooled_engine(url: URL, connections: int, **more: Any) -> Engine:
         try:
             engine.dialect.do_ping(connection)
         except engine.dialect.loaded_dbapi.Error:
-            # Restarted, or forgotten by something on the way: then all that are as old are gone too, and nobody else
-            # has to wait to find that out.
+            # The server restarted, or something in between dropped the connection. Then all connections as old are gone
+            # too, and nobody else should have to wait to find that out.
             raise InvalidatePoolError("the connection has died in the pool") from None
         connection.seconds = usual
 

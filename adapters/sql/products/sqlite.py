@@ -19,11 +19,11 @@ from .reserve import FileReserve, Reserve
 _BUSY = frozenset({"SQLITE_BUSY", "SQLITE_BUSY_RECOVERY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_BUSY_TIMEOUT"})
 
 _FULL = frozenset({"SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE"})
-"""The second is said of the index of the log, which a first connection makes, and many changes make grow; the third of a
-quota, among others."""
+"""The second is reported for the index of the log, which a first connection makes and many changes enlarge; the third
+for a quota, among others."""
 
 CHECK_SECONDS = 2.0
-"""How long a file is looked at when it is opened. A larger one than can be read in that time is looked at in part."""
+"""How long a file is checked when it is opened. A file too large for that time is checked in part."""
 
 _STEPS_BETWEEN_LOOKS = 10_000
 
@@ -49,7 +49,7 @@ class Sqlite:
         path = file_of(url)
         engine = create_engine(
             URL.create("sqlite", database=path),
-            # Parameters are phone numbers and hashes: they do not belong into the text of an error.
+            # Parameters are phone numbers and hashes, which do not belong in the text of an error.
             hide_parameters=True,
             pool_size=connections,
             max_overflow=0,
@@ -59,7 +59,8 @@ class Sqlite:
         )
 
         def make(_dialect: object, _record: object, _arguments: object, _more: object) -> None:
-            # SQLite gives its -wal and -shm files the mode of this one. Where it is there, or cannot be made, it says so.
+            # SQLite gives its -wal and -shm files the mode of this one. If it exists or cannot be made, SQLite handles
+            # that.
             with suppress(OSError):
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
@@ -69,7 +70,7 @@ class Sqlite:
             try:
                 _set_up(connection)
             except sqlite3.OperationalError as error:
-                # The first connection makes the files of the log, for which there may be no room.
+                # The first connection makes the files of the log, for which there may be no space.
                 if not (_is_full(error) and FileReserve(path).give()):
                     raise
                 _set_up(connection)
@@ -89,13 +90,13 @@ class Sqlite:
 
     def give_back(self, connection: Connection) -> bool:
         raw: Any = connection.connection.dbapi_connection
-        # It frees one page at each step, though it tells of none.
+        # It frees one page at each step, though it returns no rows.
         raw.executescript(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})")
         is_more = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one() > 0
         can_more = connection.exec_driver_sql("PRAGMA auto_vacuum").scalar_one() == _INCREMENTAL
         if is_more and can_more:
             return True
-        # The file itself becomes shorter when the log has been carried over, which waits for whoever reads; then another time.
+        # The file shrinks at the next checkpoint of the log, which readers may delay to another time.
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         return False
 
@@ -126,7 +127,7 @@ class Sqlite:
         return (_name(error) or "").startswith("SQLITE_READONLY")
 
     def is_duplicate(self, error: DBAPIError, index: Index) -> bool:
-        # It tells the columns, not the name.
+        # The error names the columns, not the index.
         columns = ", ".join(str(column) for column in index.columns)
         return _name(error) == "SQLITE_CONSTRAINT_UNIQUE" and str(error.orig) == f"UNIQUE constraint failed: {columns}"
 
@@ -150,7 +151,7 @@ class Sqlite:
         level = connection.exec_driver_sql("PRAGMA synchronous").scalar_one()
         if level < _DURABLE:
             lines.append(f"SQLite's synchronous is {level}: a power cut may take back what was acknowledged")
-        # Where a file system has no WAL, as some on a network, SQLite takes another journal, and that is no error.
+        # On a file system without support for WAL, as some on a network, SQLite uses another journal, without an error.
         journal = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
         if journal != "wal":
             lines.append(
@@ -166,7 +167,7 @@ def _name(error: DBAPIError) -> str | None:
 
 
 def file_of(url: URL) -> str:
-    """The path in such a URL. Raises ValueError where it names no file."""
+    """The path in such a URL. Raises ValueError if it names no file."""
     path = url.database
     if url.drivername not in {"sqlite", "sqlite+pysqlite"} or url.host or url.query:
         raise ValueError("it must be sqlite:///PATH")
@@ -184,12 +185,12 @@ def _set_up(connection: Any) -> None:
     connection.isolation_level = None
     is_new = connection.execute("PRAGMA page_count").fetchone() == (0,)
     if is_new:
-        # Elsewhere it would be a write, and wait for others. What was made otherwise keeps its free pages for itself.
+        # In an existing file it would be a write, and wait for others. A file made without it keeps its free pages.
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    # It changes the file for good: who looks at another's must leave it as it is.
+    # It changes the file permanently, and a file that is only inspected must stay as it is.
     if is_new or connection.execute(_HAS_TABLE, (VERSION_TABLE,)).fetchone() == (1,):
         _use_wal(connection)
-    # In WAL, NORMAL acknowledges what a power cut may take back; FULL syncs before the answer.
+    # In WAL, with NORMAL a power cut may undo what was acknowledged; FULL syncs before the answer.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
 
@@ -201,7 +202,7 @@ def _use_wal(connection: Any) -> None:
             connection.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError as error:
-            # Where several make the database at once, SQLite does not wait for this, as it does for all else.
+            # If several make the database at once, SQLite does not wait here, as it does everywhere else.
             if error.sqlite_errorname not in _BUSY or time.monotonic() > end:
                 raise
         time.sleep(0.01)
@@ -209,6 +210,6 @@ def _use_wal(connection: Any) -> None:
 
 def _begin(connection: Connection) -> None:
     # A transaction that begins as a reader and then writes can fail half-way with SQLITE_BUSY; one that begins as a
-    # writer waits at its start and nowhere else. Single reads need no transaction at all.
+    # writer waits only at its start. Single reads need no transaction.
     if connection.get_execution_options().get(WRITES):
         connection.exec_driver_sql("BEGIN IMMEDIATE")

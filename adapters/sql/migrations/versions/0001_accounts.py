@@ -1,8 +1,8 @@
 """Users, sessions and the audit log.
 
-A copy of the tables as they were, so that a later change of ``tables.py`` does not change history. Every step looks
-whether it has been done: on MariaDB a statement that changes the schema cannot be undone, and a run that was killed in the
-middle must be able to go on.
+A copy of the tables as they were, so that a later change of ``tables.py`` does not change history. Every step checks
+whether it has been done: on MariaDB a change of the schema cannot be undone, and after a run that was killed the next
+one must be able to continue.
 """
 
 from typing import Any
@@ -48,7 +48,8 @@ users = Table(
     Column("account_balance", Money, server_default=text("'0.0000'")),
     Column("state", String(120)),
     Column("fee_percentage", Integer, server_default=text("4")),
-    # From here on the columns are ours. A row that is no account is one that other programs made; it is not ours to read.
+    # From here on the columns are ours. A row that is not an account was made by another program, and is not ours to
+    # read.
     Column("is_account", Boolean, nullable=False, server_default=false()),
     Column("canonical_phone", String(11)),
     Column("state_until", UtcDateTime),
@@ -56,9 +57,10 @@ users = Table(
     Column("is_admin", Boolean, nullable=False, server_default=false()),
     Column("device_policy", Text),
     Index("uq_x_user_canonical_phone", "canonical_phone", unique=True),
-    # Closed accounts are kept; those that still have a phone are the ones to erase.
+    # Closed accounts are kept; those that still have a phone are to be erased.
     Index("ix_x_user_state", "state", "canonical_phone"),
-    # Without it SQLite gives the id of a deleted last user to the next one, and with it the tokens.
+    # Without it SQLite gives the id of a deleted last user to the next one, for whom the old tokens would then be
+    # valid.
     sqlite_autoincrement=True,
     **_MARIADB,
 )
@@ -83,7 +85,7 @@ sessions = Table(
     Column("refresh_rotated_at", UtcDateTime, nullable=False),
     Column("refresh_expires_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
-    # The end or the expiry, whichever is first. An index that began with ended_at would draw planners to all that live.
+    # The end or the expiry, whichever is first. With an index on ended_at, planners would scan all live sessions.
     Column("over_at", UtcDateTime, nullable=False),
     Column("end_reason", String(32)),
     Column("end_actor", String(80)),

@@ -1,4 +1,4 @@
-"""When the rotations before the last one were: for refresh tokens that were replaced several times in a moment."""
+"""The times of the rotations before the last one, for refresh tokens replaced several times in quick succession."""
 
 from sqlalchemy import Column, Text
 

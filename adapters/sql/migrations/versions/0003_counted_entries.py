@@ -1,4 +1,4 @@
-"""Entries of the audit log that stand for many events of one kind, with their number."""
+"""Entries of the audit log that count many events of one kind."""
 
 from sqlalchemy import Column, Integer, String, text
 

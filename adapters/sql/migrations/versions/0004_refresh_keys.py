@@ -1,4 +1,4 @@
-"""Which key a chain of refresh tokens hangs on. Chains from before hang on none, and are not continued."""
+"""The name of the key of a chain of refresh tokens. Older chains have none, and are not continued."""
 
 from sqlalchemy import Column
 

@@ -1,4 +1,4 @@
-"""Moments to be remembered: when it was last judged that the clock is right, and what is old was deleted by it."""
+"""Moments to remember: when the clock was last judged to be right, and old data was deleted."""
 
 from sqlalchemy import Column, MetaData, String, Table
 
