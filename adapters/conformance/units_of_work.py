@@ -1,4 +1,4 @@
-"""The contract of UnitOfWork, and of the writers within one."""
+"""The contract of UnitOfWork, of Personal, and of the writers within one."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -177,6 +177,16 @@ class UnitOfWorkContract(PartOfContract):
 
         assert work.transact(lock) == {first.id, third.id}
         assert work.transact(lambda tx: tx.lock(second.id) and tx.locked) == {second.id}
+
+    def test_what_is_personal_is_erased_and_the_user_stays(self, work: UnitOfWork, before: _Before) -> None:
+        def erase(tx: Transaction) -> None:
+            assert SessionSweep in tx.personal
+            tx.lock(before.user.id)
+            tx.erase_of(before.user.id)
+            assert [tx.sessions.by_id(session.id) for session in before.sessions] == [None, None]
+            assert tx.lock(before.user.id) == before.user
+
+        work.transact(erase)
 
     def test_a_refusal_of_one_step_takes_nothing_of_the_others_back(
         self, work: UnitOfWork, users: UserSteps, audit: AuditSteps, before: _Before

@@ -9,7 +9,7 @@ from attrs import define, field, frozen
 
 from ...domain.audit import AuditEntry, AuditId
 from ...domain.ports.stores import Parts
-from ...domain.ports.writing import Transaction
+from ...domain.ports.writing import Transaction, personal_among
 from ...domain.sessions import Session, SessionId
 from ...domain.users import User, UserId
 
@@ -143,4 +143,5 @@ class MemoryUnitOfWork:
 
     def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
         with self.rows.step():
-            return work(Transaction(part=Parts(self.writers, self.rows), locking=self.rows.users.get))
+            parts, personal = Parts(self.writers, self.rows), personal_among(self.writers)
+            return work(Transaction(part=parts, locking=self.rows.users.get, personal=personal))

@@ -25,7 +25,7 @@ VERSION_TABLE = "menshen_version"
 metadata = MetaData()
 
 # Text is compared character by character: case, accents and trailing blanks all count.
-_MARIADB: dict[str, Any] = {
+MARIADB: dict[str, Any] = {
     "mariadb_charset": "utf8mb4",
     "mariadb_collate": "utf8mb4_nopad_bin",
     "mariadb_engine": "InnoDB",
@@ -58,7 +58,7 @@ users = Table(
     # Without it SQLite gives the id of a deleted last user to the next one, for whom the old tokens would then be
     # valid.
     sqlite_autoincrement=True,
-    **_MARIADB,
+    **MARIADB,
 )
 
 sessions = Table(
@@ -91,7 +91,7 @@ sessions = Table(
     Column("refresh_key", WholeText(16)),
     Index("ix_x_session_user_id", "user_id", "ended_at"),
     Index("ix_x_session_over_at", "over_at"),
-    **_MARIADB,
+    **MARIADB,
 )
 
 audit = Table(
@@ -118,7 +118,7 @@ audit = Table(
     Index("ix_x_audit_at", "at"),
     Index("ix_x_audit_likeness", "likeness"),
     sqlite_autoincrement=True,
-    **_MARIADB,
+    **MARIADB,
 )
 
 marks = Table(
@@ -127,5 +127,5 @@ marks = Table(
     # Moments to remember, each under a name.
     Column("name", WholeText(32), primary_key=True),
     Column("at", UtcDateTime, nullable=False),
-    **_MARIADB,
+    **MARIADB,
 )

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from attrs import frozen
 
 from ...domain.ports.stores import Parts
-from ...domain.ports.writing import Transaction
+from ...domain.ports.writing import Transaction, personal_among
 from .database import REPEAT_SECONDS, Database
 from .failures import Full, Repeatable, final
 from .step import Step
@@ -48,4 +48,5 @@ class SqlUnitOfWork:
     def _once(self, work: Callable[[Transaction], T], *, is_vital: bool) -> T:
         with self.database.attempt(is_vital=is_vital) as connection:
             step = Step(connection, self.database.product)
-            return work(Transaction(part=Parts(self.writers, step), locking=partial(lock_user, step)))
+            parts, personal = Parts(self.writers, step), personal_among(self.writers)
+            return work(Transaction(part=parts, locking=partial(lock_user, step), personal=personal))

@@ -4,7 +4,7 @@ A writer is reached only through a Transaction, so that nothing is written in pa
 reads what it has written itself. Any method may raise StoreUnavailable.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -80,7 +80,23 @@ class SessionPage:
     """The last that was looked at; None if there are no more."""
 
 
-class SessionSweep(Protocol):
+class Personal(Protocol):
+    """What the store holds about users besides themselves, within a transaction.
+
+    A writer's port that has this one as a base is told to delete its rows when an account is erased.
+    """
+
+    def erase_of(self, user_id: UserId) -> None:
+        """Delete every row of a user."""
+        ...
+
+
+def personal_among(ports: Iterable[type]) -> Sequence[type[Personal]]:
+    """Those that have Personal as a base."""
+    return [port for port in ports if Personal in port.__mro__[1:]]
+
+
+class SessionSweep(Personal, Protocol):
     """The sessions of everybody, or all of one user, within a transaction."""
 
     def unended(self, *, after: SessionId, limit: int) -> SessionPage:
@@ -141,6 +157,8 @@ class Transaction:
     """The store's writer for a port."""
     locking: Callable[[UserId], User | None] = field(repr=False)
     """Locks a user in the store."""
+    personal: Sequence[type[Personal]] = field(repr=False)
+    """The ports of all the store's writers of personal data: ``personal_among`` its writers' ports."""
     locked: set[UserId] = field(factory=set)
     """The users whom this transaction has locked: only for them does it change what decides whether they may act."""
 
@@ -166,6 +184,11 @@ class Transaction:
         if user is not None:
             self.locked.add(user_id)
         return user
+
+    def erase_of(self, user_id: UserId) -> None:
+        """Delete everything about a user except the user and the audit log."""
+        for port in self.personal:
+            self[port].erase_of(user_id)
 
 
 class UnitOfWork(Protocol):

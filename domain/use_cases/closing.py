@@ -8,7 +8,7 @@ from ..actors import Actor
 from ..audit import Action, AuditEvent, event_of
 from ..devices import NO_CLIENT, Client
 from ..ports.outside import Clock
-from ..ports.writing import SessionSweep, Transaction, UnitOfWork
+from ..ports.writing import Transaction, UnitOfWork
 from ..presences import Principal
 from ..sessions import EndReason, SessionEnd
 from ..users import StateConflict, User, UserId, UserState
@@ -85,7 +85,7 @@ def erase(tx: Transaction, user_id: UserId, now: datetime) -> bool:
             device_policy=None,
         )
     )
-    tx[SessionSweep].erase_of(user_id)
+    tx.erase_of(user_id)
     # A reason is free text about a person, and the entry of a look quotes what was searched for.
     tx.audit.erase_details(user_id, [Action.FREEZE, Action.READ])
     tx.audit.append(AuditEvent(at=now, actor=Actor.service(), action=Action.ERASE, subject=user_id))

@@ -25,7 +25,7 @@ from menshen.domain.audit import AuditEvent
 from menshen.domain.errors import StoreUnavailable
 from menshen.domain.ports.reading import UserFilter, Users, UserSearch
 from menshen.domain.ports.stores import Parts, Store
-from menshen.domain.ports.writing import AuditWriter, SessionWriter, Transaction, UserWriter
+from menshen.domain.ports.writing import AuditWriter, SessionWriter, Transaction, UnitOfWork, UserWriter, personal_among
 from menshen.domain.sessions import Refreshing, Session, SessionId
 from menshen.domain.users import NewUser, Phone, PhoneTaken, User, UserId
 from menshen.entrypoints.stores import memory_store
@@ -62,13 +62,19 @@ def store_of(
 class _Recorded:
     """Writes down which methods are called."""
 
-    name: str
-    of: Any
-    called: set[str]
+    _name: str
+    _of: Any
+    _called: set[str]
 
     def __getattr__(self, name: str) -> Any:
-        self.called.add(f"{self.name}.{name}")
-        return getattr(self.of, name)
+        self._called.add(f"{self._name}.{name}")
+        return getattr(self._of, name)
+
+
+def methods_of_a_store() -> set[str]:
+    """All that can be called, as it is written down."""
+    ports = [UnitOfWork, *(each.port for each in (*READERS, *WRITERS))]
+    return {f"{port.__name__}.{name}" for port in ports for name in dir(port) if not name.startswith("_")}
 
 
 class TestNoFault(FaultContract):
@@ -183,7 +189,8 @@ class TestUndoesNothing(FaultContract):
 
 class _LocksNothing(MemoryUnitOfWork):
     def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
-        return work(Transaction(part=Parts(self.writers, self.rows), locking=self.rows.users.get))
+        parts, personal = Parts(self.writers, self.rows), personal_among(self.writers)
+        return work(Transaction(part=parts, locking=self.rows.users.get, personal=personal))
 
 
 class TestLocksNothing(FaultContract):
@@ -251,5 +258,7 @@ if __name__ == "__main__":
             for kind in sorted(globals())
             if kind[:4] == "Test"
         ]
-    print(json.dumps({"found": findings.first, "called": sorted(findings.calls)}))
+    print(
+        json.dumps({"found": findings.first, "called": sorted(findings.calls), "methods": sorted(methods_of_a_store())})
+    )
     sys.exit(0 if set(codes) <= {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED} else 1)

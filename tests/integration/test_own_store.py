@@ -176,7 +176,8 @@ def test_the_suite_finds_every_fault_and_calls_every_method() -> None:
     faults = set(re.findall(r"^class (Test\w+)\(", program.read_text(encoding="utf-8"), re.MULTILINE))
     assert len(faults) > 10
     assert set(told["found"]) == faults - {"TestNoFault"}, told["found"]
-    assert len(told["called"]) == 29
+    assert told["called"] == told["methods"]
+    assert len(told["called"]) > 28
 
 
 def _blocks(language: str, heading: str) -> list[str]:

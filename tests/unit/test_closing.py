@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Protocol
 
 import pytest
-from attrs import evolve
+from attrs import evolve, frozen
 
+from menshen.adapters.memory.store import MemoryStore
 from menshen.domain.actors import Actor
 from menshen.domain.admission import TooManyDevices
 from menshen.domain.audit import Action
@@ -14,6 +16,7 @@ from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.errors import Refusal
 from menshen.domain.ports.outside import Verdict
 from menshen.domain.ports.reading import UserFilter
+from menshen.domain.ports.writing import Personal
 from menshen.domain.proofs import InvalidCredentials, ReauthenticationFailed
 from menshen.domain.sessions import UserWasClosed
 from menshen.domain.use_cases.closing import erase
@@ -30,6 +33,7 @@ from menshen.domain.users import (
     UserNotActive,
     UserState,
 )
+from menshen.entrypoints.stores import memory_store
 
 from .cases import for_each
 from .memory_house import (
@@ -386,6 +390,28 @@ def test_only_what_is_closed_is_erased(house: House, full: User, state: UserStat
     prune(house)
     assert house.user(full) == before
     assert (house.store.sessions, house.events) == (sessions, events)
+
+
+class Diaries(Personal, Protocol):
+    """A further noun."""
+
+
+def test_what_any_noun_has_of_a_user_goes_with_the_account(house: House, full: User) -> None:
+    erased: list[UserId] = []
+
+    @frozen
+    class ToldDiaries:
+        rows: MemoryStore
+
+        def erase_of(self, user_id: UserId) -> None:
+            erased.append(user_id)
+
+    house.service.close_account.close(full.id, actor=OPERATOR)
+    work = memory_store(house.store, {Diaries: ToldDiaries}).work
+    assert not work.transact(lambda tx: erase(tx, full.id, house.clock.now()))
+    assert erased == []
+    assert work.transact(lambda tx: erase(tx, full.id, house.clock.now() + GRACE))
+    assert erased == [full.id]
 
 
 def test_erasing_twice_changes_nothing(house: House, full: User) -> None:

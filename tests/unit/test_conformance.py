@@ -14,8 +14,8 @@ from typing import Any, Protocol
 from menshen.adapters.conformance import stores
 from menshen.adapters.conformance.steps import AuditSteps, SessionSteps, UserSteps
 from menshen.adapters.conformance.stores import StoreContract
-from menshen.domain.ports import outside, reading, writing
-from menshen.domain.ports.writing import UnitOfWork
+from menshen.domain import ports
+from menshen.domain.ports.writing import Personal, UnitOfWork
 
 from .cases import for_each
 
@@ -24,6 +24,12 @@ MODULES = sorted(path.stem for path in SOURCE.glob("*.py") if path.stem != "__in
 TREES = {name: ast.parse((SOURCE / f"{name}.py").read_text(encoding="utf-8")) for name in MODULES}
 NODES = {name: [*ast.walk(tree)] for name, tree in TREES.items()}
 PARTS = [each for each in StoreContract.__mro__ if each is not object]
+
+PORT_MODULES = [
+    import_module(f"{ports.__name__}.{path.stem}")
+    for path in sorted(Path(ports.__path__[0]).glob("*.py"))
+    if path.stem != "__init__"
+]
 
 # By what name a test calls each port.
 PORTS: dict[str, type] = {"users": UserSteps, "sessions": SessionSteps, "audit": AuditSteps, "work": UnitOfWork}
@@ -141,7 +147,7 @@ def test_a_store_is_all_that_its_contract_wants() -> None:
 
 
 def test_every_port_has_a_contract() -> None:
-    protocols = [each for module in (outside, reading, writing) for each in vars(module).values() if _is_port(each)]
+    protocols = [each for module in PORT_MODULES for each in vars(module).values() if _is_port(each)]
     assert len(set(protocols)) > 17
     text = "\n".join((SOURCE / f"{name}.py").read_text(encoding="utf-8") for name in MODULES)
     for each in protocols:
@@ -154,13 +160,26 @@ def _is_port(value: Any) -> bool:
     )
 
 
-STORED = [each for module in (reading, writing) for each in vars(module).values() if _is_port(each)]
+STORED = sorted(
+    {
+        each
+        for module in PORT_MODULES
+        for each in vars(module).values()
+        if _is_port(each) and not each.__module__.endswith(".outside")
+    },
+    key=lambda port: port.__name__,
+)
 
 
 @for_each("port", STORED)
 def test_the_suite_calls_every_method_of_what_reads_and_writes(port: type) -> None:
     called = {method for _, method in _calls()}
     assert {name for name, body in vars(port).items() if not name.startswith("_") and isfunction(body)} <= called
+
+
+@for_each("port", [port for port in STORED if hasattr(port, "erase_of")])
+def test_what_can_be_erased_of_a_user_is_told_when_the_account_is(port: type) -> None:
+    assert Personal in port.__mro__
 
 
 def test_the_suite_needs_menshen_attrs_and_pytest() -> None:

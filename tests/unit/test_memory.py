@@ -1,5 +1,6 @@
 """The in-memory adapters keep the contracts of their ports."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -21,7 +22,7 @@ from menshen.adapters.memory.fakes import (
     FakeRefreshTokenCodec,
     FakeTokenCodec,
 )
-from menshen.adapters.memory.store import MemoryStore
+from menshen.adapters.memory.store import Changes, MemoryStore
 from menshen.domain.ports.outside import (
     Clock,
     LastSeen,
@@ -35,10 +36,15 @@ from menshen.domain.ports.stores import Store
 from menshen.entrypoints.stores import memory_store
 
 
+def check_that_others_are_plain(changes: Changes) -> None:
+    """Whoever keeps the rows of a further noun does not know its types: from JSON they come back as they were."""
+    assert json.loads(json.dumps(changes.others)) == changes.others
+
+
 class InMemory:
     @pytest.fixture
     def store(self) -> Store:
-        return memory_store(MemoryStore())
+        return memory_store(MemoryStore(keep=check_that_others_are_plain))
 
 
 class TestMemoryStore(InMemory, StoreContract):
