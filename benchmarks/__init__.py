@@ -1,1 +1,1 @@
-"""The figures, each a command."""
+"""Benchmarks, each of them a command."""

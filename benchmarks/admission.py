@@ -1,8 +1,8 @@
 """Logins per second under a device policy on SQLite, with one session in the table and with a million.
 
-The passwords are judged by a stand-in, so that what is measured is the store: a login locks the user, reads the live
-sessions, ends the one it replaces, and is on the disk before it returns. Where the folder for temporary files is kept
-in memory, set TMPDIR to one on a disk. Both tables are measured in turns in one run: read the ratio, not the numbers.
+Passwords are checked by a fake hasher, so that the store is measured: a login locks the user, reads the live sessions,
+ends the one it replaces, and is on the disk before it returns. If the folder for temporary files is kept in memory, set
+TMPDIR to one on a disk. Both tables are measured in turns in one run: read the ratio, not the numbers.
 """
 
 import tempfile
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def _opened(folder: Path, stack: ExitStack) -> Service:
-    """The service on SQLite in *folder*, with a stand-in for the hasher and one user, who is logged in."""
+    """The service on SQLite in *folder*, with a fake hasher and one user, who is logged in."""
     settings = Settings(data_dir=folder, device_policy=parse_device_policy('{"phone": 1, "pc": 1}'))
     adapters = evolve(open_adapters(settings, bytes(32), open_store(settings)), hasher=FakePasswordHasher())
     service = wire(settings, adapters)
@@ -72,7 +72,7 @@ def _opened(folder: Path, stack: ExitStack) -> Service:
 
 
 def _logins_per_second(service: Service, seconds: float) -> float:
-    """Two phones in turns, each of which ends the session of the other."""
+    """Two phones log in in turns, and each ends the session of the other."""
     begin, done = time.perf_counter(), 0
     while time.perf_counter() < begin + seconds:
         service.login(PhoneAndPassword(PHONE, PASSWORD), client=DEVICES[done % 2])

@@ -1,7 +1,7 @@
 """Rows per second of ``menshen adopt``, of its report and of its work, and the memory it takes, on each database.
 
-The table is the tutorial's; one number in ten has another spelling, one in a thousand is taken twice, one in a thousand
-is none. The servers are set up durably, and share this machine with the command. Where the folder for temporary files
+The table is the tutorial's; one number in ten has another spelling, one in a thousand occurs twice, one in a thousand
+is invalid. The servers are set up durably, and share this machine with the command. If the folder for temporary files
 is kept in memory, set TMPDIR to one on a disk.
 """
 
@@ -27,7 +27,7 @@ else:
 
 _HASH = "pbkdf2:sha256:600000$0123456789abcdef$" + "0123456789abcdef" * 4
 
-# How each product makes the numbers from 1 to N, and glues texts.
+# How each product makes the numbers from 1 to N, and concatenates texts.
 _NUMBERS = {
     "sqlite": "(WITH RECURSIVE s (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {count}) SELECT n FROM s) AS s",
     "postgresql": "generate_series(1, {count}) AS s (n)",
@@ -91,7 +91,7 @@ def main() -> None:
 
 def _fill(tutorial: Tutorial, count: int) -> None:
     is_mariadb = tutorial.product == "mariadb"
-    # A number of 11 digits for each, in no order; every 777th that of its predecessor.
+    # A number of 11 digits for each, in no order; every 777th is that of its predecessor.
     digits = "13000000000 + ((n - CASE WHEN n % 777 = 0 THEN 1 ELSE 0 END) * 7654321) % 999999937"
 
     def glued(prefix: str) -> str:
@@ -113,7 +113,8 @@ def _fill(tutorial: Tutorial, count: int) -> None:
     tutorial.execute(statement)
 
 
-# The memory of a process that another has started begins with that of the other, but for what the kernel tells of itself.
+# The peak memory of a child process includes its parent's before exec, except in the kernel's figures for the process
+# itself.
 _MEASURED = """
 import resource, sys
 from pathlib import Path
@@ -128,7 +129,7 @@ sys.exit(code)
 
 @frozen
 class _Run:
-    """What one call of the command took."""
+    """What one run of the command took."""
 
     seconds: float
     cpu_seconds: float

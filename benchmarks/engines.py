@@ -1,4 +1,4 @@
-"""The databases that are measured, on servers set up as for production, and how they are filled."""
+"""The databases to measure, on servers set up as for production, and how they are filled."""
 
 import os
 import tempfile
@@ -32,7 +32,7 @@ else:
     from menshen.tests.integration.filling import DEVICE_TYPES, analyze, fill_audit, fill_sessions, fill_users
     from menshen.tests.integration.stores import migrated
 
-# The cache holds a million users, as it should in production.
+# The cache has room for a million users, as it should in production.
 _POSTGRESQL = ("shared_buffers=2GB", "max_wal_size=8GB", "checkpoint_timeout=30min")
 _MARIADB = (
     *("--innodb-buffer-pool-size=4G", "--innodb-log-file-size=1G"),
@@ -47,19 +47,19 @@ class Engine(Protocol):
 
     @property
     def hurry(self) -> tuple[str, ...]:
-        """What a connection says so that it writes fast, and not durably."""
+        """Statements that make a connection write fast, but not durably."""
         ...
 
     def new_database(self) -> str:
-        """The URL of an empty one, without tables."""
+        """The URL of an empty database, without tables."""
         ...
 
     def size(self, database: Database, table: str) -> int:
-        """The bytes on disk of *table* with its indexes; it may be those of the whole database."""
+        """The bytes on disk of *table* with its indexes, or of the whole database."""
         ...
 
     def come_to_rest(self, database: Database) -> None:
-        """Be durable again, and wait until nothing is left to do in the background."""
+        """Be durable again, and wait until no background work is left."""
         ...
 
 
@@ -82,7 +82,8 @@ class _Sqlite:
         return pages * size_of_one
 
     def come_to_rest(self, database: Database) -> None:
-        # Nothing analyzes an SQLite database in production either. Linux would write the file back later, meanwhile.
+        # SQLite databases are not analyzed in production either. Sync now, or Linux would write the file back while
+        # measuring.
         with Path(str(database.engine.url.database)).open("rb") as file:
             os.fsync(file.fileno())
 
@@ -152,7 +153,7 @@ ENGINES = {"SQLite": _sqlite, "PostgreSQL": _postgresql, "MariaDB": _mariadb}
 
 
 def filled(engine: Engine, users: int, now: datetime, password_hash: str) -> tuple[str, Mapping[str, float]]:
-    """The URL of a database with so many users and their sessions and audit entries, and the bytes of a row of each."""
+    """The URL of a database with that many users, their sessions and audit entries, and the bytes of a row of each."""
 
     def hurry(connection: Any, _record: object) -> None:
         cursor = connection.cursor()

@@ -2,11 +2,11 @@
 
 The small and the large database are on one server, whose settings are durable and whose cache holds them, and are
 measured in turns: read the ratio, not the microseconds. Each call is about another user, in no order. The clock of the
-service stands, so that no session is due to be seen; the passwords are judged by a stand-in, so that a login is the work
-of the store: it locks the user, reads the live sessions, ends the one it replaces, and is on the disk before it returns.
-Where the folder for temporary files is kept in memory, set TMPDIR to one on a disk.
+service stands still, so that no last use is due to be written; passwords are checked by a fake hasher, so that a login
+is the work of the store: it locks the user, reads the live sessions, ends the one it replaces, and is on the disk
+before it returns. If the folder for temporary files is kept in memory, set TMPDIR to one on a disk.
 
-Beside that, the bytes on disk for a row of each table and its share of the indexes, in the order in which rows come in.
+Also, the bytes on disk for a row of each table and its share of the indexes, with rows inserted in their usual order.
 """
 
 import tempfile
@@ -49,19 +49,19 @@ SMALL, LARGE = 1_000, 1_000_000
 ROUNDS = 9
 SECONDS = 0.6
 CALLERS = 20_000
-"""So many calls until the first of them calls again; of the small database everybody is among them many times."""
+"""The number of calls before a caller repeats; in the small database, each user is among them many times."""
 
 STEP = 611_953
 """From one caller to the next, so that they come in no order."""
 
 PASSWORD = "p" * 92
 HASH = FakePasswordHasher().hash(PASSWORD)
-"""It takes as much room as one of Argon2."""
+"""As long as an Argon2 hash."""
 
 CLIENT = Client(device=Device(DeviceType.PHONE, "a new phone"))
 
 Operations = dict[str, Iterator[Callable[[], None]]]
-"""For each operation its calls, one after the other, for ever."""
+"""The endless sequence of calls for each operation."""
 
 
 def main() -> None:
@@ -94,7 +94,7 @@ def _measure(name: str, users: int) -> None:
 
 
 def _microseconds(*both: Iterator[Callable[[], None]]) -> tuple[list[float], ...]:
-    """What a call takes, in each round."""
+    """The time of a call, in each round."""
     measured: tuple[list[float], ...] = ([], [])
     for turn in range(ROUNDS + 1):
         for calls, rounds in zip(both, measured, strict=True):
@@ -109,7 +109,7 @@ def _microseconds(*both: Iterator[Callable[[], None]]) -> tuple[list[float], ...
 
 
 def _operations(url: str, users: int, now: datetime, stack: ExitStack) -> Operations:
-    """The operations of the service on the database at *url*, which has so many users."""
+    """The operations of the service on the database at *url*, which has that many users."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
     settings = Settings(
         data_dir=folder, database_url=url, device_policy=parse_device_policy('{"phone": 1, "pc": 1, "tablet": 1}')
@@ -157,7 +157,7 @@ def _caller(service: Service, adapters: Adapters, user_id: int, now: datetime) -
     issued_at = now.replace(microsecond=0)
     claims = AccessTokenClaims(
         subject=UserId(user_id),
-        # Not the phone's, which the logins end.
+        # Not the phone's session, which the logins end.
         session_id=SessionId(session_id_of(user_id, DEVICE_TYPES.index("pc"))),
         token_id=adapters.ids.new_id(),
         issued_at=issued_at,

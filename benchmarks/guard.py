@@ -1,7 +1,7 @@
 """Requests per second of the guarded user_info, beside a Falcon route that does nothing on the same server front.
 
 All servers run at the same time with one worker each, and are measured in turns, so that a busy moment of the machine
-hits them alike. Server and load share this machine: read the ratios, not the numbers.
+affects them alike. Server and load share this machine: read the ratios, not the numbers.
 """
 
 import tempfile
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def _ratio(ours: list[float], theirs: list[float]) -> float:
-    """The median over the rounds, each compared with its own neighbour."""
+    """The median over the rounds, each compared with its neighbour."""
     return median(mine / yours for mine, yours in zip(ours, theirs, strict=True))
 
 

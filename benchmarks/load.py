@@ -1,6 +1,6 @@
 """A load generator: one process that keeps many connections busy, each with one request at a time.
 
-It reads every answer whole and gives up at the first that is not 200, so that nothing but work done is counted.
+It reads every answer completely and gives up at the first that is not 200, so that only work done is counted.
 """
 
 import json
@@ -16,7 +16,7 @@ _LENGTH = b"content-length: "
 
 
 def requests_per_second(port: int, request: bytes, *, connections: int, seconds: float) -> float:
-    """Send *request* over and over, from a process of its own, and count the answers."""
+    """Send *request* repeatedly from a separate process, and count the answers."""
     command = [sys.executable, str(Path(__file__)), str(port), str(connections), str(seconds)]
     done = subprocess.run(command, input=request, stdout=subprocess.PIPE, check=True, timeout=seconds + 20)
     answers, elapsed = json.loads(done.stdout)
@@ -34,7 +34,7 @@ def http_post(path: str, body: bytes) -> bytes:
 
 
 def _generate(port: int, request: bytes, connections: int, seconds: float) -> tuple[int, float]:
-    """The answers that came, and the time that took."""
+    """The number of answers, and the time they took."""
     selector = selectors.DefaultSelector()
     for _ in range(connections):
         caller = socket.create_connection(("127.0.0.1", port), timeout=10)

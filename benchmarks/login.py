@@ -1,7 +1,7 @@
 """Logins per second over HTTP, beside the bare Argon2 hasher on as many threads as the service hashes on.
 
-Both are measured in turns in one run, so that a busy moment of the machine hits them alike. A login checks the hash and
-writes a session that is on the disk before the answer; where the folder for temporary files is kept in memory, set
+Both are measured in turns in one run, so that a busy moment of the machine affects them alike. A login checks the hash
+and writes a session that is on the disk before the answer; if the folder for temporary files is kept in memory, set
 TMPDIR to one on a disk. Server and load share this machine: read the ratio, not the numbers.
 """
 

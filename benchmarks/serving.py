@@ -1,4 +1,4 @@
-"""Starting the servers that are measured, on loopback, and stopping them whatever happens."""
+"""Starting the servers to measure, on loopback, and stopping them in any case."""
 
 import http.client
 import json
@@ -24,7 +24,7 @@ PHONE, PASSWORD = "13800138000", "correct horse"
 def running(
     command: Sequence[str], port: int, environment: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """The server that *command* starts, once it answers on *port*; it sees no environment but the one given."""
+    """The server that *command* starts, once it answers on *port*. It gets only the given environment."""
     server = subprocess.Popen(
         command, env=environment or {}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

@@ -1,6 +1,6 @@
-"""From the start of ``menshen serve`` to its first answer, and the memory it holds when idle, with one worker.
+"""From the start of ``menshen serve`` to its first answer, and its memory when idle, with one worker.
 
-Beside it stands a bare Falcon app behind the same server front, started in turns. Memory is that of all processes of
+It is compared with a bare Falcon app behind the same server front, started in turns. Memory is that of all processes of
 the server together: RSS counts the pages they share once for each, PSS (Linux) once in all.
 """
 
@@ -63,7 +63,7 @@ def _milliseconds_to_first_answer(
 
 
 def _memory(pid: int) -> dict[str, float]:
-    """MiB that the process and its descendants hold, by /proc/PID/smaps_rollup."""
+    """MiB used by the process and its descendants, from /proc/PID/smaps_rollup."""
     total = {"Rss": 0.0, "Pss": 0.0}
     for process in _family(pid):
         for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():

@@ -1,4 +1,4 @@
-"""Menshen inside somebody's own Falcon app."""
+"""Menshen inside another Falcon app."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -20,7 +20,8 @@ class Accounts:
     """The account routes, and the guard for any other route.
 
     ``guard`` protects one resource or responder: ``@falcon.before(accounts.guard)``. ``wsgi`` is the whole account API
-    as a WSGI application of its own. ``head_as_get`` is middleware that answers HEAD wherever GET is, with all guards.
+    as a separate WSGI application. ``head_as_get`` is middleware that answers HEAD on every route with GET, with all
+    guards.
     """
 
     def __init__(self, service: Service, settings: Settings) -> None:
@@ -32,7 +33,7 @@ class Accounts:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:  # noqa: TID251 - the one place, for embedders
-        """Open the accounts that the ``MENSHEN_`` variables name; what is not there yet is made.
+        """Open the accounts that the ``MENSHEN_`` variables name. What does not exist yet is made.
 
         Raises SettingInvalid, StoreUnavailable.
         """
@@ -40,20 +41,21 @@ class Accounts:
         return cls(open_service(settings, say=print, warn=lambda line: print(f"warning: {line}")), settings)
 
     def default_deny(self, *, exempt: Iterable[str] = ()) -> ClosedPaths:
-        """Falcon middleware that guards everything in the app but the account routes and the *exempt* URI templates."""
+        """Falcon middleware that guards everything in the app except the account routes and the *exempt* URI
+        templates."""
         return ClosedPaths(self.guard, exempt, self._is_open)
 
     def mount(self, app: "falcon.App[Any, Any]") -> None:
-        """Answer everything below ``/api/user`` and ``/api/admin`` that *app* itself has no route for.
+        """Answer everything below ``/api/user`` and ``/api/admin`` for which *app* itself has no route.
 
-        The account API runs as it does on its own, with its own error answers; those of *app* stay as they are. Call it
-        last: a sink that is added to *app* later comes before this one, and gets the account routes unguarded.
+        The account API runs as it does alone, with its own error answers; those of *app* stay as they are. Call this
+        last: a sink added to *app* later takes precedence, and gets the account routes unguarded.
         """
         self._mounted = True
         app.add_sink(self._answer, prefix=ACCOUNT_PREFIX)
 
     def _is_open(self, path: str) -> bool:
-        """Whether it is one of the account routes, which have guards of their own."""
+        """Whether it is one of the account routes, which have their own guards."""
         return self._mounted and ACCOUNT_PREFIX.match(path) is not None and self._router.find(path) is not None
 
     def _answer(self, req: falcon.Request, resp: falcon.Response, **_params: str) -> None:
@@ -61,7 +63,7 @@ class Accounts:
             status: str, headers: list[tuple[str, str]], exc_info: object = None, /
         ) -> Callable[[bytes], object]:
             resp.status = status
-            # Falcon counts the body; that of HEAD, which is not there, it cannot.
+            # Falcon computes the length from the body, which HEAD does not have.
             kept = [
                 each for each in headers if req.env["REQUEST_METHOD"] == "HEAD" or each[0].lower() != "content-length"
             ]

@@ -1,4 +1,5 @@
-"""What is done once to a table that another program has filled: taking it over, and what it leaves to do."""
+"""What is done once to a table that another program has filled: adopting it, joining rows left out, and wrapping
+hashes."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -37,16 +38,16 @@ CannotJoin = left.CannotJoin
 def open_adoption(
     settings: Settings, zone: tzinfo | None, states: Mapping[str | None, Standing]
 ) -> Iterator[adopting.Adoption]:
-    """The adoption of the table that the settings name, whose times are those of *zone*, or of the machine's.
+    """The adoption of the table that the settings name, whose times are in *zone*, or in the machine's.
 
-    *states* says what texts mean that are no states of ours. Raises SettingInvalid, OSError.
+    *states* says what texts mean that are not our states. Raises SettingInvalid, OSError.
     """
     check_has_tables(settings, "adopt")
     place = place_of(settings)
     if place is not None:
         if not place.is_there:
             raise place.invalid(f"there is no database at {place.file}")
-        # A dry run writes nothing: it may look at a copy that nobody may change.
+        # A dry run writes nothing: it may look at a read-only copy.
         place.check_file_readable()
     try:
         opened = adopting.Adoption.open(database_url(settings), zone, argon2_hasher(settings), decided(states))
@@ -63,7 +64,7 @@ def open_adoption(
 
 @contextmanager
 def open_joining(settings: Settings) -> Iterator[Joining]:
-    """What joins an account of the database that the settings name with a row that its adoption has left.
+    """Opens the joining of accounts and rows left out, in the database that the settings name.
 
     Raises SettingInvalid, StoreUnavailable, OSError.
     """
@@ -78,7 +79,8 @@ def open_joining(settings: Settings) -> Iterator[Joining]:
 
 @contextmanager
 def open_wrapping(settings: Settings) -> Iterator[WrapHashes]:
-    """What wraps the weak hashes of the store that the settings name. Raises SettingInvalid, StoreUnavailable, OSError."""
+    """Opens the wrapping of weak hashes in the store that the settings name. Raises SettingInvalid, StoreUnavailable,
+    OSError."""
     store = open_store(settings, is_made=False)
     try:
         yield WrapHashes(store[UserSearch], store.work, argon2_hasher(settings), SystemClock())

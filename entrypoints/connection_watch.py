@@ -1,8 +1,8 @@
-"""Watching the connections of a worker: who takes too long to send the head of a request.
+"""Watching the connections of a worker for callers that take too long to send the head of a request.
 
-granian has one limit for a head that does not come and for a connection on which nothing is asked for. A balancer keeps
-connections open for a minute and more, and answers 502 where we close one that it is about to use; a caller that dribbles
-a head deserves ten seconds. So granian gets the long one, and the short one is kept here, by what the kernel knows.
+granian has one limit both for a head that does not arrive and for an idle connection. A balancer keeps connections open
+for a minute and more, and answers 502 if we close one that it is about to use; a caller that sends a head slowly should
+get only ten seconds. So granian gets the long limit, and the short one is enforced here, with the kernel's figures.
 """
 
 import os
@@ -20,26 +20,26 @@ from attrs import define, field, frozen
 INTERVAL_SECONDS = 1.0
 
 CAN_WATCH = sys.platform == "linux"
-"""Whether the system tells enough of its connections."""
+"""Whether the system says enough about its connections."""
 
 
 @frozen
 class Connection:
-    """One connection to our port, as it stands."""
+    """One connection to our port, at this moment."""
 
     socket: socket.socket
     inode: int
-    """Tells it from one that gets the same number later."""
+    """Distinguishes it from a later one with the same number."""
     peer: str
     sent_ago: float
     """Seconds since we sent something."""
     received_ago: float
-    """Seconds since something came."""
+    """Seconds since something was received."""
     segments_sent: int
 
     @property
     def awaits_head(self) -> bool:
-        """Whether a head has been begun, or is the first thing to come."""
+        """Whether a head has begun, or is the first thing expected."""
         return self.segments_sent == 0 or self.received_ago < self.sent_ago
 
 
@@ -47,8 +47,8 @@ class Connection:
 class ConnectionWatch:
     """Closes connections whose head takes longer than *head_seconds*.
 
-    *is_busy* says of a peer, as ``address:port``, whether a request of it is being worked on. While there are more than
-    *crowd* connections, one on which nothing is asked for may stay no longer either.
+    *is_busy* says whether a request of a peer (``address:port``) is being processed. While there are more than *crowd*
+    connections, idle ones get no more time either.
     """
 
     port: int
@@ -57,7 +57,7 @@ class ConnectionWatch:
     is_busy: Callable[[str], bool]
     interval_seconds: float = INTERVAL_SECONDS
     _since: dict[int, tuple[float, int]] = field(factory=dict, init=False)
-    """By the inode: since when a head is awaited, and what had been sent by then."""
+    """By inode: since when a head is awaited, and what had been sent by then."""
     _stopping: Event = field(factory=Event, init=False)
     _thread: Thread | None = field(default=None, init=False)
 
@@ -72,12 +72,12 @@ class ConnectionWatch:
 
     def _run(self) -> None:
         while not self._stopping.wait(self.interval_seconds):
-            # With all files in use not even a list of them can be had; in a second it can.
+            # If all file handles are in use, not even a list of them is possible; in a second it is.
             with suppress(OSError):
                 self.look(list(connections_to(self.port)), time.monotonic())
 
     def look(self, connections: list[Connection], now: float) -> None:
-        """Close those of *connections* whose time is over, and forget those that are gone."""
+        """Close those of *connections* whose time is up, and forget those that are gone."""
         before, self._since = self._since, {}
         is_crowded = len(connections) > self.crowd
         for each in connections:
@@ -89,7 +89,7 @@ class ConnectionWatch:
     def _is_late(self, each: Connection, before: tuple[float, int] | None, now: float) -> bool:
         if not each.awaits_head or self.is_busy(each.peer):
             return False
-        # One that has been answered meanwhile sends another head now.
+        # If it has been answered meanwhile, this is another head.
         if before is None or before[1] != each.segments_sent:
             before = (now, each.segments_sent)
         self._since[each.inode] = before
@@ -105,17 +105,17 @@ _ESTABLISHED = 1
 
 
 def connections_to(port: int) -> Iterator[Connection]:
-    """The connections to our *port* that this process holds. Whoever gets one closes its socket, a second handle."""
+    """This process's connections to our *port*. The caller must close their sockets, which are second handles."""
     seen: set[int] = set()
     for name in os.listdir("/proc/self/fd"):
-        # Never a second handle of another file: to close it would take away the locks that SQLite has on its own.
+        # Never a second handle of another file: closing it would release the locks that SQLite has on it.
         with suppress(OSError):
             if not os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
                 continue
-            # A handle of our own, as the number may mean another thing by the time we act.
+            # A second handle, as the number may refer to something else by the time we act.
             handle = os.dup(int(name))
             if not stat.S_ISSOCK(os.fstat(handle).st_mode):
-                # It has come to mean one already: let it be.
+                # It refers to something else already: leave it alone.
                 continue
             found = socket.socket(fileno=handle)
             connection = _connection(found, port)

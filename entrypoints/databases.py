@@ -1,4 +1,4 @@
-"""The database that the settings name: where it is, how it is opened, and what is to be done to its tables."""
+"""The database that the settings name: where it is, how it is opened, and how its tables are migrated."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -14,11 +14,11 @@ from .places import Place
 from .settings import PREFIX, SettingInvalid, Settings
 
 SERVING_THREADS = 64
-"""How many requests a process works on at a time; most of them wait, for the disk or for their turn to hash."""
+"""How many requests a process handles at a time; most of them wait for the disk or for the hasher."""
 
 
 def database_url(settings: Settings) -> str:
-    """Where the accounts are kept: what is set, or a file in the data folder."""
+    """Where the accounts are kept: the setting, or a file in the data folder."""
     return settings.database_url or sqlite_url(settings.data_dir / "menshen.sqlite3")
 
 
@@ -35,9 +35,9 @@ def place_of(settings: Settings) -> Place | None:
 
 @frozen
 class Migrations:
-    """What is to be done to the tables of a database.
+    """The outstanding migrations of a database.
 
-    The methods raise StoreUnavailable, and SettingInvalid where the tables are not ours, or their place cannot be used.
+    The methods raise StoreUnavailable, and SettingInvalid if the tables are not ours or their place cannot be used.
     """
 
     settings: Settings
@@ -46,7 +46,7 @@ class Migrations:
 
     @property
     def place(self) -> Place | None:
-        """Where they are, if that is on this machine."""
+        """Where the tables are, if on this machine."""
         return place_of(self.settings)
 
     def are_due(self) -> bool:
@@ -55,7 +55,7 @@ class Migrations:
             return Schema(self.database).is_behind()
 
     def statements(self) -> str:
-        """The SQL, to look at."""
+        """The SQL, for review."""
         from ..adapters.sql.migrating import statements
 
         self._check_place()
@@ -63,11 +63,11 @@ class Migrations:
             return statements(self.database)
 
     def carry_out(self) -> bool:
-        """Once, whoever does so at the same time; whole, or such that the next call completes it.
+        """Migrate, once even if several do so at the same time; completely, or so that the next call completes it.
 
-        Returns whether it was this call that did.
+        Returns whether this call did it.
         """
-        # Alembic takes its time to load, and is needed once in a database's life.
+        # Alembic is slow to load, and rarely needed.
         from ..adapters.sql.migrating import migrate
 
         place = self.place
@@ -102,7 +102,7 @@ def open_migrations(settings: Settings, say: Callable[[str], None] = lambda line
 
 @contextmanager
 def of_place(place: Place | None) -> Iterator[None]:
-    """Say of which file it is that the store does not answer."""
+    """Adds the file to the error if the store does not answer."""
     try:
         yield
     except StoreUnavailable as error:
@@ -122,34 +122,34 @@ def _ours(settings: Settings) -> Iterator[None]:
 
 
 def check_has_tables(settings: Settings, to: str) -> None:
-    """Raises SettingInvalid where the store is no database that we reach by SQL."""
+    """Raises SettingInvalid if the store is not an SQL database."""
     if scheme_of(settings) not in PRODUCTS:
         raise SettingInvalid(f"{PREFIX}DATABASE_URL: this store has no tables to {to}")
 
 
 def open_sql(settings: Settings, *, is_patient: bool = False) -> Database:
     """The database that the settings name, as it is. Raises SettingInvalid."""
-    # An embedded database: more than there are threads that serve, as the event loop, the last-seen times and the
+    # For an embedded database, more than the serving threads, as the event loop, the last-seen times and the
     # housekeeper need one each.
     connections = SERVING_THREADS + 3 if scheme_of(settings) == "sqlite" else settings.database_connections
     try:
         database = open_database(database_url(settings), connections=connections, is_patient=is_patient)
     except (ValueError, DriverMissing) as error:
         raise database_invalid(error) from None
-    # Nobody has connected yet, so that no password has been told.
+    # Before anything has connected, so that no password has been sent.
     check_is_private(settings, database.exposures)
     return database
 
 
 def check_is_private(settings: Settings, exposures: Iterable[str]) -> None:
-    """Raises SettingInvalid where others can read what goes to a store and may not."""
+    """Raises SettingInvalid if others can read the traffic to a store and this is not allowed."""
     if settings.require_tls:
         for line in exposures:
             raise SettingInvalid(f"{PREFIX}REQUIRE_TLS: {line}")
 
 
 def bring_up_to_date(migrations: Migrations, *, is_made: bool) -> None:
-    """Raises SettingInvalid where that is not ours to do."""
+    """Raises SettingInvalid if migrating is left to the operator."""
     place = migrations.place
     if not (is_made or place is None or place.is_there):
         raise place.invalid(f"there are no accounts in {place.file}: `menshen serve` makes them where it is run")

@@ -25,7 +25,7 @@ def parse_device_policy(text: str) -> DevicePolicy:
 
 
 def device_policy_text(policy: DevicePolicy) -> str:
-    """What parse_device_policy makes this policy of."""
+    """The text that parse_device_policy reads as this policy."""
     if policy.is_unlimited:
         return "multi"
     return "single" if policy == DevicePolicy.single() else json.dumps(policy.to_table())

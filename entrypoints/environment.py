@@ -1,4 +1,4 @@
-"""Reading the settings from the environment: each variable of ours is understood, or refused."""
+"""Reading the settings from the environment: each of our variables is understood, or refused."""
 
 import difflib
 import re
@@ -23,10 +23,10 @@ _PORT_OF_KUBERNETES = re.compile(r"(tcp|udp|sctp)://\S+", re.ASCII)
 
 
 def read_settings(environ: Mapping[str, str], say: Callable[[str], None] = lambda line: None) -> Settings:
-    """The settings that *environ* holds, defaults for the rest; what is passed over is *said*.
+    """The settings in *environ*, with defaults for the rest. Variables that are ignored are *said*.
 
-    A variable with our prefix that is no setting is refused: a typo would silently do nothing, and leave open what was to
-    be closed. Raises SettingInvalid, without any secret in it.
+    A variable with our prefix that is not a setting is refused: a typo would silently do nothing, and leave open what
+    should be closed. Raises SettingInvalid, without any secret in it.
     """
     zone = environ.get("TZ")
     environ = {name: text for name, text in environ.items() if _is_ours(name, text, say)}
@@ -55,13 +55,14 @@ def read_settings(environ: Mapping[str, str], say: Callable[[str], None] = lambd
 
 
 def machine_zone(name: str | None, localtime: Path) -> ZoneInfo | None:
-    """The zone that the variable ``TZ``, of the value *name*, or the link at *localtime* names; None for what C makes of them.
+    """The zone named by the variable ``TZ``, with the value *name*, or by the link at *localtime*; None to let C
+    decide.
 
-    Where the machine lacks its table of zones, C takes every name for UTC without a word, hours off; we have a table of our
-    own. Raises SettingInvalid for a name that neither has.
+    Without a zone database on the machine, C silently treats every name as UTC, hours off; we have our own database.
+    Raises SettingInvalid for a name that is in neither.
     """
     if name is None:
-        # A container's image may have the link, and not what it leads to.
+        # A container's image may have the link, but not its target.
         if not localtime.is_symlink() or localtime.exists():
             return None
         name = str(localtime.readlink()).rpartition("zoneinfo/")[2]
@@ -76,7 +77,7 @@ def machine_zone(name: str | None, localtime: Path) -> ZoneInfo | None:
         ) from None
 
 
-# As tzset(3) has it: a name of letters or in brackets, the hours from UTC, and what there is of summer time.
+# As in tzset(3): a name of letters or in angle brackets, the offset from UTC, and optionally the rule for summer time.
 _POSIX_ZONE = re.compile(r"(<[A-Za-z0-9+-]{3,}>|[A-Za-z]{3,})[+-]?[0-9]{1,2}(:[0-9]{2}){0,2}\S*", re.ASCII)
 _LOCALTIME = Path("/etc/localtime")
 
@@ -96,7 +97,7 @@ def _is_ours(name: str, text: str, say: Callable[[str], None]) -> bool:
 
 
 def _check_together(settings: Settings) -> None:
-    """Raises SettingInvalid where one setting contradicts another."""
+    """Raises SettingInvalid if one setting contradicts another."""
     if settings.database_url == MEMORY_URL and settings.workers > 1:
         raise SettingInvalid(f"{PREFIX}WORKERS: {MEMORY_URL} is the memory of one process; it must be 1")
     single = DevicePolicy.single()

@@ -1,8 +1,8 @@
-"""The WSGI application behind an event loop, so that a slow caller holds nothing but his own connection.
+"""The WSGI application behind an event loop, so that a slow caller occupies only a connection.
 
-Under a server's WSGI interface a body that is announced and never sent holds a thread for as long as the caller likes.
-Here the event loop collects the whole body first, with a limit in bytes and one in time, and only a complete request
-gets a thread. Of the interfaces of granian it is ASGI, which alone tells the path as it was sent, and headers in bytes.
+Under a server's WSGI interface a body that is announced and never sent occupies a thread for as long as the caller
+likes. Here the event loop collects the whole body first, with a limit in bytes and one in time, and only a complete
+request gets a thread. Of granian's interfaces only ASGI passes on the path as it was sent, and headers in bytes.
 """
 
 import asyncio
@@ -32,18 +32,18 @@ HEADER_SECONDS = 10
 _NEXT_RUN_SECONDS = 0.02
 
 ANSWER_SECONDS = 4.0
-"""How long an answer may take once the request is whole; then the caller is told to ask again."""
+"""How long an answer may take once the request is complete; then the caller is told to try again."""
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 Scope = dict[str, Any]
-"""What an ASGI server tells of a request."""
+"""What an ASGI server says about a request."""
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Response = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 
 class _BrokenBody(io.RawIOBase):
-    """Stands for a body that did not come whole."""
+    """Stands for an incomplete body."""
 
     def read(self, size: int = -1) -> bytes:
         raise OSError("the body did not come whole")
@@ -53,9 +53,9 @@ class _BrokenBody(io.RawIOBase):
 class Front:
     """An ASGI application in front of a WSGI one.
 
-    *runs_inline* says of a method and a path whether a request without a body can be answered on the event loop at
-    once: handing it to a thread and back costs more than reading an embedded database does. *crowd* is how many
-    connections are many.
+    *runs_inline* says for a method and a path whether a request without a body can be answered on the event loop at
+    once: handing it to a thread and back costs more than reading an embedded database. *crowd* is the number of
+    connections above which idle ones are closed sooner.
     """
 
     app: WsgiApp
@@ -66,7 +66,7 @@ class Front:
     at_serving: Callable[[], None] = lambda: None
     at_exit: Callable[[], None] = lambda: None
     _busy: set[str] = field(factory=set, init=False)
-    """The callers whose requests are being worked on."""
+    """The callers whose requests are being processed."""
     _watch: ConnectionWatch = field(init=False)
     _pool: ThreadPoolExecutor = field(init=False)
     _loop: AbstractEventLoop = field(init=False)
@@ -78,7 +78,7 @@ class Front:
             await self._live(receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
-        """The life of a worker: one message at its start, and one at its end."""
+        """The lifespan of a worker: one message at its start, and one at its end."""
         await receive()
         self._loop = asyncio.get_running_loop()
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="menshen")
@@ -86,7 +86,7 @@ class Front:
         if CAN_WATCH:
             self._watch.start()
         await send({"type": "lifespan.startup.complete"})
-        # Not in the loop's run that this ends, but in the next, in which requests are taken.
+        # Not in the loop's current run, which ends with this, but in the next, which takes requests.
         self._loop.call_later(_NEXT_RUN_SECONDS, self.at_serving)
         await receive()
         self._watch.stop()
@@ -113,17 +113,18 @@ class Front:
             self._busy.discard(peer)
         status, headers, body = response
         if "HTTP_TRANSFER_ENCODING" in environ:
-            # A Content-Length beside it is dropped before we see it, and whoever went by that would see another request
-            # in the rest: nothing that follows on this connection is taken for one (RFC 9112, 6.3).
+            # A Content-Length beside it is dropped before we see it, and a proxy that used it would see another request
+            # in the rest. So nothing that follows on this connection is read as one (RFC 9112, 6.3).
             headers = [*headers, (b"connection", b"close")]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
     async def _in_time(self, environ: dict[str, Any]) -> Response:
-        """The answer, or that it takes too long: whatever a store does, nobody waits for it for ever."""
+        """The answer, or one that says it takes too long: nobody waits endlessly for a store."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                # What has not begun by then is not begun any more; what has begun ends, and its outcome is unknown.
+                # A request that has not begun by then is dropped; one that has begun continues, and its outcome is
+                # unknown.
                 return await self._loop.run_in_executor(self._pool, self._respond, environ)
         except TimeoutError:
             return self._respond({**environ, OVERDUE: True})
@@ -146,14 +147,14 @@ def _has_body(environ: dict[str, Any]) -> bool:
 
 
 async def _collect(environ: dict[str, Any], receive: Receive) -> None:
-    """Put the whole body into *environ*, with its length; or what the application refuses it for.
+    """Put the whole body into *environ*, with its length; or the reason for which the application refuses it.
 
-    A body comes with its length or in chunks (RFC 9112, 6.3). In another coding nothing of it is read.
+    A body comes with its length or in chunks (RFC 9112, 6.3). A body in another coding is not read.
     """
     coding = environ.get("HTTP_TRANSFER_ENCODING")
     if coding is None:
         length = int(environ["CONTENT_LENGTH"])
-        # More than the limit is refused by its Content-Length; none of it is read.
+        # A body over the limit is refused by its Content-Length, and not read.
         environ["wsgi.input"] = io.BytesIO() if length > MAX_BODY_BYTES else await _body(receive)
     elif coding.lower() == "chunked":
         environ["wsgi.input"] = await _body(receive)
@@ -161,7 +162,7 @@ async def _collect(environ: dict[str, Any], receive: Receive) -> None:
 
 
 async def _body(receive: Receive) -> io.BytesIO | _BrokenBody:
-    """The body, or so much of it as shows that it is too long."""
+    """The body, or enough of it to show that it is too long."""
     body = io.BytesIO()
     try:
         async with asyncio.timeout(BODY_SECONDS):
@@ -188,7 +189,7 @@ def _environ(scope: Scope) -> dict[str, Any]:
     environ = _BASE_ENVIRON.copy()
     host, port = scope["server"]
     environ["REQUEST_METHOD"] = scope["method"]
-    # PEP 3333: text that carries bytes as latin-1.
+    # PEP 3333: bytes decoded as latin-1.
     environ["PATH_INFO"] = scope["path"].encode("utf-8", "replace").decode("latin-1")
     environ["RAW_URI"] = scope["raw_path"].decode("latin-1")
     environ["QUERY_STRING"] = scope["query_string"].decode("latin-1")
@@ -218,7 +219,7 @@ _BASE_ENVIRON: dict[str, Any] = {
     "wsgi.run_once": False,
 }
 
-# For a fault outside the application, whose own faults are answered in its own words.
+# For a fault outside the application, which answers its own faults itself.
 _INTERNAL_ERROR: Response = (
     500,
     [(b"content-type", b"application/json; charset=utf-8"), (b"cache-control", b"no-store"), (b"server", b"menshen")],

@@ -1,4 +1,4 @@
-"""Pruning from time to time, in a thread of the running service."""
+"""Regular pruning, in a thread of the running service."""
 
 import logging
 from threading import Event, Thread
@@ -16,7 +16,7 @@ INTERVAL_SECONDS = 600.0
 
 @define(eq=False)
 class Housekeeper:
-    """Calls *prune* once every ten minutes. Several processes may each have one: what is gone is gone."""
+    """Calls *prune* every ten minutes. Several processes may each have one without harm."""
 
     prune: Prune
     interval_seconds: float = INTERVAL_SECONDS

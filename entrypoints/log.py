@@ -13,7 +13,7 @@ _MAX_WAITING_LINES = 10_000
 
 
 class _JsonFormatter(logging.Formatter):
-    """One JSON object a line: what a user wrote is encoded and cannot forge a line (ASVS 16.4.1)."""
+    """One JSON object a line: text from users is encoded and cannot forge a line (ASVS 16.4.1)."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -29,7 +29,7 @@ class _JsonFormatter(logging.Formatter):
 
 
 class _LossyQueueHandler(QueueHandler):
-    """Hands lines to another thread, and drops them when that one cannot write: a full disk stops no login (16.5.3)."""
+    """Hands lines to another thread, and drops them if it cannot write: a full disk stops no login (16.5.3)."""
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         return record
@@ -40,7 +40,7 @@ class _LossyQueueHandler(QueueHandler):
 
 
 def start_logging(stream: TextIO = sys.stderr) -> QueueListener:
-    """Write everything of menshen's to *stream*, a JSON object a line. ``stop_logging`` writes out the rest."""
+    """Write all records of menshen to *stream*, one JSON object a line. ``stop_logging`` writes out the rest."""
     lines: queue.Queue[logging.LogRecord] = queue.Queue(_MAX_WAITING_LINES)
     writer = logging.StreamHandler(stream)
     writer.setFormatter(_JsonFormatter())
@@ -54,7 +54,7 @@ def start_logging(stream: TextIO = sys.stderr) -> QueueListener:
 
 
 def stop_logging(listener: QueueListener) -> None:
-    """Write out what is waiting, for a second at the most: a sink that takes nothing must not hold up the end."""
+    """Write out what is waiting, for at most a second: a stuck sink must not delay the end."""
     thread = listener._thread
     with suppress(queue.Full):
         listener.enqueue_sentinel()

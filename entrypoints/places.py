@@ -1,4 +1,4 @@
-"""Where the accounts are on this machine, and what is wrong with that place: a line with the path, the cause and what to do."""
+"""Where the accounts are on this machine, and what is wrong with the place: the path, the cause and what to do."""
 
 import errno
 import os
@@ -22,14 +22,14 @@ _READ_ONLY = OSError(errno.EROFS, "its file system is mounted read-only")
 
 @frozen
 class Place:
-    """A file that is to be made, read and written, and its folder; *setting* is the one that names it."""
+    """A file to be made, read and written, and its folder; *setting* is the setting that names it."""
 
     file: Path
     setting: str
 
     @property
     def is_there(self) -> bool:
-        """Whether there is something; also where one may not look, or cannot, which ``check`` tells."""
+        """Whether there is something. True if this cannot be found out; then ``check`` reports why."""
         try:
             self.file.lstat()
         except FileNotFoundError:
@@ -39,7 +39,7 @@ class Place:
         return True
 
     def make_folder(self, say: Callable[[str], None]) -> None:
-        """Make the folder, open to its owner alone, and *say* so, where it is not there. Raises SettingInvalid."""
+        """Make the folder, with access for its owner only, and *say* so, unless it exists. Raises SettingInvalid."""
         folder = self.file.parent
         if os.path.lexists(folder):
             return
@@ -52,22 +52,22 @@ class Place:
         say(f"made the folder {_shown(folder)}")
 
     def check(self) -> None:
-        """Raises SettingInvalid where the file could not be made, or not be read and written."""
+        """Raises SettingInvalid if the file cannot be made, or cannot be read and written."""
         folder = self.file.parent
         self._check(folder, folder, os.X_OK)
-        # Where a link leads, SQLite makes its other files.
+        # SQLite makes its other files beside the target of a link.
         self._check(self._real.parent, self._real.parent, os.W_OK | os.X_OK)
         if self.is_there:
-            # Not opened: closing it again would take the locks from others in this process that have it open.
+            # Not opened: closing it again would release the locks of others in this process that have it open.
             self._check_file(os.R_OK | os.W_OK)
 
     def check_file_readable(self) -> None:
-        """Raises SettingInvalid where what is there is no file, or one that cannot be read."""
+        """Raises SettingInvalid if it is not a file, or cannot be read."""
         self._check(self.file.parent, self.file.parent, os.X_OK)
         self._check_file(os.R_OK)
 
     def check_readable(self) -> None:
-        """Raises SettingInvalid where the file, which is there, cannot be read. A link that leads nowhere is not judged."""
+        """Raises SettingInvalid if the existing file cannot be read. A dangling link is not checked."""
         self._check(self.file.parent, self.file.parent, os.X_OK)
         if not self.file.is_symlink():
             self._check(self.file, self.file.parent, os.R_OK)
@@ -90,14 +90,14 @@ class Place:
 
     @property
     def _real(self) -> Path:
-        """Where the file really is; a link that leads nowhere is told as it is."""
+        """The resolved path of the file; a dangling link is returned as it is."""
         return self.file.resolve() if self.file.exists() else self.file
 
     def invalid(self, why: str) -> SettingInvalid:
         return SettingInvalid(f"{self.setting}: {why}")
 
     def weaknesses(self) -> list[str]:
-        """A line where something acknowledged can be lost, as the place is not on this machine."""
+        """A line if acknowledged data can be lost because the place is not on this machine."""
         kind = network_of(self.file)
         if kind is None:
             return []
@@ -124,18 +124,18 @@ def exposures(path: Path) -> list[str]:
 
 
 def network_of(file: Path) -> str | None:
-    """The kind of network file system that *file* is on; None where it is on none, or nothing tells."""
+    """The kind of network file system that *file* is on; None if it is on none, or unknown."""
     try:
         lines = _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
         there = str(file.resolve())
     except OSError:
         return None
-    # The fifth field is where it is mounted, and the first after the dash what it is (proc(5)).
+    # The fifth field is the mount point, and the first after the dash is the type (proc(5)).
     mounts = [
         (_unescaped(fields[4]), fields[fields.index("-") + 1]) for fields in map(str.split, lines) if "-" in fields
     ]
     over = [(point, kind) for point, kind in mounts if f"{there}/".startswith(f"{point.rstrip('/')}/")]
-    # Of two at one point the later one is seen.
+    # Of two mounts at one point, the later one is visible.
     kind = max(reversed(over), key=lambda mount: len(mount[0]))[1] if over else ""
     return kind if kind in _OF_A_NETWORK else None
 
@@ -145,12 +145,12 @@ def _unescaped(point: str) -> str:
 
 
 def _nearest(path: Path) -> Path:
-    """The nearest folder above *path* that is there."""
+    """The nearest existing folder above *path*."""
     return next((each for each in path.parents if os.path.lexists(each)), Path("/"))
 
 
 def _cause(path: Path, error: OSError) -> str:
-    """Why the system did not let us, and what to do."""
+    """Why the system refused, and what to do."""
     if isinstance(error, PermissionError):
         return _refusal(path)
     if path.is_symlink() and not path.exists():
@@ -166,7 +166,7 @@ def _refusal(path: Path) -> str:
     try:
         found = path.stat()
     except PermissionError:
-        # It is the folder that does not let us see it.
+        # The folder does not let us look inside.
         return _refusal(path.parent)
     mode = stat.S_IMODE(found.st_mode)
     return (

@@ -1,4 +1,4 @@
-"""Whether the store takes writes, asked ten times a second at the most: each time is a write, and anybody may ask."""
+"""Whether the store takes writes, checked at most ten times a second: each check is a write, and anybody may ask."""
 
 import time
 from collections.abc import Callable
@@ -9,12 +9,12 @@ from attrs import define, field
 from ..domain.errors import Unavailable
 
 HOLDS_SECONDS = 0.1
-"""How long an answer holds."""
+"""How long a result is used."""
 
 
 @define(eq=False)
 class Readiness:
-    """Why *ping* cannot be done, None where it can: as it is now, or was less than a tenth of a second ago."""
+    """Why *ping* fails, or None, as of less than a tenth of a second ago."""
 
     ping: Callable[[], None]
     monotonic: Callable[[], float] = time.monotonic
@@ -23,7 +23,7 @@ class Readiness:
     _found: Unavailable | None = field(default=None, init=False)
 
     def __call__(self) -> Unavailable | None:
-        # Those who come while one asks wait for that answer.
+        # Callers that arrive during a check wait for its result.
         with self._lock:
             if self.monotonic() - self._asked_at >= HOLDS_SECONDS:
                 self._found = self._answer()

@@ -1,4 +1,4 @@
-"""The realms of the service, as the settings have them."""
+"""The realms of the service, from the settings."""
 
 from datetime import timedelta
 
@@ -42,7 +42,7 @@ def user_realm(settings: Settings) -> Realm:
 
 
 def admin_realm(settings: Settings) -> Realm:
-    """Admins, who log in often and stay briefly; ``remember`` and device policies are not for them."""
+    """Admins, who log in often and stay briefly; ``remember`` and device policies do not apply to them."""
     return Realm(
         kind=SessionKind.ADMIN,
         audience=settings.admin_audience,

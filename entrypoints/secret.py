@@ -1,4 +1,4 @@
-"""The secret that signs the tokens: where it comes from, and what it must not be."""
+"""The secret that signs the tokens: where it comes from, and which values are refused."""
 
 import os
 import re
@@ -11,11 +11,11 @@ from .secret_text import one_secret_text, read_secret_text
 from .settings import PREFIX, SettingInvalid, Settings
 
 MINIMUM_BYTES = 32
-"""HS256 wants a key as long as its hash (RFC 7518, 3.2)."""
+"""HS256 requires a key as long as its hash (RFC 7518, 3.2)."""
 
 FILE_NAME = "secret.key"
 
-# Secrets that stand in tutorials and templates, as far as they are long enough to pass otherwise.
+# Secrets from tutorials and templates that are long enough to be accepted otherwise.
 _KNOWN = frozenset(
     {
         b"09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
@@ -36,12 +36,12 @@ _KEY_OF_ANOTHER_KIND = re.compile(
 
 
 def secret_place(settings: Settings) -> Place:
-    """Where a secret is kept that nobody has named."""
+    """Where the secret is kept if no setting names one."""
     return Place(settings.data_dir / FILE_NAME, f"{PREFIX}DATA_DIR")
 
 
 def find_secret(settings: Settings) -> bytes | None:
-    """The secret that the settings name, or the one made earlier; None where there is none yet. Raises SettingInvalid."""
+    """The secret that the settings name, or the one made earlier; None if there is none yet. Raises SettingInvalid."""
     if settings.secret_key is not None:
         secret = settings.secret_key.encode("utf-8", "surrogateescape")
         return _checked(one_secret_text(secret, f"{PREFIX}SECRET_KEY"), f"{PREFIX}SECRET_KEY")
@@ -49,7 +49,7 @@ def find_secret(settings: Settings) -> bytes | None:
         name = f"{PREFIX}SECRET_KEY_FILE"
         return _checked(read_secret_text(settings.secret_key_file, name), name)
     made = secret_place(settings)
-    # A link that leads nowhere is no reason to make another secret.
+    # A dangling link is no reason to make another secret.
     if not made.is_there:
         return None
     made.check_readable()
@@ -57,9 +57,9 @@ def find_secret(settings: Settings) -> bytes | None:
 
 
 def make_secret(settings: Settings) -> tuple[bytes, Path]:
-    """Keep 256 fresh random bits in the data folder, readable by the owner alone.
+    """Store 256 fresh random bits in the data folder, readable only by the owner.
 
-    Of several processes that do so at once one wins, and all return its secret.
+    If several processes do so at once, one wins, and all return its secret.
     """
     path = settings.data_dir / FILE_NAME
     draft = path.with_name(f"{FILE_NAME}.{secrets.token_hex(8)}")
@@ -69,7 +69,7 @@ def make_secret(settings: Settings) -> tuple[bytes, Path]:
         file.flush()
         os.fsync(file.fileno())
     try:
-        # A link is never half there, and never takes the place of another file.
+        # A link appears at once, and never replaces another file.
         os.link(draft, path)
     except FileExistsError:
         pass
@@ -82,7 +82,7 @@ def make_secret(settings: Settings) -> tuple[bytes, Path]:
 
 
 def _fresh() -> bytes:
-    """256 random bits as text; not the one in many thousands that looks like a key of another kind."""
+    """256 random bits as text, except the rare one that looks like a key of another kind."""
     while _KEY_OF_ANOTHER_KIND.search(secret := secrets.token_urlsafe(32).encode()):
         pass
     return secret
@@ -106,7 +106,7 @@ def _checked(secret: bytes, name: str) -> bytes:
 
 
 def _is_patterned(secret: bytes) -> bool:
-    """Few different signs, one part over and over, or mostly signs in the order of the alphabet."""
+    """Few different characters, one repeated part, or mostly characters in alphabetical order."""
     repeats = secret in (secret + secret)[1:-1]
     steps = sum(after - before == 1 for before, after in pairwise(secret))
     return repeats or len(set(secret)) < 8 or steps > len(secret) // 2

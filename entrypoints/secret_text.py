@@ -1,4 +1,4 @@
-"""Secrets as text: one text is one secret, whichever way it comes."""
+"""Secrets as text: the same text is the same secret, from a file or a variable."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ _BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_secret_text(path: Path, name: str) -> bytes:
-    """The secret in the file at *path*, which the setting *name* names. Raises SettingInvalid as ``one_secret_text``."""
+    """The secret in the file at *path*, which the setting *name* names. Raises what ``one_secret_text`` raises."""
     shown = str(path) if str(path).isprintable() else repr(str(path))
     try:
         secret = path.read_bytes()
@@ -22,10 +22,10 @@ def read_secret_text(path: Path, name: str) -> bytes:
 
 
 def one_secret_text(secret: bytes, name: str) -> bytes:
-    """*secret* without the line break that an editor or a shell leaves at its end.
+    """*secret* without the line break that an editor or a shell adds at its end.
 
-    Raises SettingInvalid, beginning with *name*, for what is invisible and yet would make another secret of the same text:
-    a byte order mark, UTF-16, blanks around it. What is no text at all, such as random bytes, is taken as it is.
+    Raises SettingInvalid, beginning with *name*, for invisible differences that would make another secret of the same
+    text: a byte order mark, UTF-16, blanks around it. Data that is not text, such as random bytes, is used as it is.
     """
     if _is_utf16(secret):
         raise SettingInvalid(f"{name}: it is UTF-16; save it as plain UTF-8")
@@ -42,7 +42,7 @@ def one_secret_text(secret: bytes, name: str) -> bytes:
 
 
 def _is_utf16(secret: bytes) -> bool:
-    """Whether it is text in UTF-16: with its mark, or recognisable by the zeros in plain characters."""
+    """Whether it is text in UTF-16, with its mark, or recognisable by the zero bytes of ASCII characters."""
     if not secret.startswith(_BYTE_ORDER_MARKS):
         return secret.count(b"\0") * 2 >= len(secret) > 0 and secret.replace(b"\0", b"").isascii()
     try:

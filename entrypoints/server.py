@@ -1,4 +1,4 @@
-"""Running the front by granian: its limits, its processes, and how they are told to stop."""
+"""Running the front on granian: its limits, its processes, and how they are stopped."""
 
 import asyncio
 import ctypes
@@ -24,7 +24,8 @@ DRAIN_SECONDS = 10
 
 
 def end_with_parent() -> None:
-    """Have the kernel send this process SIGTERM when its parent dies, even by SIGKILL: an orphan would hold the port."""
+    """Have the kernel send this process SIGTERM when its parent dies, even by SIGKILL: an orphan would keep the
+    port."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
@@ -33,21 +34,21 @@ _PR_SET_PDEATHSIG = 1
 
 
 def most_connections() -> int:
-    """How many connections a worker takes at a time, by the files that it may open."""
+    """How many connections a worker accepts at a time, from its limit of open files."""
     return max(16, min(16384, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 512))
 
 
 def run(front: Callable[[], Front], *, host: str, port: int, workers: int, keep_alive_seconds: float) -> None:
     """Serve until SIGTERM or SIGINT, in *workers* processes that each call *front* once.
 
-    A connection on which nothing is asked for is closed after *keep_alive_seconds*.
+    An idle connection is closed after *keep_alive_seconds*.
     """
-    # Connections, not requests: each costs a file handle and little else, so idle ones must not use up the limit.
+    # Connections, not requests: each costs a file handle and little else, so idle ones must not exhaust the limit.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = min(hard, 65536) if hard != resource.RLIM_INFINITY else 65536
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    # granian's time for a head begins when the answer before it is out.
+    # granian's time limit for a head begins when the previous answer has been sent.
     silence = keep_alive_seconds if CAN_WATCH else HEADER_SECONDS
     multiprocessing.set_start_method("fork", force=True)
     _hold_stop_signals_in_new_workers()
@@ -69,7 +70,7 @@ def run(front: Callable[[], Front], *, host: str, port: int, workers: int, keep_
     try:
         server.serve(target_loader=cast(Callable[..., Any], front), wrap_loader=False)
     except SystemExit:
-        # Where the whole group was told to stop, a worker may have ended before this process had time to ask it to.
+        # If the whole group was signalled, a worker may have ended before this process could signal it.
         if not server.interrupt_signal:
             raise
 
@@ -78,10 +79,10 @@ _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
 
 def _hold_stop_signals_in_new_workers() -> None:
-    """Have a worker begin with the signals that stop it held back, until its event loop can take them.
+    """Let a worker start with its stop signals blocked, until its event loop can handle them.
 
     It inherits the handlers of the main process, which do nothing in a worker, and its own do nothing before the loop
-    runs. A signal in that time would be lost, and the stop would last until the worker is killed.
+    runs. A signal in that time would be lost, and stopping would take until the worker is killed.
     """
     os.register_at_fork(
         before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS), after_in_parent=take_stop_signals
@@ -96,10 +97,10 @@ _Arguments = TypeVarTuple("_Arguments")
 
 
 class _OneStopLoop(uvloop.Loop):
-    """The event loop of a worker, which is told only once to stop.
+    """The event loop of a worker, which is told to stop only once.
 
     A supervisor or a terminal signals the whole group, and then the main process signals each worker as well; granian's
-    handler never returns from a second call that comes close to the first.
+    handler never returns from a second call shortly after the first.
     """
 
     _is_told = False

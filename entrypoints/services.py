@@ -1,4 +1,4 @@
-"""The service, opened: on the store and with the secret that the settings name."""
+"""Opening the service on the store and with the secret that the settings name."""
 
 import os
 from collections.abc import Callable
@@ -24,15 +24,15 @@ from .stores import argon2_hasher, closed_on_failure, open_store
 from .wiring import Adapters, Service, wire
 
 _WAITING_PASSWORDS = SERVING_THREADS // 2
-"""How many of these may wait for the hasher; the others stay free for requests that need no hash."""
+"""How many of the threads may wait for the hasher; the others stay free for requests that need no hash."""
 
 
 class WithoutSecret(Enum):
-    """What is done where there is no secret yet."""
+    """What to do if there is no secret yet."""
 
     MAKE = auto()
     GO_ON = auto()
-    """It is not needed: neither is a token judged, nor one signed that anybody would get."""
+    """The secret is not needed: no token is checked, and none is issued."""
     REFUSE = auto()
 
 
@@ -45,15 +45,15 @@ def open_service(
     is_made: bool = True,
     without_secret: WithoutSecret = WithoutSecret.MAKE,
 ) -> Service:
-    """The service on the store and with the secret that the settings name; what is not there yet is made, and *said*,
-    unless *is_made* and *without_secret* have it otherwise.
+    """The service on the store and with the secret that the settings name. What does not exist yet is made, and *said*,
+    unless *is_made* and *without_secret* say otherwise.
 
-    With *warn* the store is asked how it may lose what was acknowledged, and who can read what is said to it, which are
-    warnings or, by the settings, refusals.
-    Without *is_checked* the store is taken as it is, and may even be down. Raises SettingInvalid, StoreUnavailable.
+    With *warn*, the store is checked for ways to lose acknowledged data and for readable traffic, which lead to
+    warnings or, depending on the settings, refusals. Without *is_checked* the store is used as it is, and may even be
+    down. Raises SettingInvalid, StoreUnavailable.
     """
     secret = find_secret(settings)
-    # The store first: where it cannot be opened, nothing shall have been made.
+    # The store first: if it cannot be opened, nothing must have been made.
     store = open_store(settings, is_checked=is_checked, is_made=is_made, say=say)
     with closed_on_failure(store.close):
         if warn is not None:
@@ -93,7 +93,7 @@ def open_adapters(settings: Settings, secret: bytes, store: Store) -> Adapters:
 
 
 def _another_secret(settings: Settings, without_secret: WithoutSecret, say: Callable[[str], None]) -> bytes:
-    """Where there is none yet. Raises SettingInvalid."""
+    """For when there is none yet. Raises SettingInvalid."""
     place = secret_place(settings)
     if without_secret is WithoutSecret.REFUSE:
         raise SettingInvalid(f"{PREFIX}SECRET_KEY: there is no secret by which to judge a token, nor {place.file}")
@@ -107,7 +107,7 @@ def _another_secret(settings: Settings, without_secret: WithoutSecret, say: Call
 
 
 def _warn_of_modes(settings: Settings, warn: Callable[[str], None]) -> None:
-    """Of files that hold everything, and that every user of the machine can read or write."""
+    """Warns of files with all the data that every user of the machine can read or write."""
     place = place_of(settings)
     lines = [] if place is None else place.exposures()
     if settings.secret_key is None:

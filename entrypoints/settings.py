@@ -1,4 +1,4 @@
-"""What an operator may set: one class, with what each setting takes. ``environment.py`` reads it."""
+"""The settings: one class, with the valid values of each. ``environment.py`` reads them."""
 
 import re
 from collections.abc import Callable
@@ -78,7 +78,7 @@ _SHORTEST_IDLE = timedelta(minutes=5)
 
 
 def _idle_duration(value: str) -> timedelta:
-    # The last use of a session is known to the minute.
+    # The last use of a session is stored to the minute.
     found = parse_duration(value)
     if found < _SHORTEST_IDLE:
         raise ValueError("it must be 5 minutes at least")
@@ -87,7 +87,7 @@ def _idle_duration(value: str) -> timedelta:
 
 def _keep_alive_duration(value: str) -> timedelta:
     found = parse_duration(value)
-    # The head of a request may take 10 seconds, and the silence before it is one with it for the server.
+    # The head of a request may take 10 seconds, and for the server the idle time before it counts as part of it.
     if not timedelta(seconds=10) <= found <= timedelta(hours=1):
         raise ValueError("it must be from 10 seconds to 1 hour")
     return found
@@ -95,7 +95,7 @@ def _keep_alive_duration(value: str) -> timedelta:
 
 def _retry_duration(value: str) -> timedelta:
     found = parse_duration(value)
-    # For longer, a thief would be recognised too late.
+    # If it were longer, a thief would be recognised too late.
     if not REUSE_GRACE <= found <= timedelta(days=1):
         raise ValueError("it must be from 10 seconds to 1 day")
     return found
@@ -115,7 +115,7 @@ def _origins(value: str) -> tuple[str, ...]:
     return origins
 
 
-# No path, small letters, and no port that goes without saying.
+# No path, lower case, and no default port.
 _ORIGIN = re.compile(
     r"(?!http://[^/]*:80$|https://[^/]*:443$)[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:]+\])(:[1-9][0-9]{0,4})?"
 )
@@ -136,7 +136,7 @@ def _address(value: str) -> str:
 
 
 def without_password(url: str) -> str:
-    """*url*, with signs that say nothing where it holds a password."""
+    """*url*, with its password masked."""
     masked = re.sub(r"(pass\w*=)[^&]*", r"\1***", url)
     return re.sub(r"(://[^:/@]*):.*@", r"\1:***@", masked)
 
@@ -155,7 +155,7 @@ def _setting(
 ) -> Any:
     """A field that an operator may set.
 
-    *default_text* is how the default is written down where str() does not do; *show*, how a value is that has a secret.
+    *default_text* is the default as text, if str() does not give it; *show* prints a value that has a secret.
     """
     return attrs.field(
         default=default,
@@ -350,7 +350,7 @@ class Settings:
 
 
 def variable(field: "attrs.Attribute[Any]") -> str:
-    """The name under which the environment holds *field*."""
+    """The environment variable for *field*."""
     return PREFIX + field.name.upper()
 
 

@@ -1,4 +1,4 @@
-"""Which store the settings name, and how it is opened."""
+"""Opening the store that the settings name."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,12 +27,13 @@ from .settings import MEMORY_URL, PREFIX, SettingInvalid, Settings
 from .wiring import READERS, WRITERS
 
 GROUP = "menshen.stores"
-"""The entry-point group in which other packages offer stores: the name is the scheme of the URL, the object a StoreOpener."""
+"""The entry-point group in which other packages offer stores: the name is the scheme of the URL, the object a
+StoreOpener."""
 
 NO_OTHERS: Mapping[type, Callable[[MemoryStore], Any]] = {}
 
 StoreOpener = Callable[[str, int], Store]
-"""Opens the store at a URL, with at most so many connections. Raises ValueError for a URL that cannot be meant,
+"""Opens the store at a URL, with at most that many connections. Raises ValueError for an unusable URL, or
 StoreUnavailable."""
 
 
@@ -41,8 +42,8 @@ def open_store(
 ) -> Store:
     """The store that the settings name, with the schema that this menshen needs.
 
-    An embedded database is made and migrated, and *said* to be, if *is_made*. One on a server, which others may use too, is
-    refused where it is behind. Without *is_checked* nothing is looked at, and a server may be down. Raises
+    If *is_made*, an embedded database is made and migrated, and this is *said*. A database on a server, which others
+    may use too, is refused if it is behind. Without *is_checked* nothing is checked, and a server may be down. Raises
     SettingInvalid, StoreUnavailable.
     """
     if settings.database_url == MEMORY_URL:
@@ -57,7 +58,7 @@ def open_store(
     if is_checked:
         with closed_on_failure(database.close):
             bring_up_to_date(Migrations(settings, database, say), is_made=is_made)
-        # Workers may be forked from here: nothing stays connected that they would share.
+        # Workers may be forked after this: no connection stays open that they would share.
         database.close()
     store = sql_store(database)
     if place is None:
@@ -71,7 +72,7 @@ def open_store(
 
 
 def memory_store(rows: MemoryStore, others: Mapping[type, Callable[[MemoryStore], Any]] = NO_OTHERS) -> Store:
-    """A store that forgets everything with the process. *others* meet their ports in the place of the usual ones."""
+    """A store that loses everything with the process. *others* replace the usual adapters of their ports."""
     makers = {each.port: each.memory for each in (*READERS, *WRITERS)} | dict(others)
     return Store(
         part=Parts(makers, rows),
@@ -82,7 +83,7 @@ def memory_store(rows: MemoryStore, others: Mapping[type, Callable[[MemoryStore]
 
 
 def sql_store(database: Database) -> Store:
-    """The store on *database*, whose schema is there."""
+    """The store on *database*, whose schema exists."""
     return Store(
         part=Parts({each.port: each.sql for each in READERS}, database),
         work=SqlUnitOfWork(database, {each.port: each.sql for each in WRITERS}),
@@ -96,7 +97,7 @@ def sql_store(database: Database) -> Store:
 
 
 def argon2_hasher(settings: Settings) -> Argon2PasswordHasher:
-    """What makes hashes at the cost that is set."""
+    """The hasher with the configured cost."""
     return Argon2PasswordHasher(
         memory_kib=settings.argon2_memory_kib,
         time_cost=settings.argon2_time_cost,
@@ -106,7 +107,7 @@ def argon2_hasher(settings: Settings) -> Argon2PasswordHasher:
 
 @contextmanager
 def closed_on_failure(close: Callable[[], None]) -> Iterator[None]:
-    """Let go of what has been opened where it will not be used."""
+    """Close what has been opened if a later step fails."""
     try:
         yield
     except BaseException:

@@ -51,7 +51,7 @@ P = TypeVar("P")
 
 @frozen
 class StoredPort:
-    """Who meets a port of the store: in memory, and on a database."""
+    """The adapters for a port of the store: in memory, and on a database."""
 
     port: type
     memory: Callable[[MemoryStore], Any]
@@ -131,13 +131,13 @@ class Service:
     prune: Prune
     clock: Clock
     trouble: Callable[[], Unavailable | None]
-    """Why the store takes no writes at the moment, if it takes none."""
+    """Why the store takes no writes at the moment; None if it does."""
     close: Callable[[], None]
     is_embedded: bool
 
 
 def wire(settings: Settings, adapters: Adapters) -> Service:
-    """Tie use cases and adapters together. Tests call it with adapters of their own."""
+    """Connect use cases and adapters. Tests call it with their own adapters."""
     store, clock, hasher = adapters.store, adapters.clock, adapters.hasher
     policy = _password_policy(settings, adapters.common_passwords)
     users, admins = user_realm(settings), admin_realm(settings)

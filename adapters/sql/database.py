@@ -179,8 +179,7 @@ class Database:
             return self.product.weaknesses(connection)
 
     def ping(self) -> None:
-        """Raises StoreUnavailable if nothing can be written: the disk is full, or the server is gone or has become a
-        replica."""
+        """Raises StoreUnavailable if nothing can be written: the disk is full, the server is gone or now a replica."""
 
         def touch() -> None:
             with self.attempt() as connection:

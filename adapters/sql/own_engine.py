@@ -49,8 +49,7 @@ class OwnEngine:
 
     @contextmanager
     def connect(self, engine: Engine) -> Iterator[Connection]:
-        """A connection of *engine*, which is this one or a variant with other options; no fork can happen in
-        between."""
+        """A connection of *engine*, which is this one or one with other options; no fork can happen in between."""
         if not self.closes_at_fork:
             with engine.connect() as connection:
                 yield connection

@@ -13,8 +13,7 @@ Member = TypeVar("Member", bound=StrEnum)
 
 
 def member_of(kind: type[Member], text: str | None, otherwise: Member) -> Member:
-    """The member for *text*; *otherwise* if this version does not know it, since a newer version or a person wrote
-    it."""
+    """The member for *text*; *otherwise* if this version does not know it: a newer one or a person wrote it."""
     try:
         return otherwise if text is None else kind(text)
     except ValueError:

@@ -54,7 +54,7 @@ class Authenticate:
         return principal
 
     def judge(self, token: str) -> Principal:
-        """The same for somebody who only inspects the token: that does not count as a use of the session, nor end
+        """The same for somebody who only inspects the token: it counts as no use of the session, and does not end
         it."""
         claims, now = self.codec.decode(token), self.clock.now()
         claims.check_time(now)

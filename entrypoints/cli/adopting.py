@@ -1,4 +1,4 @@
-"""``menshen adopt``: taking over a tutorial's database in place."""
+"""``menshen adopt``: adopting a tutorial's database in place."""
 
 import sys
 from contextlib import ExitStack
@@ -49,7 +49,7 @@ def _adopt(context: Context) -> int:
     decisions = dict(arguments.state)
     with ExitStack() as stack:
         adoption = stack.enter_context(open_adoption(context.settings, zone, decisions))
-        # Made before the work, so that this is not for nothing.
+        # Made first, so that the work is not wasted if it fails.
         write_list = None if arguments.list is None else stack.enter_context(new_list(arguments.list))
         with Progress("looking") as progress:
             report = adoption.report(progress.tell)
@@ -108,7 +108,7 @@ def _is_agreed() -> bool:
 
 
 def _wrap(context: Context, count: int) -> int:
-    """Wrap the weak hashes, about *count* of them; where there are none, nothing is looked for."""
+    """Wrap the weak hashes, about *count* of them. If there are none, nothing is searched."""
     if not count:
         return 0
     with open_wrapping(context.settings) as wrap, Progress("wrapping") as progress:

@@ -1,4 +1,4 @@
-"""What an adoption has found, as people and programs are told of it."""
+"""The report of what an adoption has found, for people and for programs."""
 
 import csv
 import json
@@ -18,7 +18,7 @@ from ..settings import Settings, without_password
 from .output import print_record, print_table
 
 _SHOWN = 20
-"""How much of a list people are shown."""
+"""How many entries of a list are shown to people."""
 
 _UNKNOWN_STATE = "unknown to us: it stays, and cannot log in; --state TEXT=active or =frozen decides"
 _USELESS_HASH = "cannot log in: `menshen user password` gives a new password"
@@ -27,14 +27,14 @@ _WEAK_HASH = "weak: hashed once more at once"
 
 @define
 class Shown:
-    """What is shown of one call: on what, in which zone, and what is to be done to the table."""
+    """The report of one run: the database, the zone, and what is to be done to the table."""
 
     settings: Settings
     zone: tzinfo | None
     report: AdoptionReport
 
     def print(self, findings: AdoptionFindings) -> None:
-        """For people; nothing where there is no table to speak of."""
+        """For people; nothing if there is no usable table."""
         if self.report.obstacles and not findings.rows:
             return
         reasons = {f"  {why}": count for why, count in _reasons(findings).items()}
@@ -56,7 +56,7 @@ class Shown:
         )
 
     def print_json(self, findings: AdoptionFindings, *, is_done: bool) -> None:
-        """For programs, and as it is found, since the lists may be longer than the memory."""
+        """For programs, streamed, since the lists may be too long for the memory."""
         facts = {
             **self._record(findings, is_done=is_done),
             "left_by_reason": _reasons(findings),
@@ -107,7 +107,7 @@ class Shown:
 
 
 def visible(text: str | None) -> str:
-    """*text* such that no two look alike: NULL, and in quotes what is empty, has blanks at an end, or signs nobody sees."""
+    """*text* such that no two look alike: NULL, or quoted if it is empty, has outer blanks or invisible characters."""
     if text is None:
         return "NULL"
     if text == text.strip() != "" and text.isprintable() and text != "NULL" and '"' not in text:
@@ -121,10 +121,10 @@ def _shown_phone(left: Left) -> str:
 
 
 def meant_by(text: str) -> str | None:
-    """What ``visible`` has shown as *text*. Raises ValueError."""
+    """The value that ``visible`` has shown as *text*. Raises ValueError."""
     if not text.startswith('"'):
         return None if text == "NULL" else text
-    # What begins so is a text in JSON, or none at all.
+    # What begins with a quote must be a JSON string.
     return str(json.loads(text))
 
 
@@ -145,7 +145,7 @@ def _reasons(findings: AdoptionFindings) -> dict[str, int]:
 
 
 def _print_some(columns: Sequence[str], rows: Iterable[Sequence[Any]], count: int | None = None) -> None:
-    """The first of *rows*, and how many more there are, where it is known how many there are."""
+    """The first of *rows*, and how many more there are, if the total is known."""
     shown = [dict(zip(columns, row, strict=True)) for row in islice(rows, _SHOWN + (count is None))]
     if not shown:
         return
@@ -159,10 +159,10 @@ def _print_some(columns: Sequence[str], rows: Iterable[Sequence[Any]], count: in
 
 @contextmanager
 def new_list(path: str) -> Iterator[Callable[[AdoptionFindings], None]]:
-    """What writes the list into a new file, for its maker alone, as it will hold phone numbers.
+    """Writes the list into a new file that only its owner can read, since it contains phone numbers.
 
-    Where it has not been written in the end, no file stays: it would be in the way of the same command. Raises OSError
-    where there is a file already.
+    If the list is not completed, the file is removed: it would block the next run of the same command. Raises OSError
+    if the file exists.
     """
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     is_written = False
@@ -191,5 +191,5 @@ def _write_csv(file: TextIO, findings: AdoptionFindings) -> None:
 
 
 def _harmless(text: str) -> str:
-    """*text* such that no spreadsheet takes it for a formula (OWASP, CSV injection)."""
+    """*text* such that no spreadsheet reads it as a formula (OWASP, CSV injection)."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")) else text

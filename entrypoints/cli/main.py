@@ -24,13 +24,13 @@ def entry_point() -> None:
     """The command ``menshen``."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            # A terminal that cannot show a name shows its code.
+            # A terminal that cannot show a name shows escapes.
             stream.reconfigure(errors="backslashreplace")
     code = main()
     try:
         sys.stdout.flush()
     except OSError as error:
-        # Python would try again at its end, and fail in its own words.
+        # Python would flush again at exit, and fail with its own message.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         note(f"the output could not be written: {error.strerror}")
         code = REFUSED
@@ -40,7 +40,7 @@ def entry_point() -> None:
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> int:  # noqa: TID251 - the one place, for the command
     """Run one command. Returns 0 when it is done, 1 when it is refused, 2 for wrong usage or a bad setting."""
     parsed = _parser().parse_args(arguments)
-    # What goes wrong is told below, once; the server has a log of its own.
+    # Errors are reported below, once; the server has its own log.
     logging.getLogger("menshen").addHandler(logging.NullHandler())
     try:
         settings = read_settings(environ, say=note)

@@ -24,6 +24,6 @@ def _migrate(context: Context) -> int:
         if context.arguments.check:
             note("the database is behind: run `menshen migrate`")
             return REFUSED
-        # Another may just have done it.
+        # Another process may just have done it.
         print("the database has been migrated" if migrations.carry_out() else "the database is up to date")
         return DONE

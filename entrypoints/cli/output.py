@@ -1,4 +1,4 @@
-"""What the commands share: how they open the service, and how they speak."""
+"""What the commands share: opening the service, and printing."""
 
 import argparse
 import json
@@ -27,21 +27,21 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 @frozen
 class Context:
-    """One call of the command: its arguments, and the settings it runs under."""
+    """One call of the command: its arguments and its settings."""
 
     arguments: argparse.Namespace
     settings: Settings
     sudo_uid: str = ""
-    """What sudo says of who became another by it; worth nothing from anybody but root."""
+    """What sudo says about who called it; only trusted from root."""
 
     @contextmanager
     def service(
         self, *, is_made: bool = False, without_secret: WithoutSecret = WithoutSecret.GO_ON
     ) -> Iterator[Service]:
-        """The service on the accounts that are there, closed again afterwards; *is_made*: or that are made.
+        """The service on the existing accounts, closed afterwards. *is_made*: make them if they do not exist.
 
-        A command that only looks makes nothing: in the wrong folder there would be another database with nobody in it.
-        Raises what open_service raises.
+        A command that only reads makes nothing: in the wrong folder, that would be another, empty database. Raises what
+        open_service raises.
         """
         service = open_service(self.settings, say=note, is_made=is_made, without_secret=without_secret)
         try:
@@ -50,19 +50,19 @@ class Context:
             service.close()
 
     def operator(self) -> Actor:
-        """Who runs the command, by what the system says, never by a variable that he could set: those of root count alone."""
+        """Who runs the command, according to the system, and not to variables they can set: only root's count."""
         uid, behind = os.getuid(), self.sudo_uid
         if uid == 0 and behind.isascii() and behind.isdigit() and len(behind) <= _MAX_UID_DIGITS and int(behind) != uid:
             return Actor.operator(f"{_login_name(int(behind))} as {_login_name(uid)}")
         return Actor.operator(_login_name(uid))
 
     def local(self, moment: datetime | None) -> str | None:
-        """A time as people read it, in the configured zone."""
+        """A time for people to read, in the configured zone."""
         return None if moment is None else moment.astimezone(self.settings.time_zone).isoformat(" ", "seconds")
 
 
 def number(text: str) -> int:
-    """A whole number that every store can take, for argparse. Raises ValueError."""
+    """A whole number that every store accepts, for argparse. Raises ValueError."""
     if not (text.isascii() and text.isdigit() and len(text) <= 10):
         raise ValueError
     return min(int(text), MAX_USER_ID)
@@ -86,7 +86,7 @@ _MAX_UID_DIGITS = 10
 
 
 def _login_name(uid: int) -> str:
-    """As the system's table of users has it, or the number."""
+    """The name in the system's table of users, or the number."""
     try:
         name = pwd.getpwuid(uid).pw_name
     except (KeyError, OverflowError):
@@ -95,12 +95,12 @@ def _login_name(uid: int) -> str:
 
 
 def note(line: str) -> None:
-    """A line for people, out of the way of what programs read."""
+    """A line for people, on stderr, apart from what programs read."""
     print(f"menshen: {line}", file=sys.stderr, flush=True)
 
 
 def print_record(record: Mapping[str, Any], *, as_json: bool) -> None:
-    """One thing: a member a line."""
+    """One record: a line for each member."""
     if as_json:
         print(_json(record))
         return
@@ -110,7 +110,7 @@ def print_record(record: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool) -> None:
-    """Several things of a kind: a line each, under the names of the *columns*; as JSON, with all their members."""
+    """Several records: a line each, under the names of the *columns*; as JSON, with all their members."""
     if as_json:
         print(_json(rows))
         return
@@ -121,18 +121,18 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as
 
 
 def _json(found: object) -> str:
-    """JSON on one line, readable where it can be shown at all."""
+    """JSON on one line, without escapes where the terminal can show the text."""
     text = json.dumps(found, ensure_ascii=False)
     return "".join(sign if sign.isprintable() else json.dumps(sign)[1:-1] for sign in text)
 
 
 def _width(text: str) -> int:
-    """How many columns a terminal takes for *text*: two for a Chinese sign."""
+    """How many columns a terminal uses for *text*: two for a Chinese character."""
     return sum(2 if east_asian_width(sign) in "WF" else 1 for sign in text)
 
 
 def _text(value: object) -> str:
     if value is None:
         return ""
-    # A control character in a name must not reach the terminal; none is stored by us, but a database has other writers.
+    # A control character in a name must not reach the terminal; we store none, but a database has other writers.
     return "".join(sign if sign.isprintable() else "?" for sign in str(value))

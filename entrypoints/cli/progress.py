@@ -1,4 +1,4 @@
-"""How far a long work is, for people who wait for it."""
+"""The progress of long work, for people who wait for it."""
 
 import sys
 import time
@@ -12,7 +12,7 @@ from .output import note
 
 @define
 class Progress:
-    """How far the work is, on stderr: a bar on a terminal, a line now and then elsewhere."""
+    """Progress on stderr: a bar on a terminal, an occasional line elsewhere."""
 
     what: str
     _begin: float = field(init=False, factory=lambda: time.monotonic())

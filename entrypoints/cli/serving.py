@@ -12,13 +12,13 @@ from .output import DONE, REFUSED, Context, note
 
 
 def serve(context: Context) -> int:
-    """Serve until SIGTERM. Raises SettingInvalid, StoreUnavailable, OSError for what is wrong before it begins."""
+    """Serve until SIGTERM. Raises SettingInvalid, StoreUnavailable, OSError for errors before it begins."""
     # The server's own packages are loaded here, so that the other commands start without them.
     from ..server import run
 
     settings = context.settings
     _check_address_is_free(settings)
-    # Opened once before any worker: what is wrong is said here, in one line, and the schema is made once.
+    # Opened once before any worker: errors are reported here, in one line, and the schema is made once.
     open_service(settings, say=partial(print, flush=True), warn=lambda line: note(f"warning: {line}")).close()
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     welcome = _WELCOME.format(url=f"http://{host}:{settings.port}", store=without_password(database_url(settings)))
@@ -34,7 +34,7 @@ def serve(context: Context) -> int:
 
 
 def _front(settings: Settings) -> Any:
-    """What each worker process serves."""
+    """The application that each worker process serves."""
     from ..front import Front
     from ..housekeeper import Housekeeper
     from ..http.app import create_app
@@ -69,7 +69,7 @@ def _front(settings: Settings) -> Any:
 
 
 def _check_address_is_free(settings: Settings) -> None:
-    """Raises OSError with a clear text where the server could not listen."""
+    """Raises OSError with a clear text if the server could not listen."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -79,7 +79,7 @@ def _check_address_is_free(settings: Settings) -> None:
             raise OSError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}") from None
 
 
-# What reads a row or two. Lists and searches may take longer, and are for the threads.
+# Routes that read a row or two. Lists and searches may take longer, and are for the threads.
 _WITHOUT_STORE = frozenset({"/healthz"})
 _QUICK = _WITHOUT_STORE | {"/api/user/user_info"}
 

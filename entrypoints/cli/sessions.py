@@ -13,7 +13,7 @@ _COLUMNS = ("id", "kind", "device_type", "device_name", "first_seen", "last_seen
 
 
 def add_session_commands(commands: Commands) -> None:
-    """``menshen session`` and ``menshen token``, and what comes after them."""
+    """``menshen session`` and ``menshen token``, with their subcommands."""
     verbs = commands.add_parser("session", help="list and end sessions").add_subparsers(
         required=True, metavar="COMMAND"
     )
@@ -32,7 +32,7 @@ def add_session_commands(commands: Commands) -> None:
 
     verbs = commands.add_parser("token", help="understand tokens").add_subparsers(required=True, metavar="COMMAND")
     explain = verbs.add_parser("explain", help="why a token opens something or not")
-    # Never as an argument: the list of processes shows those to everybody on the machine.
+    # Never as an argument: the list of processes shows arguments to everybody on the machine.
     explain.description = "Reads the token from its standard input."
     explain.add_argument("--json", action="store_true", help="for programs")
     explain.set_defaults(run=_explain)

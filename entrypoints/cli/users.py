@@ -19,7 +19,7 @@ _COLUMNS = ("id", "phone", "user_name", "standing", "registered_at", "is_admin")
 
 
 def add_user_commands(commands: Commands) -> None:
-    """``menshen user`` and what comes after it."""
+    """``menshen user``, with its subcommands."""
     verbs = commands.add_parser("user", help="make, find and change users").add_subparsers(
         required=True, metavar="COMMAND"
     )
@@ -212,7 +212,7 @@ def _until(duration: str | None, moment: str | None, now: datetime) -> datetime 
 
 
 def _asked_password() -> str | None:
-    """From the terminal, twice, without showing it; or the first line of what is piped in. None if the two differ."""
+    """From the terminal, twice, without echo; or the first line of piped input. None if the two differ."""
     if sys.stdin is None:
         raise OSError("there is no standard input to read the password from")
     if not sys.stdin.isatty():

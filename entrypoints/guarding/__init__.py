@@ -1,1 +1,1 @@
-"""Who may in, and what those are told who may not, for any framework."""
+"""Who is let in, and what refused callers are told, for any framework."""

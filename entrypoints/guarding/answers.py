@@ -1,4 +1,4 @@
-"""Each refusal's code and words, on one page."""
+"""The code and the message of each refusal, on one page."""
 
 from attrs import frozen
 
@@ -40,9 +40,9 @@ from .refusals import (
 
 @frozen
 class Answer:
-    """What is said of a refusal.
+    """The answer to a refusal.
 
-    ``{names}`` in the message are the refusal's attributes; ``{failed}`` says what was not done, where a rule holds for
+    ``{names}`` in the message are the refusal's attributes; ``{failed}`` says what was not done, if a rule applies to
     several routes.
     """
 
@@ -141,7 +141,7 @@ ANSWERS: dict[type[Refusal], Answer] = {
     ),
     errors.StoreUnavailable: Answer(503, _BUSY),
     passwords.HasherBusy: Answer(503, _BUSY),
-    # Only the command line and the log tell of it.
+    # Only seen on the command line and in the log.
     clocks.ClockInDoubt: Answer(
         503,
         Text(
@@ -177,7 +177,7 @@ PROFILE_NOT_CHANGED = Text("修改资料失败", "The profile was not changed")
 
 
 def answer_to(refusal: Refusal, language: str, failed: Text = NOT_REGISTERED) -> tuple[int, str]:
-    """The code and the message of *refusal*, to a request that would have done what *failed* says was not done."""
+    """The code and the message of *refusal*; *failed* says what was not done."""
     answer = ANSWERS[type(refusal)]
     members = {"failed": failed.in_language(language), **vars(refusal)}
     return answer.code, answer.msg.in_language(language).format(**members)

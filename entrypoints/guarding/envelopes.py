@@ -1,4 +1,4 @@
-"""The one form of every answer."""
+"""The common form of all answers."""
 
 from datetime import datetime, tzinfo
 from typing import Any
@@ -21,15 +21,15 @@ HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
 }
-"""Those of every answer."""
+"""The headers of every answer."""
 
-# Decimal goes out as a number, digit by digit; through a binary float it would not be exact.
+# A Decimal is written as a number with its exact digits; a binary float would not be exact.
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 @frozen
 class Refused:
-    """A finished refusal: all that is to be sent, and the reason, for a log."""
+    """A finished refusal: everything to send, and the reason, for the log."""
 
     reason: str
     code: int
@@ -41,7 +41,7 @@ class Refused:
 class Envelopes:
     """Puts answers into the contract's envelope, in the caller's language and the operator's time zone.
 
-    What the caller speaks is the value of the header Accept-Language, where there is one.
+    The caller's language is the value of the header Accept-Language, if any.
     """
 
     clock: Clock
@@ -49,17 +49,17 @@ class Envelopes:
     language: str
 
     def local_text(self, moment: datetime) -> str:
-        """``YYYY-MM-DD HH:MM:SS`` in the configured zone, or in the machine's where none is."""
+        """``YYYY-MM-DD HH:MM:SS`` in the configured zone, or in the machine's if none is configured."""
         local = moment.astimezone(self.zone).replace(tzinfo=None)
         return local.isoformat(sep=" ", timespec="seconds")
 
     def done(self, accept_language: str | None, msg: Text, *, data: Any = "", token: str | None = None) -> bytes:
-        """The body of an answer that says that it is done."""
+        """The body of a successful answer."""
         members: dict[str, Any] = {"token": token} if token is not None else {}
         return self._body(200, msg.in_language(preferred_language(accept_language, self.language)), data, members)
 
     def refused(self, accept_language: str | None, refusal: Refusal, failed: Text = NOT_REGISTERED) -> Refused:
-        """The answer to what is refused; *failed* says what it is that is not done."""
+        """The answer to a refused request; *failed* says what was not done."""
         code, msg = answer_to(refusal, preferred_language(accept_language, self.language), failed)
         headers = dict(HEADERS)
         if isinstance(refusal, Unauthenticated):
@@ -81,7 +81,7 @@ class Envelopes:
         }
 
     def _explained(self, refusal: Refusal) -> dict[str, Any] | str:
-        """What ``data`` says of a refusal: how the session ended, or who is in."""
+        """The ``data`` of a refusal: how the session ended, or which sessions are live."""
         if isinstance(refusal, SessionOver):
             by = refusal.by
             ended: dict[str, Any] = {"ended_at": self.local_text(refusal.ended_at)}
@@ -98,5 +98,5 @@ class Envelopes:
 
 
 def _challenge(refusal: Unauthenticated) -> str:
-    """RFC 6750, section 3: no error code where no token came."""
+    """RFC 6750, section 3: no error code if the request has no token."""
     return "Bearer" if isinstance(refusal, TokenMissing) else 'Bearer error="invalid_token"'

@@ -1,4 +1,4 @@
-"""The guard in front of whatever is guarded: whose request it is, or a refusal."""
+"""The guard: whose request it is, or a refusal."""
 
 from attrs import frozen
 
@@ -11,7 +11,7 @@ from .envelopes import Envelopes, Refused
 
 @frozen
 class Guard:
-    """Judges a request by three of its headers, as they came; None where one did not come.
+    """Judges a request by three of its headers, unchanged; None for a missing one.
 
     A framework's own guard asks this one, and sends the refusal as it is.
     """

@@ -15,9 +15,9 @@ class Text:
 
 
 def preferred_language(accept_language: str | None, default: str) -> str:
-    """``zh`` or ``en``, whichever ``Accept-Language`` wants more (RFC 9110, 12.5.4); *default* where it names neither.
+    """``zh`` or ``en``, whichever ``Accept-Language`` prefers (RFC 9110, 12.5.4); *default* if it names neither.
 
-    Never raises: what it cannot read counts as not said.
+    Never raises: unreadable parts are ignored.
     """
     if not accept_language:
         return default

@@ -1,4 +1,4 @@
-"""The refusals that have to do with a request and not with what it asks for; the domain has the others."""
+"""Refusals because of the form of a request; those because of what it asks for are in the domain."""
 
 from ...domain.errors import Refusal
 
@@ -10,7 +10,7 @@ class BodyInvalid(Refusal):
 
 
 class BodyIncomplete(Refusal):
-    """Less came than was announced, or not in time."""
+    """The body was shorter than announced, or late."""
 
     reason = "body_incomplete"
 
@@ -70,7 +70,7 @@ class QueryInvalid(Refusal):
 
 
 class RequestInvalid(Refusal):
-    """The request cannot be understood, in another way than those above."""
+    """The request cannot be understood, for a reason other than those above."""
 
     reason = "request_invalid"
 
@@ -94,19 +94,19 @@ class HeadTooLarge(Refusal):
 
 
 class RouteNotFound(Refusal):
-    """There is nothing at this path."""
+    """There is no route for this path."""
 
     reason = "not_found"
 
 
 class MethodNotAllowed(Refusal):
-    """The path does not know this method."""
+    """The path does not support this method."""
 
     reason = "method_not_allowed"
 
 
 class InternalError(Refusal):
-    """A fault of ours, under the incident id that the log has too."""
+    """An internal fault, with the incident id that is also in the log."""
 
     reason = "internal_error"
 

@@ -1,4 +1,4 @@
-"""The HTTP API: its routes, on one page, and what holds for all of them."""
+"""The HTTP API: its routes, on one page, and what applies to all of them."""
 
 import logging
 import re
@@ -50,17 +50,17 @@ ACCOUNT_PREFIX = re.compile(r"/api/(user|admin)(/|$)")
 """Where the account and admin routes are."""
 
 OVERDUE = "menshen.overdue"
-"""Set in the WSGI environment of a request that could not be answered in time, and is not to be worked on any more."""
+"""Set in the WSGI environment of a request that could not be answered in time and is not to be processed any more."""
 
 _TUTORIAL_PATHS = frozenset({"/api/user/register", "/api/user/login", "/api/user/user_info"})
 
 
 _FAILED = {"/api/user/password": PASSWORD_NOT_CHANGED, "/api/user/profile": PROFILE_NOT_CHANGED}
-"""What a route was to do, where the same rule holds for several; it is registering for all others."""
+"""What a route was to do, if a rule applies to several; registering for all others."""
 
 
 def create_guard(service: Service, settings: Settings) -> FalconGuard:
-    """The guard of users, for this app's routes and for anybody else's."""
+    """The guard of users, for this app's routes and for those of other apps."""
     return FalconGuard(Guard(service.authenticate, _envelopes(service, settings)))
 
 
@@ -77,11 +77,11 @@ def create_app(service: Service, settings: Settings, router: CompiledRouter | No
         admins=FalconGuard(Guard(service.authenticate_admin, envelopes)),
         routes=routes,
     )
-    # Of the answers the last sees most: that it was HEAD is known again before the others look.
+    # Responses pass the middleware in reverse order: the last restores HEAD before the others look at the request.
     middleware: list[Any] = [
         CrossOrigin(settings.cors_origins),
         _EveryAnswer(envelopes, events, settings),
-        # By the route, not by the path: which routes there are is public, and whoever misspells one is told so.
+        # By the route, not by the path: which routes exist is public, and a misspelled path gets a 404.
         DefaultDeny(guard),
     ]
     app = RoutesApp(routes, router=router, middleware=middleware)
@@ -137,7 +137,7 @@ def _add_admin_routes(app: RoutesApp, service: Service, clients: Clients, envelo
 
 @frozen
 class _ErrorHandlers:
-    """Whatever goes wrong, the answer is in the envelope, and the log tells of it."""
+    """Whatever goes wrong, the answer is in the envelope, and the event is logged."""
 
     envelopes: FalconEnvelopes
     events: Events
@@ -152,7 +152,7 @@ class _ErrorHandlers:
     def http_error(
         self, req: falcon.Request, resp: falcon.Response, error: falcon.HTTPError, params: dict[str, Any]
     ) -> None:
-        """Falcon's own: no route, no such method, a header that cannot be read."""
+        """Falcon's errors: no route, no such method, an unreadable header."""
         if isinstance(error, falcon.HTTPMethodNotAllowed):
             resp.set_headers(error.headers or {})
             self.refusal(req, resp, MethodNotAllowed(), params)
@@ -174,7 +174,7 @@ class _ErrorHandlers:
 
 @frozen
 class _EveryAnswer:
-    """Falcon middleware: what holds for every request and every answer, whatever the resource."""
+    """Falcon middleware: what applies to every request and answer, whatever the resource."""
 
     envelopes: FalconEnvelopes
     events: Events
@@ -190,7 +190,7 @@ class _EveryAnswer:
     ) -> None:
         if req.method == "OPTIONS" and resp.data is None:
             self.envelopes.write(req, resp, Text("允许的方法见Allow", "The header Allow says which methods there are."))
-        # Of what is refused the log has it already.
+        # Refusals have been logged already.
         if req_succeeded and req.method not in {"GET", "HEAD", "OPTIONS"}:
             self.events.note(req, resp.status_code)
         if self.settings.always_http_200 and req.path in _TUTORIAL_PATHS:

@@ -1,4 +1,4 @@
-"""Where a request comes from: the address, and what the client says of its device."""
+"""Where a request comes from: the address, and what the client says about its device."""
 
 import re
 from collections.abc import Iterable
@@ -18,12 +18,12 @@ _MAX_USER_AGENT = 256
 
 @frozen
 class Clients:
-    """Tells who calls."""
+    """Finds out who calls."""
 
     trusted_proxies: tuple[IpNetwork, ...] = ()
 
     def of(self, req: falcon.Request) -> Client:
-        """What the transport saw; behind a guard, with the device of the session."""
+        """The client that the transport saw; behind a guard, with the device of the session."""
         principal = principal_if_any(req)
         device = Device() if principal is None else principal.session.device
         return Client(device=device, address=self.address(req), user_agent=_user_agent(req))
@@ -43,7 +43,7 @@ class Clients:
 
 
 UNREADABLE = "unreadable"
-"""Stands for the address of a caller of whom our own proxy said what is none: never the proxy's own."""
+"""The address of a caller for whom our proxy sent something that is not an address: never the proxy's own address."""
 
 _MAX_PEER = 64
 
@@ -51,8 +51,8 @@ _MAX_PEER = 64
 def client_address(req: falcon.Request, trusted_proxies: Iterable[IpNetwork]) -> str:
     """The address of the caller (ASVS 4.1.3), or UNREADABLE.
 
-    That is the peer of the socket; only where the peer is one of the operator's own proxies is ``X-Forwarded-For``
-    read, from its end, up to the first address that is none of them. A caller can write what he likes before that.
+    This is the peer of the socket. Only if the peer is one of the operator's proxies is ``X-Forwarded-For`` read, from
+    its end, up to the first address that is not one of them. A caller can write anything before that.
     """
     peer: str = req.env.get("REMOTE_ADDR", "")
     address = _parsed(peer)
@@ -77,7 +77,7 @@ def _device_from(device: dict[str, Any]) -> Device:
 
 
 def _user_agent(req: falcon.Request) -> str | None:
-    """Cut, since it is no more than a hint for people; what is no text of ours becomes a question mark."""
+    """Cut, since it is only a hint for people; characters that we do not keep become question marks."""
     text = req.get_header("User-Agent")
     if text is None:
         return None
@@ -95,7 +95,7 @@ def _without_port(hop: str) -> str:
 
 
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:
-    # What follows a % is the name of an interface, any text; it says nothing to anybody else.
+    # After a % comes the name of an interface, which is any text and means nothing elsewhere.
     plain, _, _ = text.partition("%")
     try:
         address = ip_address(plain)

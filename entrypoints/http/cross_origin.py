@@ -8,9 +8,9 @@ _PREFLIGHT_SECONDS = 600
 
 @frozen
 class CrossOrigin:
-    """Falcon middleware that lets pages of *origins* read every answer, refusals too. Without any it does nothing.
+    """Falcon middleware that lets pages of *origins* read every answer, refusals too. Without origins it does nothing.
 
-    Tokens travel in headers, so that no credentials of the browser are ever asked for (ASVS 3.4.2).
+    Tokens travel in headers, so the browser is never asked for credentials (ASVS 3.4.2).
     """
 
     origins: tuple[str, ...]
@@ -20,7 +20,7 @@ class CrossOrigin:
     ) -> None:
         if not self.origins:
             return
-        # Always, or a cache gives one origin the answer to another.
+        # Always, or a cache would give one origin the answer to another.
         resp.append_header("Vary", "Origin")
         origin = req.get_header("Origin")
         if origin not in self.origins:
@@ -36,6 +36,6 @@ class CrossOrigin:
 
 
 def is_preflight(req: falcon.Request) -> bool:
-    """Whether a browser asks whether it may ask; it sends no token then, whatever the page would have it send."""
+    """Whether it is a browser's preflight request, which never carries a token, whatever the page wants to send."""
     wanted = req.get_header("Access-Control-Request-Method")
     return req.env["REQUEST_METHOD"] == "OPTIONS" and req.get_header("Origin") is not None and wanted is not None

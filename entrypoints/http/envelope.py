@@ -1,4 +1,4 @@
-"""Writing the contract's answers into those of Falcon."""
+"""Writing the contract's answers into Falcon's responses."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ class FalconEnvelopes(Envelopes):
     def write(
         self, req: falcon.Request, resp: falcon.Response, msg: Text, *, data: Any = "", token: str | None = None
     ) -> None:
-        """Answer that it is done."""
+        """Write a successful answer."""
         resp.status = 200
         resp.data = self.done(req.get_header("Accept-Language"), msg, data=data, token=token)
         resp.set_headers(HEADERS)

@@ -1,4 +1,4 @@
-"""What the log tells of requests."""
+"""Logging requests."""
 
 import logging
 
@@ -13,7 +13,7 @@ _events = logging.getLogger("menshen.events")
 
 @frozen
 class Events:
-    """One event for everything that asks to get in or is kept out (ASVS 16.3.1); never a token or a password."""
+    """One event for every attempt to get in and every refusal (ASVS 16.3.1); never a token or a password."""
 
     clients: Clients
 

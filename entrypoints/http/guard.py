@@ -1,4 +1,4 @@
-"""Falcon's ways to ask the guard: before one responder, or before all of an app."""
+"""The guard in Falcon: before one responder, or before a whole app."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ from .routes import Routes
 
 
 class KeptOut(falcon.HTTPStatus):
-    """A refusal of the guard, finished, so that no error handler of the app can change it."""
+    """A finished refusal of the guard, which no error handler of the app can change."""
 
     def __init__(self, refused: Refused) -> None:
         super().__init__(refused.code, headers=refused.headers, text=refused.body.decode())
@@ -24,7 +24,7 @@ class KeptOut(falcon.HTTPStatus):
 
 
 def principal_of(req: falcon.Request) -> Principal:
-    """Who was let in: behind a guard there always is somebody."""
+    """Who was let in; behind a guard there is always somebody."""
     principal: Principal = req.context.principal
     return principal
 
@@ -37,7 +37,7 @@ def principal_if_any(req: falcon.Request) -> Principal | None:
 
 @frozen
 class FalconGuard:
-    """Lets a request through to its responder only with a token that opens it.
+    """Lets a request through to its responder only with a valid token.
 
     Put it on one resource or responder with ``@falcon.before(guard)``. The responder then finds in ``req.context`` the
     ``principal``, and its ``user`` and ``session``; all others get the contract's 401.
@@ -46,8 +46,8 @@ class FalconGuard:
     judge: Guard
 
     def __call__(self, req: falcon.Request, resp: falcon.Response, resource: object, params: dict[str, Any]) -> None:
-        # A responder for OPTIONS of the app's own: a preflight has no token, and refused it would end every cross-origin
-        # request before it is made.
+        # The app's own responder for OPTIONS: a preflight has no token, and refusing it would prevent every
+        # cross-origin request.
         if not is_preflight(req):
             self.check(req, resp)
 
@@ -63,16 +63,16 @@ class FalconGuard:
 
 
 class Checking(Protocol):
-    """What lets a request through, and leaves user and session in its context; or raises the finished refusal."""
+    """Lets a request through and puts user and session into its context, or raises the finished refusal."""
 
     def check(self, req: falcon.Request, resp: falcon.Response) -> None: ...
 
 
 @frozen
 class RouteGuard:
-    """The guard of the API's own routes: those of admins want the token of an admin, all others that of a user.
+    """The guard of the API's own routes: admin routes require the token of an admin, all others that of a user.
 
-    What Falcon answers by itself, that a route has no such method or which it has, anybody is told.
+    Falcon's own answers, that a route lacks a method or which methods it has, are open to anybody.
     """
 
     users: FalconGuard
@@ -90,9 +90,10 @@ class RouteGuard:
 
 
 class DefaultDeny(HeadAsGet):
-    """Falcon middleware that guards every route but the *exempt* ones: their URI templates, spelled as in ``add_route``.
+    """Falcon middleware that guards every route except the *exempt* ones: their URI templates, spelled as in
+    ``add_route``.
 
-    HEAD is answered wherever GET is.
+    HEAD is answered on every route with GET.
     """
 
     def __init__(self, guard: Checking, exempt: Iterable[str] = ()) -> None:
@@ -107,10 +108,10 @@ class DefaultDeny(HeadAsGet):
 
 
 class ClosedPaths(DefaultDeny):
-    """The same for every path but the exempt ones: routes, sinks, static files, and what is not there.
+    """The same for every path except the exempt ones: routes, sinks, static files, and unknown paths.
 
-    A preflight is answered here, and reaches nothing of what is guarded. *is_open* tells the paths of a sink that has a
-    guard of its own.
+    A preflight is answered here, and reaches nothing that is guarded. *is_open* recognises the paths of a sink that has
+    its own guard.
     """
 
     def __init__(self, guard: Checking, exempt: Iterable[str], is_open: Callable[[str], bool]) -> None:
@@ -121,7 +122,7 @@ class ClosedPaths(DefaultDeny):
             self._router.add_route(template, _Exempt())
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Guard by the path: the only moment at which Falcon shows sinks, static files and unknown paths."""
+        """Guard by the path: the only hook in which Falcon shows sinks, static files and unknown paths."""
         super().process_request(req, resp)
         if self._is_open(req.path) or self._router.find(req.path) is not None:
             return
@@ -133,13 +134,13 @@ class ClosedPaths(DefaultDeny):
     def process_resource(
         self, req: falcon.Request, resp: falcon.Response, resource: object, params: dict[str, Any]
     ) -> None:
-        """Guard by the route: the path of one may fit an exempt template, or be an open path, by chance."""
+        """Guard by the route: its path may match an exempt template, or be an open path, by chance."""
         if principal_if_any(req) is None:
             super().process_resource(req, resp, resource, params)
 
 
 def _answer_preflight(req: falcon.Request, resp: falcon.Response) -> None:
-    """Say that the method may be tried, for the app's own CORS middleware to pass on; the request itself is guarded."""
+    """Say that the method may be tried, for the app's CORS middleware to pass on; the request itself is guarded."""
     method = req.get_header("Access-Control-Request-Method")
     resp.set_header("Allow", method if method in falcon.HTTP_METHODS else "GET")
     resp.complete = True

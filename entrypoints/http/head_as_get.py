@@ -1,10 +1,10 @@
-"""HEAD wherever GET is: the same head, without the body (RFC 9110, 9.3.2)."""
+"""HEAD on every route with GET: the same head, without the body (RFC 9110, 9.3.2)."""
 
 import falcon
 
 
 class HeadAsGet:
-    """Falcon middleware that has HEAD answered by the responder of GET, with all its guards. Falcon leaves the body out."""
+    """Falcon middleware that lets the responder of GET answer HEAD, with all its guards. Falcon omits the body."""
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         if req.method == "HEAD":

@@ -1,4 +1,4 @@
-"""What must be so of the head of a request, before any route is looked for."""
+"""Checks of the head of a request, before routing."""
 
 import re
 from urllib.parse import quote, urlsplit
@@ -30,7 +30,7 @@ def check_head(req: falcon.Request) -> None:
 def _check_host(req: falcon.Request) -> None:
     """One Host in HTTP/1.1, neither none nor two (RFC 9112, 3.2), and not an empty one (RFC 9110, 4.2.1).
 
-    Servers join two by a comma, which no host has; granian puts an empty one where there is none.
+    Servers join two by a comma, which no host contains; granian adds an empty one if there is none.
     """
     host = req.env.get("HTTP_HOST", "")
     is_lacking = not host and req.env.get("SERVER_PROTOCOL", "HTTP/1.1") == "HTTP/1.1"
@@ -39,10 +39,11 @@ def _check_host(req: falcon.Request) -> None:
 
 
 def _check_path(req: falcon.Request) -> None:
-    """A path has one spelling, or a proxy that denies a prefix is passed by (``//api/admin``, ``/api/%61dmin``).
+    """A path has one spelling; otherwise a proxy that denies a prefix could be bypassed (``//api/admin``,
+    ``/api/%61dmin``).
 
-    WSGI tells only the decoded path; the target as it was sent is in ``RAW_URI`` (gunicorn, werkzeug, ours) or
-    ``REQUEST_URI`` (uWSGI, mod_wsgi). Behind a prefix it may hold that as well.
+    WSGI passes on only the decoded path; the target as it was sent is in ``RAW_URI`` (gunicorn, werkzeug, ours) or
+    ``REQUEST_URI`` (uWSGI, mod_wsgi). It may include a mount prefix.
     """
     path = req.env.get("PATH_INFO", "")
     if _PLAIN_PATH.fullmatch(path) is None:
@@ -55,7 +56,7 @@ def _check_path(req: falcon.Request) -> None:
 
 
 def _path_of(target: str) -> str:
-    """Of a target in origin form or in absolute form (RFC 9112, 3.2)."""
+    """The path of a target in origin form or in absolute form (RFC 9112, 3.2)."""
     if target.startswith("/"):
         return target.partition("?")[0].partition("#")[0]
     return urlsplit(target).path

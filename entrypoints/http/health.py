@@ -1,4 +1,4 @@
-"""What a load balancer asks; outside the contract's envelope."""
+"""Health checks for a load balancer, outside the contract's envelope."""
 
 from collections.abc import Callable
 

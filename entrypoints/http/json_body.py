@@ -25,14 +25,14 @@ MAX_DEPTH = 8
 def read_object(req: falcon.Request) -> dict[str, Any]:
     """The JSON object in the body of *req*. Raises one of the refusals about bodies.
 
-    Where there is no body at all, the object has no members: what is refused then is what is missing in it.
+    Without a body, the object has no members, and the refusal is about a missing member.
     """
     if _has_no_body(req):
         return {}
     _check_media_type(req)
     text = _read(req)
     try:
-        # A byte order mark is passed over (RFC 8259, 8.1).
+        # A byte order mark is ignored (RFC 8259, 8.1).
         found = json.loads(
             text.decode("utf-8-sig"), object_pairs_hook=without_duplicates, parse_constant=_refuse_constant
         )
@@ -111,7 +111,7 @@ def _refuse_moment(name: str) -> NoReturn:
 
 
 def _has_no_body(req: falcon.Request) -> bool:
-    """By the head (RFC 9112, 6.3): neither a length nor a coding, or a length of nothing."""
+    """By the head (RFC 9112, 6.3): neither a length nor a coding, or a length of zero."""
     return req.get_header("Transfer-Encoding") is None and req.content_length in {None, 0}
 
 
@@ -125,8 +125,8 @@ def _check_media_type(req: falcon.Request) -> None:
 
 
 def _read(req: falcon.Request) -> bytes:
-    # In chunks only where the server says that it tells their end from a broken one; with a Content-Length beside it
-    # the request is ambiguous, and trailers could say anything (RFC 9112, 6.3).
+    # Chunks are read only if the server says that it detects a broken end. With a Content-Length as well, the request
+    # is ambiguous, and trailers could say anything (RFC 9112, 6.3).
     if req.get_header("Transfer-Encoding") is not None:
         return _read_chunked(req)
     length = req.content_length
@@ -135,7 +135,7 @@ def _read(req: falcon.Request) -> bytes:
     if length > MAX_BODY_BYTES:
         raise BodyTooLarge
     try:
-        # The raw stream of WSGI, not bounded_stream: that one hides how much really came.
+        # The raw stream of WSGI, since bounded_stream hides how much really arrived.
         text: bytes = req.env["wsgi.input"].read(length)
     except OSError:
         raise BodyIncomplete from None
@@ -163,7 +163,7 @@ def _refuse_constant(_name: str) -> None:
 
 
 def _check_value(value: object, depth: int) -> None:
-    """Raises BodyInvalid for what JSON can spell and we cannot keep: NUL, lone surrogates, 1e999, a deep nest."""
+    """Raises BodyInvalid for what JSON can express but we cannot keep: NUL, lone surrogates, 1e999, deep nesting."""
     if isinstance(value, str):
         if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in value):
             raise BodyInvalid

@@ -1,4 +1,4 @@
-"""Reading the query of a request: each parameter whole and right, or a refusal."""
+"""Reading the query of a request: each parameter is valid, or the request is refused."""
 
 import falcon
 
@@ -9,7 +9,7 @@ from ...domain.users import MAX_USER_ID, Phone, PhoneInvalid, Standing, UserId
 from ..guarding.refusals import QueryInvalid
 
 _MAX_DIGITS = 18
-"""Every such number fits into the 64 bits of a database."""
+"""Every such number fits into 64 bits, as databases have them."""
 
 
 def filter_parameters(req: falcon.Request) -> UserFilter:
@@ -29,7 +29,7 @@ def filter_parameters(req: falcon.Request) -> UserFilter:
 
 
 def kind_parameter(req: falcon.Request) -> EntryKind:
-    """Which entries of the audit log are wanted, by ``kind``; what was done, unless it says otherwise. Raises QueryInvalid."""
+    """Which entries of the audit log are wanted, by ``kind``; acts by default. Raises QueryInvalid."""
     try:
         return EntryKind(req.get_param("kind", default=EntryKind.ACTS.value))
     except ValueError:
@@ -37,13 +37,13 @@ def kind_parameter(req: falcon.Request) -> EntryKind:
 
 
 def limit_parameter(req: falcon.Request) -> int:
-    """How long a page is to be. Raises QueryInvalid."""
+    """The wanted length of a page. Raises QueryInvalid."""
     limit = number_parameter(req, "limit")
     return MAX_PAGE if limit is None else limit
 
 
 def number_parameter(req: falcon.Request, name: str) -> int | None:
-    """A whole number in the query, or None where there is none. Raises QueryInvalid."""
+    """A whole number in the query, or None. Raises QueryInvalid."""
     text = req.get_param(name)
     if text is None:
         return None
@@ -53,6 +53,6 @@ def number_parameter(req: falcon.Request, name: str) -> int | None:
 
 
 def user_id_parameter(req: falcon.Request, name: str) -> UserId | None:
-    """The same for the id of a user: a number that no user can have is brought to one that no user has."""
+    """The same for the id of a user: a number that is too large becomes one that no user has."""
     number = number_parameter(req, name)
     return None if number is None else UserId(min(number, MAX_USER_ID))

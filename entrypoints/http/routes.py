@@ -1,4 +1,4 @@
-"""An app that knows its routes: which are open, and for which methods each has a responder."""
+"""An app that knows its routes: which are open, and the methods of each."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,16 +10,16 @@ from falcon.routing import CompiledRouter, map_http_methods
 
 @frozen
 class Routes:
-    """What is known of routes, by their URI templates."""
+    """The known routes, by their URI templates."""
 
     methods: dict[str, set[str]] = field(factory=dict)
-    """Those that a route has a responder for. All else Falcon answers by itself: OPTIONS, and that there is no such method."""
+    """The methods with a responder. Falcon itself answers the rest: OPTIONS, and unsupported methods."""
     opened: set[str] = field(factory=set)
-    """The routes that want no token."""
+    """The routes that require no token."""
 
 
 class RoutesApp(falcon.App[falcon.Request, falcon.Response]):
-    """A Falcon app that writes into *routes* what it has. A route is guarded, unless it is added as an open one."""
+    """A Falcon app that records its routes in *routes*. A route is guarded unless it is added as an open one."""
 
     def __init__(self, routes: Routes, *, router: CompiledRouter | None, middleware: Iterable[Any]) -> None:
         super().__init__(router=router, middleware=middleware)
@@ -31,6 +31,6 @@ class RoutesApp(falcon.App[falcon.Request, falcon.Response]):
         self._routes.methods.setdefault(uri_template, set()).update(mapped)
 
     def add_open_route(self, uri_template: str, resource: object, **options: Any) -> None:
-        """Add one that wants no token."""
+        """Add a route that requires no token."""
         self._routes.opened.add(uri_template)
         self.add_route(uri_template, resource, **options)

@@ -22,7 +22,7 @@ from .json_body import optional_int_member, optional_text_member, read_object, t
 def write_granted(
     req: falcon.Request, resp: falcon.Response, envelopes: FalconEnvelopes, granted: Granted, msg: Text
 ) -> None:
-    """The one form in which tokens are given out (RFC 6749, 5.1, inside the contract's envelope)."""
+    """The form in which tokens are issued (RFC 6749, 5.1, inside the contract's envelope)."""
     req.context.principal = granted.principal
     data = {
         "token_type": "Bearer",
@@ -55,7 +55,7 @@ class RegisterResource:
 
 @frozen
 class LoginResource:
-    """POST /api/user/login and POST /api/admin/login. The body has a member for each part of what is shown."""
+    """POST /api/user/login and POST /api/admin/login. The body has a member for each part of the credentials."""
 
     login: OpenSession
     shown: type[AttrsInstance]
@@ -113,7 +113,7 @@ class UserInfoResource:
 
 
 def user_data(user: Profile, envelopes: FalconEnvelopes) -> dict[str, Any]:
-    """The contract's members and no other, under the tutorial's names."""
+    """Only the contract's members, under the tutorial's names."""
     registered_at = user.registered_at
     return {
         "id": user.id,

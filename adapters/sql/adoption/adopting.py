@@ -103,8 +103,7 @@ class Adoption:
         )
 
     def _look_at_all(self, shape: Shape, findings: AdoptionFindings, tell: Tell) -> bool:
-        """Returns whether a row that stays as it is may have another row's number in the spelling the other will
-        get."""
+        """Returns whether a row that stays may have another row's number, in the spelling that the other will get."""
         has_rivals = False
         zone = zone_of(shape, self.zone)
         after = None

@@ -1,5 +1,4 @@
-"""The rows that an adoption has left out: nobody else can register their numbers, and an operator can join one to an
-account."""
+"""The rows that an adoption has left out: their numbers cannot be registered, and one can be joined to an account."""
 
 from collections.abc import Sequence
 from decimal import Decimal

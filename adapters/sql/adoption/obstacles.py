@@ -1,5 +1,4 @@
-"""What somebody has to fix in a tutorial's database before it is adopted. Nothing is guessed, and nothing is
-dropped."""
+"""What somebody has to fix in a tutorial's database before it is adopted. Nothing is guessed or dropped."""
 
 from collections.abc import Iterator
 from typing import Any

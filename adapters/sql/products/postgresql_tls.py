@@ -84,8 +84,7 @@ def link_of(told: Mapping[str, Any], surroundings: Mapping[str, str | None], roo
 
 
 def machine_roots() -> str | None:
-    """The file with the authorities that this machine trusts; None if libpq's own file exists, which takes
-    precedence."""
+    """The file with the authorities that this machine trusts; None if libpq's own file exists, which comes first."""
     if exists(expanduser("~/.postgresql/root.crt")):
         return None
     files = (ssl.get_default_verify_paths().cafile, *_BUNDLES)

@@ -110,8 +110,7 @@ class Product(Protocol):
         ...
 
     def lock_all(self, connection: Connection) -> bool:
-        """Keep others from migrating this database until *connection* is closed. False if another does so at the
-        moment."""
+        """Keep others from migrating this database until *connection* is closed. False if another is doing so."""
         ...
 
     def weaknesses(self, connection: Connection) -> list[str]:

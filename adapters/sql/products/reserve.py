@@ -107,8 +107,7 @@ class FileReserve:
             os.close(descriptor)
 
     def _give_to_owner(self, descriptor: int) -> None:
-        """Whoever may write the database must be able to empty it: root does as SQLite does for the files that it
-        makes."""
+        """Whoever may write the database must be able to empty it: root does as SQLite does for its files."""
         if os.geteuid() == 0:
             owner = os.stat(self.database)
             os.fchown(descriptor, owner.st_uid, owner.st_gid)
