@@ -49,17 +49,22 @@ class OwnEngine:
 
     @contextmanager
     def connect(self, engine: Engine) -> Iterator[Connection]:
-        """A connection of *engine*, which is this one or one with other options; no fork can happen in between."""
-        if not self.closes_at_fork:
-            with engine.connect() as connection:
-                yield connection
-            return
-        with self._turn:
-            self._users += 1
+        """A connection of *engine*, which is this one or one with other options; no fork comes in between."""
+        self.enter()
         try:
             with engine.connect() as connection:
                 yield connection
         finally:
+            self.leave()
+
+    def enter(self) -> None:
+        """Let no fork come in between from now on, until ``leave``."""
+        if self.closes_at_fork:
+            with self._turn:
+                self._users += 1
+
+    def leave(self) -> None:
+        if self.closes_at_fork:
             with self._turn:
                 self._users -= 1
                 self._turn.notify_all()

@@ -1,7 +1,8 @@
 """Reading sessions from the database."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from attrs import frozen
 from sqlalchemy import Connection, RowMapping, and_, bindparam, select
@@ -13,6 +14,7 @@ from ...domain.sessions import EndReason, Refreshing, Session, SessionEnd, Sessi
 from ...domain.texts import is_plain
 from ...domain.users import UserId
 from .database import Database, check_answers
+from .quick_select import QuickSelect
 from .tables import sessions, users
 from .types import member_of
 from .users import user_from
@@ -28,7 +30,7 @@ _LIVE = _LIVE_OF_ANY.where(sessions.c.kind == bindparam("kind"))
 _LIVE_OF_UNKNOWN = _LIVE_OF_ANY.where(
     sessions.c.kind.not_in([kind.value for kind in SessionKind if kind is not SessionKind.UNKNOWN])
 )
-_PRESENCE = (
+_PRESENCE = QuickSelect(
     select(users, *SESSION_COLUMNS)
     .outerjoin_from(users, sessions, and_(sessions.c.user_id == users.c.id, sessions.c.id == bindparam("session_id")))
     .where(users.c.id == bindparam("user_id"), users.c.is_account)
@@ -80,19 +82,16 @@ class SqlSessions:
     def by_session(self, user_id: UserId, session_id: SessionId) -> Presence | None:
         asked = session_id if can_be(session_id) else None
 
-        def one(connection: Connection) -> Presence | None:
-            row = connection.execute(_PRESENCE, {"user_id": user_id, "session_id": asked}).first()
-            if row is None:
-                return None
-            fields = row._mapping
-            is_asked_for = fields["id"] == user_id and fields["session_id"] in {asked, None}
-            check_answers(connection, is_asked_for=is_asked_for)
-            return Presence(user_from(fields), None if fields["session_id"] is None else session_from(fields))
+        def is_asked_for(row: Mapping[str, Any]) -> bool:
+            return row["id"] == user_id and row["session_id"] in {asked, None}
 
-        return self.database.read(one)
+        row = self.database.first(_PRESENCE, {"user_id": user_id, "session_id": asked}, is_asked_for)
+        if row is None:
+            return None
+        return Presence(user_from(row), None if row["session_id"] is None else session_from(row))
 
 
-def session_from(row: RowMapping) -> Session:
+def session_from(row: RowMapping | Mapping[str, Any]) -> Session:
     return Session(
         id=SessionId(row["session_id"]),
         user_id=UserId(row["session_user_id"]),
@@ -120,7 +119,7 @@ def session_from(row: RowMapping) -> Session:
     )
 
 
-def _end_from(row: RowMapping) -> SessionEnd | None:
+def _end_from(row: RowMapping | Mapping[str, Any]) -> SessionEnd | None:
     if row["session_ended_at"] is None:
         return None
     device_type, actor = row["session_end_device_type"], row["session_end_actor"]

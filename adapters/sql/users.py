@@ -1,8 +1,9 @@
 """Reading users from the database."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from attrs import frozen
 from sqlalchemy import (
@@ -40,8 +41,8 @@ _BY_PHONE = select(users).where(users.c.canonical_phone == bindparam("phone"), u
 _UNREADABLE = DevicePolicy.single()
 
 
-def user_from(row: RowMapping) -> User:
-    """The user in a row of ``x_user``: the contract's names become ours here.
+def user_from(row: RowMapping | Mapping[str, Any]) -> User:
+    """The user that a row of ``x_user`` tells of: the contract's names become ours here.
 
     A policy that this version cannot read, written by a newer version or a person, counts as the strictest one.
 

@@ -1,6 +1,6 @@
 """A database that answers somebody else's question is not believed, whichever look-up it is."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from menshen.adapters.conformance.sessions import START, new_session
 from menshen.adapters.conformance.steps import Steps
 from menshen.adapters.conformance.users import another_user
 from menshen.adapters.sql.database import Database, sqlite_url
+from menshen.adapters.sql.quick_select import Spelled
 from menshen.domain.errors import StoreUnavailable
 from menshen.domain.ports.stores import Store
 from menshen.domain.sessions import Session, SessionKind
@@ -40,7 +41,7 @@ LOOK_UPS: dict[str, Asked] = {
 
 @pytest.mark.parametrize("look_up", LOOK_UPS.values(), ids=LOOK_UPS)
 def test_an_answer_to_another_question_is_refused_and_its_connection_is_let_go(
-    database: Database, look_up: Asked
+    monkeypatch: pytest.MonkeyPatch, database: Database, look_up: Asked
 ) -> None:
     store = sql_store(database)
     anna, berta = Steps(store).users.add(another_user()), Steps(store).users.add(another_user())
@@ -54,12 +55,19 @@ def test_an_answer_to_another_question_is_refused_and_its_connection_is_let_go(
         return sql, tuple(swapped.get(each, each) for each in parameters) if asks else parameters
 
     event.listen(database.engine, "before_cursor_execute", ask_for_berta, retval=True)
+    quickly = Spelled.row
+
+    def quickly_for_berta(self: Spelled, cursor: Any, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
+        return quickly(self, cursor, {name: swapped.get(each, each) for name, each in parameters.items()})
+
+    monkeypatch.setattr(Spelled, "row", quickly_for_berta)
     invalidated: list[object] = []
     event.listen(database.engine, "invalidate", lambda *_: invalidated.append(True))
     with pytest.raises(StoreUnavailable, match="what was not asked"):
         look_up(store, anna, of_anna)
     assert invalidated == [True]
     event.remove(database.engine, "before_cursor_execute", ask_for_berta)
+    monkeypatch.undo()
     assert look_up(store, anna, of_anna)
 
 

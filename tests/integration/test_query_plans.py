@@ -5,7 +5,7 @@ what the tables hold, as they always do a little later; SQLite does not, since n
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from menshen.adapters.conformance.sessions import new_session
 from menshen.adapters.conformance.users import new_user
 from menshen.adapters.sql.audit import SqlAuditTrail, SqlAuditWriter
 from menshen.adapters.sql.database import Database, open_database
+from menshen.adapters.sql.quick_select import QuickSelect
 from menshen.adapters.sql.session_writing import SqlSessionWriter
 from menshen.adapters.sql.sessions import SqlSessions
 from menshen.adapters.sql.user_writing import SqlUserWriter
@@ -97,6 +98,10 @@ class Same:
 
     def read(self, work: Callable[[Connection], T]) -> T:
         return work(self.connection)
+
+    def first(self, select: QuickSelect, parameters: Mapping[str, Any], _: object) -> Mapping[Any, Any] | None:
+        row = self.connection.execute(select.statement, parameters).first()
+        return None if row is None else row._mapping
 
 
 def same(tx: Transaction) -> Any:
