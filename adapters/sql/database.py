@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from attrs import evolve, frozen
 from sqlalchemy import URL, Connection, Engine, ExceptionContext, PoolProxiedConnection, event, make_url, text
@@ -20,7 +20,6 @@ from .products.postgresql import PostgreSql
 from .products.product import WAIT_SECONDS, WRITES, Product
 from .products.reserve import NoReserve, Reserve
 from .products.sqlite import Sqlite, file_of
-from .quick_select import QuickSelect
 
 T = TypeVar("T")
 
@@ -102,58 +101,9 @@ class Database:
 
         return _again(step)
 
-    def first(
-        self, select: QuickSelect, parameters: Mapping[str, Any], is_asked_for: Callable[[Mapping[str, Any]], bool]
-    ) -> Mapping[str, Any] | None:
-        """The first row of *select*, by the driver; where that fails, by SQLAlchemy, which knows what to do about it.
-
-        Raises StoreUnavailable, also where *is_asked_for* says that it is the answer to another question.
-        """
-        begin = time.monotonic()
-        own = self._own()
-        own.enter()
-        try:
-            return self._first_quickly(own.engine, select, parameters, is_asked_for)
-        except own.engine.dialect.loaded_dbapi.Error as error:
-            # An answer that was waited for in vain is not waited for twice.
-            if time.monotonic() - begin > REPEAT_SECONDS:
-                raise StoreUnavailable("the store did not answer") from error
-        finally:
-            own.leave()
-        return self.read(lambda connection: self._first_slowly(connection, select, parameters, is_asked_for))
-
-    def _first_quickly(
-        self,
-        engine: Engine,
-        select: QuickSelect,
-        parameters: Mapping[str, Any],
-        is_asked_for: Callable[[Mapping[str, Any]], bool],
-    ) -> Mapping[str, Any] | None:
-        """May raise the driver's own errors."""
-        with final(), translated(self.product):
-            raw = engine.raw_connection()
-        try:
-            cursor = raw.cursor()
-            row = select.spelled(engine.dialect).row(cursor, parameters)
-            cursor.close()
-            check_answers(raw, is_asked_for=row is None or is_asked_for(row))
-        except engine.dialect.loaded_dbapi.Error:
-            raw.invalidate()
-            raise
-        finally:
-            raw.close()
-        return row
-
-    def _first_slowly(
-        self,
-        connection: Connection,
-        select: QuickSelect,
-        parameters: Mapping[str, Any],
-        is_asked_for: Callable[[Mapping[str, Any]], bool],
-    ) -> Mapping[str, Any] | None:
-        row = connection.execute(select.statement, parameters).first()
-        check_answers(connection, is_asked_for=row is None or is_asked_for(dict(row._mapping)))
-        return None if row is None else dict(row._mapping)
+    def own(self) -> OwnEngine:
+        """That of this process, and who uses it just now. Raises StoreUnavailable as ``engine`` does."""
+        return self._own()
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:

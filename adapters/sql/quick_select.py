@@ -1,10 +1,15 @@
 """A SELECT that is asked at every request, spelled once for the driver."""
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import define, field
-from sqlalchemy import Dialect, Select
+from sqlalchemy import Connection, Dialect, Engine, Select
+
+from ...domain.errors import StoreUnavailable
+from .database import REPEAT_SECONDS, Database, check_answers
+from .failures import final, translated
 
 Conversions = tuple[tuple[int, Callable[[Any], Any]], ...]
 
@@ -72,3 +77,54 @@ def _spell(statement: Select[Any], dialect: Dialect) -> Spelled:
         kinds=tuple(column.type for column in columns),
         dialect=dialect,
     )
+
+
+IsAskedFor = Callable[[Mapping[str, Any]], bool]
+"""Whether a row is the one that was asked for."""
+
+
+def first(
+    database: Database, select: QuickSelect, parameters: Mapping[str, Any], is_asked_for: IsAskedFor
+) -> Mapping[str, Any] | None:
+    """The first row of *select*, by the driver; where that fails, by SQLAlchemy, which knows what to do about it.
+
+    Raises StoreUnavailable, also for the answer to another question.
+    """
+    begin = time.monotonic()
+    own = database.own()
+    own.enter()
+    try:
+        return _first_quickly(database, own.engine, select, parameters, is_asked_for)
+    except own.engine.dialect.loaded_dbapi.Error as error:
+        # An answer that was waited for in vain is not waited for twice.
+        if time.monotonic() - begin > REPEAT_SECONDS:
+            raise StoreUnavailable("the store did not answer") from error
+    finally:
+        own.leave()
+
+    def slowly(connection: Connection) -> Mapping[str, Any] | None:
+        found = connection.execute(select.statement, parameters).first()
+        row = None if found is None else dict(found._mapping)
+        check_answers(connection, is_asked_for=row is None or is_asked_for(row))
+        return row
+
+    return database.read(slowly)
+
+
+def _first_quickly(
+    database: Database, engine: Engine, select: QuickSelect, parameters: Mapping[str, Any], is_asked_for: IsAskedFor
+) -> Mapping[str, Any] | None:
+    """May raise the driver's own errors."""
+    with final(), translated(database.product):
+        raw = engine.raw_connection()
+    try:
+        cursor = raw.cursor()
+        row = select.spelled(engine.dialect).row(cursor, parameters)
+        cursor.close()
+        check_answers(raw, is_asked_for=row is None or is_asked_for(row))
+    except engine.dialect.loaded_dbapi.Error:
+        raw.invalidate()
+        raise
+    finally:
+        raw.close()
+    return row

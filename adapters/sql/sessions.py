@@ -14,7 +14,7 @@ from ...domain.sessions import EndReason, Refreshing, Session, SessionEnd, Sessi
 from ...domain.texts import is_plain
 from ...domain.users import UserId
 from .database import Database, check_answers
-from .quick_select import QuickSelect
+from .quick_select import QuickSelect, first
 from .tables import sessions, users
 from .types import member_of
 from .users import user_from
@@ -30,7 +30,7 @@ _LIVE = _LIVE_OF_ANY.where(sessions.c.kind == bindparam("kind"))
 _LIVE_OF_UNKNOWN = _LIVE_OF_ANY.where(
     sessions.c.kind.not_in([kind.value for kind in SessionKind if kind is not SessionKind.UNKNOWN])
 )
-_PRESENCE = QuickSelect(
+PRESENCE = QuickSelect(
     select(users, *SESSION_COLUMNS)
     .outerjoin_from(users, sessions, and_(sessions.c.user_id == users.c.id, sessions.c.id == bindparam("session_id")))
     .where(users.c.id == bindparam("user_id"), users.c.is_account)
@@ -85,7 +85,7 @@ class SqlSessions:
         def is_asked_for(row: Mapping[str, Any]) -> bool:
             return row["id"] == user_id and row["session_id"] in {asked, None}
 
-        row = self.database.first(_PRESENCE, {"user_id": user_id, "session_id": asked}, is_asked_for)
+        row = first(self.database, PRESENCE, {"user_id": user_id, "session_id": asked}, is_asked_for)
         if row is None:
             return None
         return Presence(user_from(row), None if row["session_id"] is None else session_from(row))

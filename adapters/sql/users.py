@@ -42,7 +42,7 @@ _UNREADABLE = DevicePolicy.single()
 
 
 def user_from(row: RowMapping | Mapping[str, Any]) -> User:
-    """The user that a row of ``x_user`` tells of: the contract's names become ours here.
+    """The user in a row of ``x_user``: the contract's names become ours here.
 
     A policy that this version cannot read, written by a newer version or a person, counts as the strictest one.
 
