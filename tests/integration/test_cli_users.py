@@ -58,7 +58,7 @@ class TestCreate:
     def test_the_password_is_the_first_line_of_stdin(
         self, server: Server, client: Client, phone: str, ending: str
     ) -> None:
-        assert server.process("user", "create", phone, stdin=f" correct horse 马 {ending}").returncode == 0
+        assert server.menshen("user", "create", phone, stdin=f" correct horse 马 {ending}").returncode == 0
         assert client.login(phone, " correct horse 马 ").status == 200
         assert client.login(phone, "correct horse 马").status == 403
 

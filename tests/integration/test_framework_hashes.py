@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 import sys
 from base64 import b64encode
+from functools import cache
 
 import pytest
 from django.conf import settings as django_settings
@@ -28,6 +29,7 @@ if not django_settings.configured:
     django_settings.configure()
 
 
+@cache
 def _django() -> dict[str, str]:
     bcrypt_salt = b"$2b$04$" + b"abcdefghijklmnopqrstuu"
     return {
