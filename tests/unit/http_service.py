@@ -62,6 +62,9 @@ AUDIT = "/api/admin/audit"
 EXPLAIN = "/api/admin/explain"
 KICK_EVERYBODY = "/api/admin/sessions/kick"
 
+OPEN = {REGISTER, LOGIN, REFRESH, ADMIN_LOGIN, ADMIN_REFRESH, "/healthz", "/readyz"}
+"""The routes that take no token: they have a secret in the body, or tell nobody anything."""
+
 ADMIN_PHONE = "13700137000"
 
 NO_BODY = object()

@@ -17,10 +17,8 @@ from .http_service import (
     ADMIN_LOGOUT,
     ADMIN_PHONE,
     ADMIN_REFRESH,
-    LOGIN,
+    OPEN,
     PHONE,
-    REFRESH,
-    REGISTER,
     HttpService,
     Route,
     done,
@@ -33,10 +31,7 @@ from .http_service import (
     serve,
 )
 
-OPEN_TO_ALL = {REGISTER, LOGIN, REFRESH, ADMIN_LOGIN, ADMIN_REFRESH}
-"""The routes that take no token: they have a secret in the body."""
-
-GUARDED = [route for route in routes_of(serve()) if route.path not in OPEN_TO_ALL]
+GUARDED = [route for route in routes_of(serve()) if route.path not in OPEN]
 ADMIN_ROUTES = [route for route in GUARDED if route.path.startswith("/api/admin")]
 USER_ROUTES = [route for route in GUARDED if not route.path.startswith("/api/admin")]
 

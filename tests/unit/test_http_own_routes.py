@@ -6,7 +6,7 @@ from falcon.testing import TestClient
 from menshen.entrypoints.http.app import create_app
 
 from .cases import for_each
-from .http_service import HttpService, Mine, call_wsgi, refused, routes_of, serve
+from .http_service import OPEN, HttpService, Mine, call_wsgi, refused, routes_of, serve
 
 
 def with_new_routes(http: HttpService) -> TestClient:
@@ -40,13 +40,6 @@ def test_which_methods_a_route_has_is_told_without_a_token(http: HttpService) ->
 def test_a_path_that_is_not_there_is_told_without_a_token(http: HttpService) -> None:
     for path in ("/nothing", "/api", "/api/admin/nothing", "/api/user/user_info/"):
         refused(http.client.simulate_get(path), 404, "not_found")
-
-
-OPEN = {
-    *("/api/user/register", "/api/user/login", "/api/user/token/refresh"),
-    *("/api/admin/login", "/api/admin/token/refresh"),
-    *("/healthz", "/readyz"),
-}
 
 
 def test_the_open_routes_are_those_that_answer_without_a_token(http: HttpService) -> None:
