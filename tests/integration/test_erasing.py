@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
+from menshen.adapters.sql.tables import metadata, users
 from menshen.domain.actors import Actor
 from menshen.domain.use_cases.authenticators.password import PhoneAndPassword
 
@@ -42,6 +43,15 @@ def rows(url: str, statement: str, **parameters: object) -> list[dict[str, Any]]
         found = [dict(row) for row in connection.execute(text(statement), parameters).mappings()]
     engine.dispose()
     return found
+
+
+def test_the_page_names_every_table_that_refers_to_a_user() -> None:
+    referring = {
+        table.name for table in metadata.sorted_tables for key in table.foreign_keys if key.column.table is users
+    }
+    assert "x_session" in referring
+    for name in referring:
+        listed(name)
 
 
 @pytest.mark.parametrize("null", ["", " NOT NULL DEFAULT 'x'"])

@@ -28,7 +28,7 @@ class Way:
     """Changes what a proof was given for."""
 
 
-WAYS = {
+WAYS: dict[type, Way] = {
     PhoneAndPassword: Way(
         right=lambda phone: PhoneAndPassword(phone, PASSWORD),
         wrong=lambda phone: PhoneAndPassword(phone, WRONG_PASSWORD),
@@ -59,7 +59,8 @@ class Watched:
 
 def judged(house: House, shown: object) -> tuple[list[str], InvalidCredentials]:
     """What is asked of the ports until *shown* is refused, and the refusal."""
-    authenticator, calls = house.service.login.authenticators[type(shown)], list[str]()
+    authenticator: Any = house.service.login.authenticators[type(shown)]
+    calls: list[str] = []
     parts = {part.name: getattr(authenticator, part.name) for part in fields(type(authenticator))}
     ports = {name: part for name, part in parts.items() if type(part).__module__.startswith("menshen.adapters.")}
     assert ports
