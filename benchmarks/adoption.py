@@ -113,8 +113,7 @@ def _fill(tutorial: Tutorial, count: int) -> None:
     tutorial.execute(statement)
 
 
-# The peak memory of a child process includes its parent's before exec, except in the kernel's figures for the process
-# itself.
+# The peak that getrusage reports for a new process may be its parent's; VmHWM is its own.
 _MEASURED = """
 import resource, sys
 from pathlib import Path

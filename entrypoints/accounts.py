@@ -41,8 +41,7 @@ class Accounts:
         return cls(open_service(settings, say=print, warn=lambda line: print(f"warning: {line}")), settings)
 
     def default_deny(self, *, exempt: Iterable[str] = ()) -> ClosedPaths:
-        """Falcon middleware that guards everything in the app except the account routes and the *exempt* URI
-        templates."""
+        """Falcon middleware that guards everything in the app but the account routes and the *exempt* URI templates."""
         return ClosedPaths(self.guard, exempt, self._is_open)
 
     def mount(self, app: "falcon.App[Any, Any]") -> None:

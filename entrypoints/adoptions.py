@@ -1,5 +1,4 @@
-"""What is done once to a table that another program has filled: adopting it, joining rows left out, and wrapping
-hashes."""
+"""What is done once to a table that another program has filled: adopting it, joining rows, and wrapping hashes."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping
