@@ -143,7 +143,9 @@ def wire(settings: Settings, adapters: Adapters) -> Service:
     users, admins = user_realm(settings), admin_realm(settings)
     opening = Opening(_issuer(users, adapters.codec, adapters))
     admin_opening = Opening(_issuer(admins, adapters.admin_codec, adapters))
-    authenticators: Mapping[type, Authenticator[Any]] = {PhoneAndPassword: Password(store.users, hasher, clock)}
+    authenticators: Mapping[type, Authenticator[Any]] = {
+        PhoneAndPassword: Password(store.users, hasher, clock),
+    }
     reauthenticate = Reauthenticate(store[Presences], store.work, hasher, clock)
     authenticate = Authenticate(store[Presences], adapters.codec, clock, adapters.last_seen, users)
     authenticate_admin = Authenticate(store[Presences], adapters.admin_codec, clock, adapters.last_seen, admins)
