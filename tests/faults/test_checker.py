@@ -135,7 +135,7 @@ class TestTheChecker:
         assert findings.acknowledged.rotations >= 4
         assert findings.acknowledged.password_changes >= 2
 
-    def test_it_finds_a_user_who_is_lost_and_his_token(self, house: House) -> None:
+    def test_it_finds_a_user_who_is_lost_and_their_token(self, house: House) -> None:
         lost = house.phones[2]
         house.change(f"DELETE FROM x_session WHERE user_id = {_SESSIONS_OF}", lost)
         house.change("DELETE FROM x_user WHERE phone = ?", lost)

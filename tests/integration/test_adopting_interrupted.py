@@ -197,7 +197,7 @@ def _clock(minutes: int) -> str:
 
 
 @pytest.mark.parametrize("product", PRODUCTS)
-def test_a_table_that_somebody_keeps_locked_is_not_waited_for_for_ever(
+def test_a_table_that_stays_locked_is_not_waited_for_endlessly(
     product: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.1)
@@ -212,7 +212,7 @@ def test_a_table_that_somebody_keeps_locked_is_not_waited_for_for_ever(
 
 
 @pytest.mark.parametrize("product", PRODUCTS)
-def test_a_row_that_somebody_keeps_locked_is_not_waited_for_for_ever(
+def test_a_row_that_stays_locked_is_not_waited_for_endlessly(
     product: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waiting, "PATIENCE_SECONDS", 0.1)

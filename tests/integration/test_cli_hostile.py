@@ -80,7 +80,7 @@ class TestWhatOthersWrote:
         registered.rows("UPDATE x_user SET user_name = ? WHERE phone = ?", CONTROLS, PHONE)
         return registered
 
-    def test_json_holds_it_without_a_sign_that_a_terminal_obeys(self, spoilt: Server) -> None:
+    def test_json_has_it_without_a_character_that_a_terminal_obeys(self, spoilt: Server) -> None:
         for command in (["user", "show", PHONE], ["session", "list", PHONE]):
             done = spoilt.process(*command, "--json")
             assert done.returncode == 0, done.stderr

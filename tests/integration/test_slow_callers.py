@@ -120,7 +120,7 @@ class TestSlowCallers:
             caller.sendall(SECOND_REQUEST[0])
             assert _answer_from(caller).status == 200
 
-    def test_but_not_for_ever(self, slow: SlowCallers) -> None:
+    def test_but_not_endlessly(self, slow: SlowCallers) -> None:
         for caller in slow.between_requests:
             caller.settimeout(3 * KEEP_ALIVE_SECONDS)
             assert not caller.recv(4096)

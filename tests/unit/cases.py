@@ -26,11 +26,11 @@ _short.maxstring = _short.maxother = _short.maxlong = 100
 def for_each(
     names: str | tuple[str, ...], cases: Iterable[Any], *, ids: Iterable[str] | None = None
 ) -> Callable[[Test], Test]:
-    """The same as ``pytest.mark.parametrize``, but all *cases* are one test.
+    """Like ``pytest.mark.parametrize``, but all *cases* are one test.
 
-    All of them are tried, whichever of them fail, and the failure names those that do. What pytest gives to the test
-    (fixtures, other parameters) is the same for all cases, so a test that changes something makes that anew for each
-    case, and asks for no fixture.
+    All of them are tried even if some fail, and the failure names those that do. What pytest gives to the test
+    (fixtures, other parameters) is the same for all cases, so a test that changes something makes it again for each
+    case, and uses no fixture.
     """
     wanted = (names,) if isinstance(names, str) else names
     every = [dict(zip(wanted, [case] if isinstance(names, str) else case, strict=True)) for case in cases]
@@ -61,7 +61,7 @@ def for_each(
 
 
 def examples(number: int) -> hypothesis.settings:
-    """So many examples of Hypothesis', and fewer in the profile of who waits: the same part of every number."""
+    """The number of Hypothesis examples, which the profile for quick runs reduces by the same factor everywhere."""
     part = hypothesis.settings().max_examples / _USUAL
     return hypothesis.settings(max_examples=max(round(number * part), 5))
 

@@ -30,9 +30,9 @@ def house() -> House:
 
 
 def pytest_collection_finish() -> None:
-    """What was collected stays until the end: not to be looked through at each full collection of garbage."""
+    """What was collected stays until the end, so each full garbage collection need not scan it."""
     gc.freeze()
 
 
-# Fewer examples for whoever waits for `make unit`; `make test` has as many as ever.
+# Fewer examples for `make unit`, which people wait for; `make test` has all of them.
 hypothesis.settings.register_profile("waited for", max_examples=10)

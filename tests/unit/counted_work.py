@@ -1,4 +1,4 @@
-"""The libraries that compute hashes, replaced by a count of what they are asked for: nothing is computed, nothing matches."""
+"""The libraries that compute hashes, replaced by counters: nothing is computed, and nothing matches."""
 
 import hashlib
 from collections import Counter
@@ -16,9 +16,9 @@ Done: TypeAlias = Counter[tuple[object, ...]]
 
 @define
 class CountedWork:
-    """What was computed, whoever asked for it: by kind and parameters, in the smallest unit that the kind has.
+    """The work done by any caller: by kind and parameters, in the smallest unit of the kind.
 
-    Of the mere digests only phpass' are counted.
+    Of the mere digests, only those of phpass are counted.
     """
 
     done: Done = field(factory=Counter)

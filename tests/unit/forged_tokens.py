@@ -1,4 +1,4 @@
-"""Tokens forged with hmac and json alone, most of them with the right secret.
+"""Tokens forged with only hmac and json, most of them with the right secret.
 
 As if a part of ours had been talked into signing them.
 """

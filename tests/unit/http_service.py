@@ -1,4 +1,4 @@
-"""The HTTP API over memory and stand-ins, and how the tests of it look at its answers."""
+"""The HTTP API over memory and fakes, and how its tests look at the answers."""
 
 import functools
 import io
@@ -72,10 +72,10 @@ NO_BODY = object()
 
 
 class PlainClient(TestClient):
-    """A client that only asks and takes the answer.
+    """A client that only sends the request and returns the answer.
 
-    Falcon's own holds the app to PEP 3333 at every request, which takes as long as to answer it. The tour, which comes
-    by every route and every refusal, and all apps of somebody else's are asked by Falcon's.
+    Falcon's client checks PEP 3333 at every request, which takes as long as the answer. The tour, which covers every
+    route and every refusal, and all embedding apps use Falcon's client.
     """
 
     def simulate_request(self, method: str = "GET", path: str = "/", **more: Any) -> Result:
@@ -98,7 +98,7 @@ def _answer(app: Callable[..., Iterable[bytes]], environ: dict[str, Any]) -> Res
 
 @define(kw_only=True)
 class HttpService:
-    """The API, a client of it, and all that stands behind it."""
+    """The API, its client, and everything behind it."""
 
     settings: Settings
     clock: FakeClock
@@ -107,7 +107,7 @@ class HttpService:
     client: TestClient
 
     def post(self, path: str, body: object, **headers: str) -> Result:
-        """POST *body* as JSON, in ASCII, so that it may hold what UTF-8 cannot."""
+        """POST *body* as JSON, in ASCII, so that it may contain what UTF-8 cannot."""
         return self.post_raw(path, json.dumps(body).encode(), **headers)
 
     def post_raw(self, path: str, body: bytes, *, content_type: str = "application/json", **headers: str) -> Result:
@@ -115,7 +115,7 @@ class HttpService:
         return self.client.simulate_post(path, body=body, headers=headers, remote_addr=ADDRESS)
 
     def request(self, method: str, path: str, body: object = NO_BODY, **headers: str) -> Result:
-        """Any request; *path* may hold a query. *body*, where there is one, goes as JSON."""
+        """Any request; *path* may contain a query. *body*, if any, is sent as JSON."""
         if body is NO_BODY:
             return self.client.simulate_request(method, path, headers=headers, remote_addr=ADDRESS)
         headers["Content-Type"] = "application/json"
@@ -151,11 +151,11 @@ class HttpService:
         return self.post(ADMIN_LOGIN, {"phone": phone, "password": password, **more})
 
     def session(self, session_id: str) -> Session:
-        """What the store holds of a session."""
+        """A session, as stored."""
         return self.store.sessions[SessionId(session_id)]
 
     def user(self, phone: str = PHONE) -> User:
-        """What the store holds of the user with *phone*."""
+        """The user with *phone*, as stored."""
         return next(user for user in self.store.users.values() if user.phone == Phone(phone))
 
     def change_user(self, phone: str = PHONE, **changes: Any) -> None:
@@ -177,7 +177,7 @@ def serve(
     ping: Callable[[], None] = lambda: None,
     client: type[TestClient] | None = None,
 ) -> HttpService:
-    """The API over memory and stand-ins, but for the parts given."""
+    """The API over memory and fakes, except for the parts given."""
     settings = settings or Settings(time_zone=SHANGHAI)
     clock = clock or FakeClock()
     store = MemoryStore()
@@ -204,11 +204,11 @@ def serve(
 
 @define(eq=False)
 class _LentApp:
-    """An app that stands before one service after another.
+    """An app that serves one service after another.
 
-    Falcon takes milliseconds to put together and compile the routes of an app, and they are the same in each. So an app
-    is lent to a test client for as long as that one lives, and never to two at once; all that has a state is the
-    service, which is wired anew for each and which the app reaches by way of `_Late`.
+    Falcon takes milliseconds to compile the routes of an app, and they are the same in each. So an app is lent to a
+    test client for its lifetime, and never to two at once. Only the service has state: it is wired again for each
+    client, and the app reaches it through `_Late`.
     """
 
     read: dict[str, Any]
@@ -217,7 +217,7 @@ class _LentApp:
 
     @classmethod
     def to(cls, service: Service, settings: Settings) -> "_LentApp":
-        """An app with *settings* that nobody has, from now on with *service* behind it."""
+        """An unused app with *settings*, from now on with *service* behind it."""
         read = {name: getattr(settings, name) for name in _READ_BY_THE_APP}
         lent = next((app for app in _free_apps if app.read == read), None)
         if lent is None:
@@ -235,8 +235,8 @@ class _LentApp:
         _free_apps.append(self)
 
 
-# All that the app reads of the settings. The others have their defaults, so that the test of one that it reads as well
-# fails until it is named here.
+# The settings that the app reads. All others have their defaults, so the test of a further one fails until it is named
+# here.
 _READ_BY_THE_APP = ("always_http_200", "cors_origins", "language", "time_zone", "trusted_proxies")
 
 _free_apps: list[_LentApp] = []
@@ -244,7 +244,7 @@ _free_apps: list[_LentApp] = []
 
 @frozen
 class _Late:
-    """A part of the service that stands behind a lent app at the moment."""
+    """A part of the service that is behind a lent app at the moment."""
 
     lent: _LentApp
     name: str
@@ -272,7 +272,7 @@ def sink(req: falcon.Request, resp: falcon.Response, **params: str) -> None:
 
 
 class Embedded:
-    """An app of somebody else's, with our accounts in it."""
+    """An embedding app, with our accounts in it."""
 
     def __init__(
         self,
@@ -310,7 +310,7 @@ class Embedded:
 
 @frozen
 class Failing:
-    """Any repository, of which every method raises *error*."""
+    """Any repository; every method raises *error*."""
 
     error: Exception
 
@@ -334,7 +334,7 @@ def failing_sessions(error: Exception) -> Makers:
 
 @frozen
 class FailingHasher:
-    """PasswordHasher of which both methods raise *error*."""
+    """A PasswordHasher; both methods raise *error*."""
 
     error: Exception
 
@@ -346,7 +346,7 @@ class FailingHasher:
 
 
 def strict_json(text: str) -> Any:
-    """What *text* says, if it is JSON as other languages read it: no NaN, no member twice."""
+    """The value of *text*, if it is JSON that other languages can read: no NaN, no duplicate members."""
 
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is no JSON")
@@ -359,7 +359,7 @@ def strict_json(text: str) -> Any:
 
 
 def envelope(result: Result) -> dict[str, Any]:
-    """The answer's envelope, after all that holds for every envelope was seen to hold."""
+    """The answer's envelope, after the checks that apply to every envelope."""
     found = strict_json(result.content.decode("utf-8"))
     assert isinstance(found, dict), f"no object: {found!r}"
     expected = {"code", "data", "msg", "time"}
@@ -417,7 +417,7 @@ def refused(result: Result, code: int, reason: str, msg: str | None = None, data
 
 
 def done(result: Result, msg: str | None = None) -> Any:
-    """The ``data`` of an answer that says it is done."""
+    """The ``data`` of a successful answer."""
     body = envelope(result)
     assert (result.status_code, body["code"]) == (200, 200), (result.status, body)
     assert "token" not in body, body
@@ -427,7 +427,7 @@ def done(result: Result, msg: str | None = None) -> Any:
 
 @frozen
 class Route:
-    """A method of a route of the app: its URI template, and a path that fits it."""
+    """A method of a route of the app: its URI template, and a path that matches it."""
 
     method: str
     template: str
@@ -438,7 +438,7 @@ class Route:
 
 
 def routes_of(http: HttpService, prefix: str = "/api/") -> list[Route]:
-    """Every method of every route below *prefix*, as the app itself has them."""
+    """Every method of every route below *prefix*, from the app itself."""
     return [route for route in _routes_with(http.settings) if route.template.startswith(prefix)]
 
 
@@ -460,10 +460,10 @@ def short(value: object) -> str:
 
 
 def call_wsgi(app: Callable[..., Iterable[bytes]], **changes: object) -> Result:
-    """One request with just this WSGI environment, odd as it may be; None takes a variable away."""
+    """One request with exactly this WSGI environment, however odd; None removes a variable."""
     environ: dict[str, Any] = create_environ()
     environ["wsgi.input"] = io.BytesIO()
-    # Not every server tells the target as it was sent.
+    # Not every server passes on the target as it was sent.
     del environ["RAW_URI"]
     for name, value in changes.items():
         key = name.replace("__", ".")

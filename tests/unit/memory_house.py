@@ -1,4 +1,4 @@
-"""The whole service over memory and stand-ins, for the tests of the use cases."""
+"""The whole service over memory and fakes, for the tests of the use cases."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -56,13 +56,13 @@ def client_on(
 
 
 def told_of(device: Device) -> Device:
-    """What the sessions that a device has ended are told of it."""
+    """What sessions ended by a device are told about it."""
     return evolve(device, id=None)
 
 
 @frozen
 class House:
-    """A service, wired as production wires it, and all that stands behind it."""
+    """A service, wired as in production, and everything behind it."""
 
     settings: Settings = field(factory=Settings)
     store: MemoryStore = field(factory=MemoryStore)
@@ -90,7 +90,7 @@ class House:
 
     @classmethod
     def with_policy(cls, table: Mapping[str, int | str]) -> "House":
-        """A house under the device policy that *table* makes."""
+        """A house under the device policy in *table*."""
         return cls(Settings(device_policy=DevicePolicy.from_table(table)))
 
     @property
@@ -103,7 +103,7 @@ class House:
 
     @property
     def events(self) -> list[AuditEvent]:
-        """All that the audit log holds, oldest first."""
+        """All entries of the audit log, oldest first."""
         return [entry.event for entry in self.store.audit.values()]
 
     def events_of(self, *actions: Action) -> list[AuditEvent]:
@@ -129,12 +129,12 @@ class House:
         return self.service.admin_login(PhoneAndPassword(phone, password), client=client)
 
     def pass_by(self, time: timedelta) -> None:
-        """Let that much time go by, with the service running, though what is old by then is not forgotten yet."""
+        """Let that much time pass with the service running, but without pruning."""
         self.clock.move(time)
         self.service.prune.work.transact(lambda tx: tx[AuditPruning].note_pruned(self.clock.time))
 
     def authenticate(self, granted: Granted) -> SessionOverview:
-        """Show the access token, as the next request does."""
+        """Present the access token, as the next request does."""
         return self.service.authenticate(granted.access_token).session
 
     def live(self, user: Profile) -> list[SessionId]:
@@ -142,15 +142,15 @@ class House:
         return [session.id for session in self.service.sessions_of(user.id)]
 
     def stored(self, what: Granted | SessionOverview) -> Session:
-        """The session as the store holds it by now."""
+        """The session as it is stored now."""
         return self.store.sessions[what.id if isinstance(what, SessionOverview) else what.session.id]
 
     def user(self, user: Profile) -> User:
-        """The user as the store holds it by now."""
+        """The user as it is stored now."""
         return self.store.users[user.id]
 
     def freeze(self, user: Profile) -> None:
-        """Freeze *user*, as an operator of the tutorial's might, in the table."""
+        """Freeze *user* in the table, as an operator of the tutorial might."""
         self.put_state(user, UserState("冻结"))
 
     def put_state(self, user: Profile, state: UserState) -> None:
@@ -169,7 +169,7 @@ class House:
 
 @define
 class MeddlingHasher:
-    """A hasher during whose work something happens: *before* it hashes, or *after* it has judged, each time."""
+    """A hasher with an interruption each time: *before* it hashes, or *after* it has verified."""
 
     house: House
     after: Callable[[], object] = lambda: None

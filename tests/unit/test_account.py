@@ -1,4 +1,4 @@
-"""What a user does with his own account: the password, the name, the sessions."""
+"""What users do with their own account: the password, the name, the sessions."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -278,7 +278,7 @@ def test_ending_the_current_session_is_logging_out(house: House, current: Grante
     assert refused.value.by is None
 
 
-def test_a_user_ends_no_session_that_is_not_his_own_and_live(house: House, user: User, current: Granted) -> None:
+def test_a_user_ends_only_their_own_live_sessions(house: House, user: User, current: Granted) -> None:
     house.register(OTHER_PHONE)
     others, ended, admin = house.login(OTHER_PHONE), house.login(), house.admin_login()
     house.service.logout(ended.principal)
@@ -319,7 +319,7 @@ def test_each_end_is_recorded(house: House, user: User, current: Granted) -> Non
 def test_long_after_the_login_other_sessions_are_ended_by_the_password(
     house: House, user: User, current: Granted
 ) -> None:
-    """ASVS 7.5.2; whoever finds an unlocked phone throws nobody out."""
+    """ASVS 7.5.2; the finder of an unlocked phone cannot log anybody out."""
     others = [house.login() for _ in range(3)]
     end = house.service.end_sessions
     house.clock.move(RECENT_LOGIN)
@@ -336,7 +336,7 @@ def test_long_after_the_login_other_sessions_are_ended_by_the_password(
     }
     end(current.principal, session_id=others[0].session.id, password=PASSWORD, client=HERE)
     assert end.others(current.principal, password=PASSWORD, client=HERE) == 2
-    # Oneself may always go.
+    # Logging oneself out is always possible.
     end(current.principal, session_id=current.session.id, password=None, client=HERE)
     assert not house.live(user)
 
@@ -363,7 +363,7 @@ def test_a_password_that_changed_meanwhile_ends_no_session(house: House, user: U
     house.authenticate(other)
 
 
-# What happened since the guard let the request in.
+# Changes after the guard let the request in.
 
 Meanwhile = Callable[[House, Granted], object]
 
@@ -481,7 +481,7 @@ def test_an_actor_is_a_user_an_operator_the_service_or_nobody() -> None:
     assert (Actor.service().text, Actor.nobody().text) == ("service", "nobody")
 
 
-# Rows that callers decide of.
+# Rows that callers can cause.
 
 
 def test_the_same_name_again_writes_nothing(house: House, user: User) -> None:

@@ -1,4 +1,4 @@
-"""What an admin does is judged again under the lock: whoever lost the right meanwhile does nothing any more."""
+"""What an admin does is checked again under the lock: an admin who lost the role meanwhile can do nothing any more."""
 
 from collections.abc import Callable
 from inspect import getmembers, getsource, isfunction
@@ -53,7 +53,7 @@ BEFALLS: dict[str, tuple[Callable[[House, User, Principal], object], type[Refusa
 
 
 def before_the_next_transaction(monkeypatch: pytest.MonkeyPatch, befalls: Callable[[], object]) -> None:
-    """Let *befalls* happen when the next transaction waits for its lock, after everything was judged that is before it."""
+    """Let *befalls* happen when the next transaction waits for its lock, after the checks before it."""
     transact: Any = MemoryUnitOfWork.transact
 
     def wait(work: MemoryUnitOfWork, job: Any, *, is_vital: bool = False) -> Any:
@@ -67,7 +67,7 @@ def before_the_next_transaction(monkeypatch: pytest.MonkeyPatch, befalls: Callab
 def test_the_acts_below_are_all_that_there_are() -> None:
     acts = {name for name, _ in getmembers(Operate, isfunction) if not name.startswith("_")}
     assert acts | {"close"} == set(ACTS)
-    # None has a transaction or a lock of its own: they all go through Acts.
+    # None has its own transaction or lock: they all go through Acts.
     for source in (getsource(Operate), getsource(CloseAccount.close)):
         assert ".transact" not in source
         assert ".locked(" not in source
@@ -91,7 +91,7 @@ def test_an_act_that_waited_is_judged_again(
         act(house, user.id, login.session.id, by)
     assert house.user(user) == user
     house.authenticate(login)
-    # To have tried is recorded.
+    # The attempt is recorded.
     event = house.events[-1]
     assert (event.actor, event.subject, event.outcome) == (Actor.user(admin.id), user.id, refusal.reason)
 
@@ -133,7 +133,7 @@ def test_a_session_of_a_user_is_none_of_an_admin(house: House) -> None:
     assert house.user(user) == user
 
 
-# Over HTTP: whatever route there is.
+# Over HTTP: all routes.
 
 
 def target(http: HttpService) -> tuple[object, ...]:

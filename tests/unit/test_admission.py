@@ -39,7 +39,7 @@ def session(
 
 @frozen
 class Case:
-    """A policy, the sessions that are in, and one that would come in."""
+    """A policy, the live sessions, and a newcomer."""
 
     policy: DevicePolicy
     live: list[SessionOverview]
@@ -47,7 +47,7 @@ class Case:
 
     @property
     def others(self) -> list[SessionOverview]:
-        """Those that are in on other devices than the newcomer's."""
+        """The live sessions on other devices than the newcomer's."""
         own = self.newcomer.device.id
         return [each for each in self.live if own is None or each.device.id != own]
 
@@ -57,7 +57,7 @@ class Case:
         return any(limit.most == 0 and limit.counts(self.newcomer.device) for limit in self.policy.limits)
 
     def decided(self) -> frozenset[SessionId] | None:
-        """None where the newcomer is refused."""
+        """None if the newcomer is refused."""
         try:
             return decide(self.policy, self.live, self.newcomer)
         except TooManyDevices:
@@ -74,11 +74,11 @@ def all_hold(policy: DevicePolicy, sessions: Iterable[SessionOverview]) -> bool:
 
 
 def rank(policy: DevicePolicy, each: SessionOverview) -> datetime:
-    """What counts when one of equals has to go: the smaller, the sooner."""
+    """The order in which sessions end: the smallest first."""
     return each.last_seen_at if policy.overflow is Overflow.EVICT_IDLE else each.started_at
 
 
-# Types, minutes and device ids are few, so that they often meet.
+# Types, minutes and device ids are few, so that they often coincide.
 types = st.sampled_from(DeviceType)
 GROUPS = [frozenset(some) for size in range(1, len(DeviceType) + 1) for some in combinations(DeviceType, size)]
 SINGLE_OR_TOTAL = [group for group in GROUPS if len(group) in {1, len(DeviceType)}]
@@ -100,7 +100,7 @@ def sessions(draw: st.DrawFn, most: int = 8) -> list[SessionOverview]:
 
 @st.composite
 def cases(draw: st.DrawFn, most: int = 8, *, permitted: bool = False) -> Case:
-    """A case; where *permitted*, one in which every limit held before the newcomer came."""
+    """A case; if *permitted*, one in which every limit was met before the newcomer."""
     policy, live = draw(policies), draw(sessions(most))
     newcomer = session("newcomer", draw(types), draw(minutes), draw(minutes), draw(device_ids))
     if permitted:
@@ -145,7 +145,7 @@ def test_no_session_ends_that_could_have_stayed(case: Case) -> None:
 
 
 def fewest_ends(case: Case) -> int:
-    """How many of the others must end at the least, tried out."""
+    """How many of the others must end at least, by trying all subsets."""
     for size in range(len(case.others) + 1):
         for gone in combinations(case.others, size):
             if all_hold(case.policy, [*(each for each in case.others if each not in gone), case.newcomer]):
@@ -200,14 +200,14 @@ def test_a_session_on_the_newcomers_own_device_ends_first(case: Case) -> None:
     if ends is not None:
         own = {each.id for each in case.live} - {each.id for each in case.others}
         assert own <= ends
-        # The others fare as if it had ended before.
+        # For the others, the result is the same as if it had ended before.
         assert evolve(case, live=case.others).decided() == ends - own
 
 
 def going_comes_before_staying(
     policy: DevicePolicy, live: Sequence[SessionOverview], ends: frozenset[SessionId]
 ) -> None:
-    """Of devices of one type, which no limit can tell apart, those end that are first in the policy's order."""
+    """Among devices of one type, which no limit can tell apart, the first in the policy's order end."""
     for kind in DeviceType:
         alike = [each for each in live if each.device.type is kind]
         going = [rank(policy, each) for each in alike if each.id in ends]
@@ -335,7 +335,7 @@ BOX_OFFICE = DevicePolicy.from_table({"total": 5, "overflow": "evict_idle"})
         (QQ, {"phone": PHONE, "pc": PC, "web": WEB}, PHONE, {"phone"}),
         (QQ, {"phone": PHONE, "pc": PC, "web": WEB}, PC, {"pc"}),
         (QQ, {"phone": PHONE, "pc": PC, "web": WEB}, WEB, {"phone"}),
-        # One that has to go for a limit of its own makes room in total as well.
+        # A session that has to end for its own limit also makes room in the total.
         (QQ, {"web": WEB, "pc": PC, "phone": PHONE}, TABLET, {"phone"}),
         (QQ, {"web 1": WEB, "web 2": WEB, "web 3": WEB}, PHONE, {"web 1"}),
         (BANK, {"phone": PHONE}, WEB, {"phone"}),
@@ -377,7 +377,7 @@ def test_of_two_ways_to_make_room_the_older_device_goes() -> None:
 def test_who_went_early_is_spared_where_a_later_end_made_room() -> None:
     policy = DevicePolicy.from_table({"phone": 0, "phone+tablet": 0, "tablet+pc": 1})
     live = [session("pc", PC, 0), session("phone", PHONE, 1), session("tablet", TABLET, 2)]
-    # The computer is the older of the two on "tablet+pc", but the tablet has to go anyway.
+    # The computer is the older of the two on "tablet+pc", but the tablet has to end anyway.
     assert surplus(policy, live) == {"phone", "tablet"}
 
 

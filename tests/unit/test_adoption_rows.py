@@ -1,4 +1,4 @@
-"""What becomes of one row of a tutorial's table."""
+"""How one row of a tutorial's table is judged."""
 
 from datetime import UTC
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the states of a tutorial's users come to when they are adopted."""
+"""What the states of a tutorial's users become when they are adopted."""
 
 from menshen.adapters.sql.adoption.states import AS_IT_IS, Meant, decided
 from menshen.domain.users import Standing

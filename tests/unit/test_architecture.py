@@ -1,4 +1,4 @@
-"""The rules of the house that import-linter cannot hold anybody to, read from the source."""
+"""The rules of the architecture that import-linter cannot check, read from the source."""
 
 import ast
 import re
@@ -65,7 +65,7 @@ def tree_of(path: Path) -> ast.Module:
 
 
 def statements_in(node: ast.AST) -> Iterator[ast.stmt]:
-    """Every statement in *node*, however deep. Expressions, which are most of it, hold none."""
+    """Every statement in *node*, however deep. Expressions, which are most of it, contain none."""
     for name in ("body", "handlers", "orelse", "finalbody", "cases"):
         for each in getattr(node, name, ()):
             if isinstance(each, ast.stmt):
@@ -131,7 +131,7 @@ def test_http_reaches_no_store_and_no_technology_of_one() -> None:
 
 
 def test_a_resource_parses_calls_and_renders() -> None:
-    """It catches nothing, and says nothing to others by way of the request: who calls is all that it is told there."""
+    """It catches nothing and passes nothing to others in the request's context, from which it only reads the caller."""
     resources = [
         (path, node)
         for path in MODULES

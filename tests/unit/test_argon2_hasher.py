@@ -1,4 +1,4 @@
-"""Password hashes by Argon2id, and the older kinds that a taken-over database brings along."""
+"""Password hashes by Argon2id, and the older kinds found in an adopted database."""
 
 import hashlib
 from time import monotonic
@@ -21,7 +21,7 @@ CHEAP = Argon2PasswordHasher(memory_kib=8, time_cost=1)
 SALT = "c29tZXNhbHQ"
 DIGEST = "A" * 43
 
-# They are what they seem to be, and of no password that anybody knows.
+# Well-formed hashes of unknown passwords.
 OF_NOBODY = {f"$argon2id$m=8,t=1,p=1${SALT}${DIGEST}", "$2b$04$" + "." * 53}
 
 # Far more than refusing takes, far less than computing any of them would.

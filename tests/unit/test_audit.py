@@ -1,4 +1,4 @@
-"""The audit log: all that happens leaves its line in the same transaction, and none holds a password or a token."""
+"""The audit log: everything that happens is recorded in the same transaction, without passwords or tokens."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -135,7 +135,7 @@ def everything(house: House) -> Everything:
 
 
 def test_everything_that_can_be_recorded_was(everything: Everything) -> None:
-    # Rows that an adoption has left are only in a database: tests/integration/test_adopting_left.py.
+    # Rows that an adoption has left out exist only in a database: tests/integration/test_adopting_left.py.
     assert {event.action for event in everything.house.events} == set(Action) - {Action.JOIN}
 
 
@@ -178,7 +178,7 @@ def test_nothing_that_is_shown_of_users_and_sessions_holds_a_secret(everything: 
 
 
 class FullAuditLog(MemoryAuditWriter):
-    """A log that takes nothing."""
+    """A log that accepts nothing."""
 
     def append(self, event: AuditEvent) -> None:
         raise StoreUnavailable("the disk is full")

@@ -1,4 +1,4 @@
-"""Whose request it is: every row of the guard's table, which row comes first, and that every way in asks the state."""
+"""Whose request it is: every row of the guard's table, their order, and that every way in checks the state."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -39,7 +39,7 @@ from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, PHONE, House
 
 
 class Caller:
-    """A user with a session and its token, and all that may befall them."""
+    """A user with a session and its token, and everything that may happen to them."""
 
     def __init__(self, house: House) -> None:
         self.house = house
@@ -298,7 +298,7 @@ def test_who_may_not_act_is_told_when_that_ended_the_session(house: House) -> No
     assert refused.value.ended_at is None
 
 
-# Every way in asks the state.
+# Every way in checks the state.
 
 
 class Ways:
@@ -361,11 +361,11 @@ STATES: dict[str, tuple[Callable[[datetime], UserState], Standing, list[type[Ref
         Standing.ACTIVE,
         [T, T, None, None, None, None, None, None],
     ),
-    # Logging in takes a closing back, and nothing else does.
+    # Logging in cancels a closing, and nothing else does.
     "closing": (lambda now: UserState.closing(now + SOON), Standing.CLOSING, [T, T, None, None, N, N, N, N]),
     # The number is free again.
     "closed by now": (lambda now: UserState.closing(now), Standing.CLOSED, [None, None, L, L, N, N, N, N]),
-    # Another program wrote it: it keeps everybody out, and is not ours to erase.
+    # Another program wrote it: login is refused, and it is not ours to erase.
     "closed": (lambda now: UserState.closed(), Standing.CLOSED, [T, T, L, L, N, N, N, N]),
     "unknown": (lambda now: UserState("异常"), Standing.UNKNOWN, [T, T, L, L, N, N, N, N]),
     "closing by the tutorial": (lambda now: UserState("注销中"), Standing.UNKNOWN, [T, T, L, L, N, N, N, N]),
@@ -397,7 +397,7 @@ def test_every_standing_has_been_asked() -> None:
 
 
 @for_each("way", WAYS[2:])
-def test_a_freeze_for_a_while_ends_by_itself_for_every_way_in(way: Callable[[Ways], None]) -> None:
+def test_a_timed_freeze_ends_for_every_way_in(way: Callable[[Ways], None]) -> None:
     house = House()
     ways = Ways(house)
     house.put_state(ways.user, UserState.frozen(until=house.clock.time + SOON, reason="x"))
@@ -409,7 +409,7 @@ def test_a_freeze_for_a_while_ends_by_itself_for_every_way_in(way: Callable[[Way
 
 @frozen
 class Confused:
-    """Sessions that answer each question about a presence with that of *answered*."""
+    """Sessions that return the presence of *answered* for every query."""
 
     answered: Presence
 

@@ -1,4 +1,4 @@
-"""What holds for every way to prove who one is, whichever authenticator judges it."""
+"""What applies to every authenticator."""
 
 from collections.abc import Callable
 from typing import Any
@@ -47,7 +47,7 @@ def test_every_authenticator_is_here() -> None:
 
 @frozen
 class Watched:
-    """A port whose calls are written down, without what they are given."""
+    """A port whose calls are recorded, without their arguments."""
 
     _port: Any
     _calls: list[str]

@@ -1,4 +1,4 @@
-"""A limit on how many passwords are judged at a time. Threads meet at events and barriers; nothing sleeps."""
+"""A limit on how many passwords are checked at a time. Threads wait at events and barriers; nothing sleeps."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,7 +26,7 @@ class TestBoundedPasswordHasher(PasswordHasherContract):
 
 @define
 class SlowHasher:
-    """A hasher whose every call lasts until it is let go, and that sees how many run at once."""
+    """A hasher whose calls last until they are released, and which counts how many run at once."""
 
     entered: Semaphore = field(factory=lambda: Semaphore(0))
     let_go: Event = field(factory=Event)
@@ -44,7 +44,7 @@ class SlowHasher:
         return Verdict.MATCH
 
     def wait_for(self, calls: int) -> None:
-        """Until *calls* more calls run."""
+        """Wait until *calls* more calls run."""
         for _ in range(calls):
             assert self.entered.acquire(timeout=TIMEOUT)
 

@@ -1,4 +1,4 @@
-"""Whatever an operator or an admin looks at leaves a trace, which does not bury what was done."""
+"""Whatever an operator or an admin looks at is recorded, without burying what was done."""
 
 import re
 from datetime import timedelta
@@ -58,7 +58,7 @@ def test_there_are_such_routes() -> None:
 
 
 def test_no_transport_reads_by_another_way() -> None:
-    """But for a user who is named to be acted upon, which is recorded as the act."""
+    """Except for looking up a user to act on, which is recorded as the act."""
     ways = re.compile(r"service\.(find_users|sessions_of|read_audit|explain_token|find_user\.by_id)\b")
     entrypoints = Path(menshen.entrypoints.__file__).parent
     for path in [*entrypoints.glob("http/*.py"), *entrypoints.glob("cli/*.py")]:
@@ -97,7 +97,7 @@ def test_what_was_looked_for_and_how_much_was_shown(house: House) -> None:
     assert {each.event.actor for each in reads(house)} == {OPERATOR}
 
 
-def test_to_look_for_nobody_is_a_look_as_well(house: House) -> None:
+def test_a_look_that_finds_nobody_is_recorded_as_well(house: House) -> None:
     browse = house.service.browse
     with pytest.raises(NoSuchUser):
         browse.user(NOBODY, caller=OPERATOR)

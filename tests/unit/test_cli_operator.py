@@ -1,4 +1,4 @@
-"""Who an act at the command line is put down to: what the system says, never what a caller may write."""
+"""Which operator an act at the command line is recorded for: the one the system names, not one that a caller claims."""
 
 import argparse
 import os
@@ -30,10 +30,10 @@ def users_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
         (1000, "", "zhang"),
         (0, "1000", "zhang as root"),
         (0, "0", "root"),
-        # Only what root's environment says was said by sudo.
+        # Only in root's environment do these variables come from sudo.
         (1000, "0", "zhang"),
         (1000, "1001", "zhang"),
-        # What is no name, or no number of a user.
+        # Not a name, or not the number of a user.
         (4711, "", "4711"),
         (1001, "", "1001"),
         (1002, "", "1002"),

@@ -1,4 +1,4 @@
-"""Pruning deletes nothing by a clock that may have jumped, and is not stuck for ever for that."""
+"""Pruning deletes nothing while the clock may have jumped, but is not stuck permanently."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -34,12 +34,12 @@ def in_use(house: House) -> House:
 
 
 def kept(house: House) -> Sequence[object]:
-    """All that pruning could take away."""
+    """Everything that pruning could delete."""
     return [dict(house.store.users), dict(house.store.sessions), dict(house.store.audit)]
 
 
 def is_refused(house: House) -> bool:
-    """Whether pruning is; then it has touched nothing."""
+    """Whether pruning is refused; then it has touched nothing."""
     before, pruned_at = kept(house), dict(house.store.marks)
     try:
         house.service.prune()

@@ -1,4 +1,4 @@
-"""A clock that is put back: what was issued before goes on to hold for an hour, and gains nothing by it (RL-11)."""
+"""A clock that is put back: what was issued before stays valid for an hour, and gains nothing (RL-11)."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -91,7 +91,7 @@ def test_a_token_that_was_over_when_its_session_was_used_does_not_come_alive_aga
 
 
 def test_a_token_that_was_issued_after_the_clock_went_back_opens() -> None:
-    """Its session seems to have been used after it will be over; a client would refresh in a circle."""
+    """Its session seems to have been used after the token's end; a client would refresh in a loop."""
     house = House(Settings(access_token_ttl=timedelta(minutes=15)))
     house.register()
     granted = house.login()

@@ -1,4 +1,4 @@
-"""Leaving: the grace, taking it back, and what is kept when it is over."""
+"""Closing an account: the grace period, cancelling, and what is kept afterwards."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -270,7 +270,7 @@ def register_again(house: House) -> None:
 
 @pytest.fixture
 def full(house: House) -> User:
-    """A user of whom everything is known, and whom another one names as the referrer."""
+    """A user with every field set, who is also another user's referrer."""
     referrer = house.register(OTHER_PHONE)
     user = house.service.register_user(phone=PHONE, password=PASSWORD, user_name="张三", invited_by=referrer.id)
     house.store.users[user.id] = evolve(

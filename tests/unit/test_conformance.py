@@ -1,4 +1,4 @@
-"""The contract suite as something that ships: whole, without shadows, and told of in its docstrings."""
+"""The contract suite as it ships: complete, without shadowed tests, and documented in its docstrings."""
 
 import ast
 import re
@@ -74,7 +74,7 @@ def _parameters(function: ast.FunctionDef) -> set[str]:
 
 
 def _asked_for(kind: type) -> set[str]:
-    """The fixtures that who subclasses *kind* must give."""
+    """The fixtures that a subclass of *kind* must give."""
     functions = {name: body for each in reversed(kind.__mro__) for name, body in _functions(each).items()}
     asking = [body for name, body in functions.items() if name.startswith("test_") or _is_fixture(body)]
     given = {name for name, body in functions.items() if _is_fixture(body)}
@@ -86,7 +86,7 @@ def test_the_suite_was_read() -> None:
     assert len(PARTS) > 12
     names = {name for part in PARTS for name in _functions(part)}
     assert len([name for name in names if name.startswith("test_")]) > 100
-    # What Python sees is what was read.
+    # Python sees the same tests as the source has.
     assert {name for name in dir(StoreContract) if name.startswith("test_")} <= names
 
 
@@ -111,7 +111,7 @@ def test_no_class_defines_a_name_twice() -> None:
 def test_every_contract_of_a_storage_port_is_part_of_that_of_a_store() -> None:
     storing = [each for each in contracts() if _asked_for(each) & {"store", "users", "sessions", "audit", "work"}]
     assert len(storing) > 12
-    # LastSeen is a port of its own, over those of a store.
+    # LastSeen is a separate port, over those of a store.
     assert {each.__name__ for each in storing if not issubclass(StoreContract, each)} == {"LastSeenContract"}
 
 

@@ -1,4 +1,5 @@
-"""Who is closed for taking too long, by what the kernel tells of connections. Real callers: integration/test_slow_callers.py."""
+"""Which connections are closed for taking too long, by the kernel's figures. Real callers:
+integration/test_slow_callers.py."""
 
 import errno
 import fcntl
@@ -20,7 +21,7 @@ SECONDS = 10.0
 
 @define
 class Wire:
-    """The two ends of a connection, and what is known of ours."""
+    """The two ends of a connection, and the kernel's figures for ours."""
 
     caller: socket.socket
     known: Connection
@@ -137,7 +138,7 @@ def test_in_a_crowd_nobody_may_rest_for_long(watched: Watched) -> None:
 
 
 def test_only_connections_to_our_port_are_looked_at_and_no_other_file_is_touched() -> None:
-    """A second handle of a file that is closed takes away the locks that the process has on it (fcntl(2), POSIX)."""
+    """Closing a second handle of a file releases the locks that the process has on it (fcntl(2), POSIX)."""
     with socket.create_server(("127.0.0.1", 0)) as server, TemporaryFile() as file:
         port = server.getsockname()[1]
         fcntl.lockf(file, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""Which TLS a database is reached by: the rule alone, without a server."""
+"""The rule for TLS to a database, without a server."""
 
 from collections.abc import Mapping
 
@@ -84,7 +84,7 @@ class TestPostgreSql:
         [
             *(f"{at(host)}/accounts" for host in ELSEWHERE),
             *("localhost/accounts?host=db.example", "/accounts?host=db.example", "/accounts?hostaddr=10.0.0.1"),
-            # One of several is enough.
+            # One remote host of several is enough.
             *(
                 "/accounts?host=localhost,db.example",
                 "/accounts?host=/run&host=db.example:5433",
@@ -140,7 +140,7 @@ class TestPostgreSql:
         alone = postgresql_tls.Link({"sslmode": "verify-full"})
         assert postgresql("db.example/accounts?sslrootcert=/ours.pem") == alone
         assert postgresql("db.example/accounts", libpq(sslrootcert="/ours.pem")) == alone
-        # libpq has a file of its own.
+        # libpq has its own file.
         assert postgresql("db.example/accounts", roots=None) == alone
 
     def test_the_systems_authorities_are_the_machines(self) -> None:
@@ -183,7 +183,7 @@ class TestMariaDb:
         [
             *(f"{at(host)}/accounts" for host in ELSEWHERE),
             *("localhost/accounts?host=db.example", "db.example/accounts?ssl_disabled=false"),
-            # What is in the file, we do not know.
+            # The contents of the file are unknown.
             *("/accounts?read_default_file=/my.cnf", "/accounts?read_default_group=client"),
             *(
                 "db/accounts?ssl_verify_cert=true",
@@ -286,7 +286,7 @@ EXPOSED = [
 
 @pytest.mark.parametrize("url", EXPOSED)
 class TestRequired:
-    """Where TLS is required, no command connects without: the name leads nowhere, and nobody asks for it."""
+    """If TLS is required, no command connects without it: the name does not resolve, and is never looked up."""
 
     def test_a_store_is_not_opened(self, url: str) -> None:
         for is_checked in (False, True):

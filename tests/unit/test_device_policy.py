@@ -1,4 +1,4 @@
-"""Device policies as tables: what makes one, what is refused, and that a table and its policy are the same."""
+"""Device policies as tables: which are valid, which are refused, and that the conversion works both ways."""
 
 from itertools import chain, combinations
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a login says it is made on is kept whole or refused."""
+"""The device that a login names is kept whole or refused."""
 
 import pytest
 
@@ -71,7 +71,7 @@ def test_an_id_that_only_begins_like_a_placeholder_is_one(text: str) -> None:
     assert Device(id=text).id == text
 
 
-def test_those_who_send_a_placeholder_do_not_sign_each_other_out() -> None:
+def test_clients_that_send_a_placeholder_do_not_log_each_other_out() -> None:
     house = House()
     house.register()
     logins = [house.login(client=client_on("phone", text)) for text in PLACEHOLDERS]
@@ -104,7 +104,7 @@ def test_a_text_is_plain_up_to_its_limit(text: str) -> None:
 
 
 @for_each("text", NOT_PLAIN)
-def test_a_text_with_a_sign_that_cannot_be_shown_is_not_plain(text: str) -> None:
+def test_a_text_with_a_character_that_cannot_be_shown_is_not_plain(text: str) -> None:
     for whole in (text, f"before{text}", f"{text}after"):
         assert not is_plain(whole, 100)
 

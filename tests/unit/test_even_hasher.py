@@ -1,4 +1,4 @@
-"""Whatever hash there is, or none: to say no takes the same work (ASVS 6.3.8, requirements PW-10 and LG-02)."""
+"""Refusing takes the same work with any hash, or none (ASVS 6.3.8, requirements PW-10 and LG-02)."""
 
 from functools import partial
 
@@ -74,9 +74,9 @@ KINDS = {
     "wrapped without a key": f"wrapped:sha1$${argon2_of(memory_kib=83)}",
     "wrapped phpass": f"wrapped:$P$5saltsalt{argon2_of(memory_kib=84)}",
 }
-"""By what a test is to be called."""
+"""The name of the test case."""
 
-# None of these is verified: nobody has them, or nothing matches them.
+# None of these is verified: there is no user, or nothing matches.
 OF_NO_USE = {
     "nobody": None,
     "none": "",
@@ -122,7 +122,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> CountedWork:
 
 
 def works(counted: CountedWork, store: Store, *hashes: str | None, password: str = PASSWORD) -> list[Done]:
-    """What it takes to refuse the password for each of *hashes*, and for all that are of no use."""
+    """The work of refusing the password for each of *hashes*, and for all unusable ones."""
     every = [*hashes, *OF_NO_USE.values()]
     return [counted.of(partial(store.no, stored, password)) for stored in every]
 
@@ -165,7 +165,7 @@ def test_no_password_makes_it_shorter(counted: CountedWork, password: str) -> No
 def test_a_kind_that_came_since_counts_from_when_it_is_met(counted: CountedWork) -> None:
     store = Store()
     store.no(None)
-    # The clock stands: the store is not looked at again.
+    # The clock stands still, so the store is not read again.
     store.add(KINDS["scrypt"])
     first, *others = works(counted, store, KINDS["scrypt"])
     assert first["scrypt", 32768, 8] == 1

@@ -1,4 +1,4 @@
-"""Why a token opens something or not: every verdict, and what comes with it."""
+"""Why a token is accepted or not: every verdict, and what comes with it."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -194,7 +194,7 @@ def test_an_explanation_shows_no_secret(house: House, user: User) -> None:
 def test_no_refusal_of_the_guard_goes_unexplained(house: House, user: User) -> None:
     guards = house.service.explain_token.guards
     assert [guard.realm.kind for guard in guards] == [SessionKind.USER, SessionKind.ADMIN]
-    # Asked of a guard that refuses everything, it tells that guard's reason.
+    # With a guard that refuses everything, it gives that guard's reason.
 
     class Whim(Unauthenticated):
         reason = "a_whim"

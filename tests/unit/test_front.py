@@ -1,4 +1,4 @@
-"""What stands in front of the application: nobody waits for ever."""
+"""The front of the application: nobody waits endlessly."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ REQUESTS = 5
 
 
 def a_scope(path: str) -> Scope:
-    """A request as an ASGI server tells of it."""
+    """A request as an ASGI server describes it."""
     return {
         "type": "http",
         "path": path,
@@ -53,7 +53,7 @@ class Exchange:
 
 @define(eq=False)
 class SlowStore:
-    """A store whose ping waits until it is told that the time of waiting is over."""
+    """A store whose ping waits until it is released."""
 
     over: threading.Event = field(factory=threading.Event)
     asked: list[int] = field(factory=list)

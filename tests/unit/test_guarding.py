@@ -1,4 +1,4 @@
-"""The guard as any framework may ask it: where a token stands, who is let in, and what all others are told."""
+"""The guard for any framework: where a token is found, who is let in, and what all others are told."""
 
 import json
 from datetime import timedelta
@@ -21,7 +21,7 @@ from menshen.entrypoints.guarding.refusals import InternalError
 from .cases import for_each
 from .memory_house import House, client_on
 
-# Where a token stands.
+# Where a token is found.
 
 
 @for_each(
@@ -107,7 +107,7 @@ def test_a_token_that_opens_nothing_is_challenged_as_invalid() -> None:
         assert refused.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
 
 
-# The words of the answer.
+# The messages of the answers.
 
 
 @for_each(("accept_language", "msg"), [(None, "token不存在"), ("fr", "token不存在"), ("en-GB", "There is no token.")])
@@ -158,7 +158,7 @@ def test_its_words_hold_what_the_refusal_knows_and_what_was_not_done() -> None:
     assert said(envelopes.refused("en", InternalError("abc")))["msg"] == "Internal error, incident abc."
 
 
-# A reason is public: none goes, none changes what it means, and each new one is written down here.
+# Reasons are public: none is removed or changes its meaning, and each new one is listed here.
 
 REASONS = {
     400: {

@@ -1,4 +1,4 @@
-"""No password is hashed or judged within a transaction, where it would hold up the user's other requests, or everybody's."""
+"""No password is hashed or verified within a transaction, where it would hold up the user's other requests, or all."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @define
 class Watch:
-    """A unit of work and a hasher, which write down what was hashed within a transaction and what was not."""
+    """A unit of work and a hasher that record what was hashed within a transaction and what was not."""
 
     work: UnitOfWork
     hasher: FakePasswordHasher
@@ -68,7 +68,7 @@ def outdate(house: House, granted: Granted) -> None:
 
 
 def old(house: House, granted: Granted) -> None:
-    """Let the login be too long ago to prove anything by itself."""
+    """Let the login be too long ago to count as proof."""
     house.clock.move(timedelta(minutes=11))
 
 

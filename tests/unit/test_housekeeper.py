@@ -1,4 +1,4 @@
-"""The housekeeper: it prunes again and again, whatever the store does, until it is stopped."""
+"""The housekeeper: it prunes regularly, whatever the store does, until it is stopped."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ PATIENCE = 30.0
 
 @define
 class Rounds:
-    """Stands in for Prune: counts its rounds, and lets a test wait for the last of those it is to count."""
+    """A fake Prune: counts its rounds, and lets a test wait for the last of those it is to count."""
 
     outcome: Callable[[int], Pruned]
     until: int

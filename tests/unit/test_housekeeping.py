@@ -1,4 +1,4 @@
-"""What is forgotten, and when: old sessions, old audit entries, accounts whose closing is due."""
+"""What is deleted, and when: old sessions, old audit entries, accounts whose closing is due."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -125,8 +125,8 @@ def test_much_is_forgotten_in_small_batches(rows: int) -> None:
     work = CountingWork(house.service.prune.work)
     assert evolve(house.service.prune, work=work)() == evolve(NOTHING, audit_entries=rows)
     assert not house.store.audit
-    # Before, the clock is judged, and afterwards it is noted. Sessions and audit entries end with a transaction that found
-    # none; where no account is due there is none.
+    # First the clock is judged, and in the end the pruning is noted. Sessions and audit entries end with a transaction
+    # that found none; without an account that is due there is no transaction.
     assert work.transactions == 1 + 2 + -(-rows // BATCH) + 1
 
 

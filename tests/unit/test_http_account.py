@@ -1,4 +1,4 @@
-"""What a user does with his own account over HTTP: sessions, password, name, leaving."""
+"""What users do with their own account over HTTP: sessions, password, name, closing."""
 
 from datetime import timedelta
 
@@ -275,7 +275,7 @@ def test_a_hasher_that_is_busy_may_be_asked_again(method: str, path: str) -> Non
 
 
 def serve_with_session(http: HttpService) -> str:
-    """A session of a user in *http*, whose own hasher can register nobody."""
+    """A session of a user in *http*, whose hasher cannot register anybody."""
     other = serve()
     token = other.registered()
     http.store.users.update(other.store.users)
@@ -327,7 +327,7 @@ def test_it_changes_nobody_elses_name(http: HttpService) -> None:
     assert http.user("13900139000").user_name == "theirs"
 
 
-# Leaving.
+# Closing.
 
 
 def close(http: HttpService, token: str, password: str = PASSWORD) -> object:

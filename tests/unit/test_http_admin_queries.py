@@ -45,7 +45,7 @@ def http() -> HttpService:
 
 @pytest.fixture(scope="module")
 def many() -> tuple[HttpService, str]:
-    """A service with more users and entries than a page holds, and the token of an admin. Only to be looked at."""
+    """A service with more users and entries than fit on a page, and the token of an admin. Read-only."""
     service = serve()
     for number in range(MANY - 1):
         service.registered(f"13800{number:06}")
@@ -109,7 +109,7 @@ def test_a_user_is_found_by_any_spelling_of_the_number(http: HttpService, phone:
         ("x" * 5_000, []),
     ],
 )
-def test_a_name_is_compared_sign_by_sign_from_its_start(http: HttpService, name: str, ids: list[int]) -> None:
+def test_a_name_is_compared_character_by_character_from_its_start(http: HttpService, name: str, ids: list[int]) -> None:
     assert found(http, f"name={quote(name)}") == ids
 
 

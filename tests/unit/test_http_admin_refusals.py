@@ -1,4 +1,4 @@
-"""Who gets into the admin routes: nobody but admins, on any of the routes that the app has; and no admin elsewhere."""
+"""Who gets into the admin routes: only admins, on all routes of the app; and no admin session anywhere else."""
 
 from datetime import timedelta
 
@@ -41,7 +41,7 @@ each_route = for_each("route", GUARDED)
 
 NOW = "2026-01-01 08:00:00"
 
-# A body that each of the routes would take.
+# A body that each of the routes would accept.
 BODY = {
     "reason": "x",
     "fee_percentage": 50,
@@ -275,7 +275,7 @@ def test_who_is_no_admin_any_more_refreshes_nothing() -> None:
     refused(http.admin_login(), 403, "not_an_admin", "该用户不是管理员")
 
 
-def test_nobody_registers_or_renames_himself_an_admin() -> None:
+def test_nobody_becomes_an_admin_by_registering_or_renaming() -> None:
     http = with_a_user()
     token = http.registered("13900139000", is_admin=True, role="admin")
     http.request("PATCH", "/api/user/profile", {"user_name": "x", "is_admin": True}, token=token)

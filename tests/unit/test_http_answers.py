@@ -1,4 +1,4 @@
-"""What holds for every answer: its language, its headers, what a fault shows, and what no route answers."""
+"""What applies to every answer: its language, its headers, what a fault shows, and unknown routes."""
 
 import re
 from collections.abc import Callable
@@ -119,7 +119,7 @@ def test_the_language_changes_the_msg_alone(http: HttpService) -> None:
         assert set(chinese.json) == set(english.json)
         for member in set(chinese.json) - {"msg", "token", "data"}:
             assert chinese.json[member] == english.json[member]
-        # Each login has a session of its own.
+        # Each login has its own session.
         if "token" not in chinese.json:
             assert chinese.json["data"] == english.json["data"]
         assert chinese.status == english.status
@@ -150,7 +150,7 @@ def _each_kind_of_request(http: HttpService) -> list[Callable[[dict[str, str]], 
     ]
 
 
-# What holds for every answer.
+# What applies to every answer.
 
 
 def test_every_answer_is_in_the_envelope_with_its_headers(http: HttpService) -> None:
@@ -333,7 +333,7 @@ def _faulty() -> dict[str, Callable[[], Result]]:
 
 
 def _after_registering(request: Callable[[HttpService, str], Result]) -> Result:
-    """*request* with a good token, after the sessions have gone up in smoke."""
+    """*request* with a valid token, after the sessions have been lost."""
     http = serve()
     token = http.registered()
 
@@ -448,7 +448,7 @@ def test_the_three_routes_of_the_tutorial_answer_200_whatever_happens(path: str)
 
 @for_each("route", [r for r in routes_of(serve()) if r.path not in TUTORIAL])
 def test_no_other_route_hides_its_status(route: Route) -> None:
-    """Each of them refuses a request that brings nothing."""
+    """Each of them refuses an empty request."""
     result = serve(ALWAYS).request(route.method, route.path)
     assert result.status_code == envelope(result)["code"] in {400, 401, 415}
 

@@ -1,4 +1,4 @@
-"""What may stand in a body: one strict JSON object, and never a fault of ours for anything else."""
+"""What a body may contain: one strict JSON object. Anything else is refused, without an internal fault."""
 
 import gzip
 import json
@@ -32,7 +32,7 @@ LIMIT = 16 * 1024
 
 
 def with_member(text: bytes) -> bytes:
-    """A good body with one more member, *text* as it is."""
+    """A valid body with one more member, *text*, inserted verbatim."""
     return GOOD[:-1] + b"," + text + b"}"
 
 
@@ -87,7 +87,7 @@ NOT_ONE_STRICT_OBJECT = {
     "a form": b"phone=13800138000&password=123456",
     "a document type": b"<?xml version='1.0'?><phone/>",
     "a pickle": b"\x80\x04\x95\x00\x00\x00\x00.",
-    # Numbers that are none.
+    # Invalid numbers.
     "NaN": with_member(b'"x":NaN'),
     "Infinity": with_member(b'"x":Infinity'),
     "-Infinity": with_member(b'"x":-Infinity'),
@@ -103,7 +103,7 @@ NOT_ONE_STRICT_OBJECT = {
     "twice by an escape": with_member(rb'"\u0070hone":"13900139000"'),
     "an unknown member twice": with_member(b'"x":1,"x":1'),
     "twice, deep in it": with_member(b'"x":[{"y":{"z":1,"z":2}}]'),
-    # What is no character.
+    # Invalid characters.
     "a high surrogate": with_member(rb'"x":"\ud800"'),
     "a low surrogate": with_member(rb'"x":"\udc00"'),
     "a pair the wrong way round": with_member(rb'"x":"\udc00\ud800"'),
@@ -128,7 +128,7 @@ NOT_ONE_STRICT_OBJECT = {
     "UTF-32": GOOD.decode().encode("utf-32"),
     "UTF-7": b"+AHsAfQ-",
     "gzip": gzip.compress(GOOD),
-    # Deep nests.
+    # Deep nesting.
     **{f"{depth} deep": nested(depth) for depth in (20, 100, 900, 1_000, 2_000, 8_000)},
     **{f"{depth} deep, without an end": b"[" * depth for depth in (20, 1_000, 8_000, LIMIT)},
     **{
@@ -272,7 +272,7 @@ def test_a_transfer_encoding_is_refused(encoding: str, length: str | None) -> No
 
 
 def in_chunks(http: HttpService, path: str, body: bytes, **changes: object) -> Result:
-    """As servers hand over a chunked body whose end they know, such as ours and gunicorn."""
+    """A chunked body from a server that knows its end, such as ours and gunicorn."""
     told = {"HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_LENGTH": None, "wsgi__input_terminated": True}
     return framed(http, path, body, **{**told, **changes})
 
@@ -485,9 +485,9 @@ def test_nothing_of_the_body_comes_back(http: HttpService) -> None:
             assert "marker" not in result.text + str(dict(result.headers))
 
 
-# Whatever comes.
+# Arbitrary bodies.
 
-# One house for all of it: to build one for each example would take most of the time.
+# One house for all examples: building one for each would take most of the time.
 HOUSE = serve()
 
 ODD = ["", "\0", "\ud800", "a\udfff", "{member}", "%s", "\u2028", "１３８", PHONE, PASSWORD]

@@ -1,4 +1,4 @@
-"""Whose address a request came from, and what the log says of it."""
+"""From which address a request came, and what the log says about it."""
 
 import io
 import json
@@ -62,7 +62,7 @@ def address(peer: str, forwarded: str | None = None, *, trusted: bool = True) ->
 @for_each(
     "forwarded", [None, "", "1.2.3.4", "10.0.0.1", "1.2.3.4, 10.0.0.1", "127.0.0.1", "::1", "evil", "1.2.3.4," * 999]
 )
-def test_nobody_says_himself_where_he_comes_from(forwarded: str | None) -> None:
+def test_a_caller_cannot_choose_their_own_address(forwarded: str | None) -> None:
     assert address("203.0.113.9", forwarded, trusted=False) == "203.0.113.9"
     assert address("10.0.0.1", forwarded, trusted=False) == "10.0.0.1"
     assert address("203.0.113.9", forwarded) == "203.0.113.9"
@@ -84,7 +84,7 @@ def test_nobody_says_himself_where_he_comes_from(forwarded: str | None) -> None:
         ("10.0.0.1", "10.0.0.7, 203.0.113.9, 10.0.0.2", "203.0.113.9"),
         ("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"),
         ("10.0.0.1", " \t203.0.113.9 \t", "203.0.113.9"),
-        # Where one of ours says what is no address, the caller is nobody whom we know, and never the proxy.
+        # If one of our proxies sends something that is not an address, the caller is unknown, and never the proxy.
         ("10.0.0.1", "evil", UNREADABLE),
         ("10.0.0.1", "203.0.113.9, evil", UNREADABLE),
         ("10.0.0.1", "203.0.113.9, evil, 10.0.0.2", UNREADABLE),
@@ -102,7 +102,7 @@ def test_nobody_says_himself_where_he_comes_from(forwarded: str | None) -> None:
         ("10.0.0.1", "evil, 203.0.113.9", "203.0.113.9"),
         ("10.0.0.1", "ÿ, 203.0.113.9", "203.0.113.9"),
         ("10.0.0.1", "ÿ, 203.0.113.9, 10.0.0.2", "203.0.113.9"),
-        # Empty elements are none (RFC 9110, 5.6.1).
+        # Empty elements do not count (RFC 9110, 5.6.1).
         ("10.0.0.1", ",", "10.0.0.1"),
         ("10.0.0.1", "203.0.113.9,", "203.0.113.9"),
         # With a port.
@@ -112,11 +112,11 @@ def test_nobody_says_himself_where_he_comes_from(forwarded: str | None) -> None:
         ("10.0.0.1", "[203.0.113.9]:4711", "203.0.113.9"),
         ("10.0.0.1", "203.0.113.9:x", UNREADABLE),
         ("10.0.0.1", "[2001:db8::9]x", UNREADABLE),
-        # A zone is any text, and says nothing.
+        # A zone is any text, and means nothing.
         ("10.0.0.1", "fe80::9%" + "z" * 500, "fe80::9"),
         ("10.0.0.1", "[fe80::9%eth0]:80", "fe80::9"),
         ("fe80::1%eth0", "203.0.113.9", "fe80::1"),
-        # IPv6, and IPv4 in its clothes.
+        # IPv6, and IPv4 mapped into it.
         ("fd00::1", "2001:db8::9", "2001:db8::9"),
         ("fd00::1", "2001:0DB8:0:0::9", "2001:db8::9"),
         ("fe80::1", "2001:db8::9", "fe80::1"),

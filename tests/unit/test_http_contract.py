@@ -209,7 +209,7 @@ def test_an_inviter_of_a_wrong_type_is_never_coerced(inviter: object) -> None:
     assert len(http.store.users) == 1
 
 
-def test_nobody_invites_himself(http: HttpService) -> None:
+def test_nobody_invites_themselves(http: HttpService) -> None:
     refused(http.register(invited_by=1), 403, "referrer_unknown")
 
 
@@ -271,7 +271,7 @@ def test_a_number_logs_in_by_any_spelling(phone: str) -> None:
 
 @for_each("phone", ["13900139000", *NO_NUMBER])
 def test_login_does_not_say_which_was_wrong(phone: str) -> None:
-    """An unknown number, what is no number, a wrong password, and that of a frozen user: one answer, to the byte."""
+    """An unknown or invalid number, a wrong password, and that of a frozen user get the same answer, to the byte."""
     http = serve()
     http.registered()
     wrong = http.login(password="another password")
@@ -384,7 +384,7 @@ def test_neither_password_nor_hash_nor_token_nor_session_is_shown(http: HttpServ
         assert hidden not in shown
 
 
-def test_a_user_sees_himself_whatever_id_he_names(http: HttpService) -> None:
+def test_users_see_themselves_whatever_id_they_name(http: HttpService) -> None:
     http.registered("13900139000")
     token = http.registered()
     result = http.client.simulate_get(

@@ -1,4 +1,4 @@
-"""What a login says of its device, what the device policy makes of it, and what a client is told when it is full."""
+"""The device that a login names, what the device policy does with it, and what a refused client is told."""
 
 from datetime import timedelta
 
@@ -36,7 +36,7 @@ def with_policy(**table: object) -> HttpService:
 
 
 def house(path: str) -> HttpService:
-    """A service in which a request to *path*, register or log in, finds nothing in its way."""
+    """A service in which a request to *path*, register or log in, succeeds."""
     http = serve()
     if path == LOGIN:
         http.registered()
@@ -181,7 +181,7 @@ def test_the_operator_says_how_long_that_is() -> None:
     ]
 
 
-# Where it comes from.
+# Where the login comes from.
 
 
 @for_each(
@@ -264,11 +264,11 @@ def test_a_policy_of_ones_own_counts_for_that_user_alone() -> None:
     assert http.user_info(other).status_code == 200
 
 
-# When it is full, and newcomers are rejected.
+# When the limit is reached, and newcomers are rejected.
 
 
 def full() -> tuple[HttpService, str, str]:
-    """A service with one place, which is taken: the token and the session of whom has it."""
+    """A service with one place, which is taken: the token and the session that have it."""
     http = with_policy(phone=1, total=1, overflow="reject_new")
     answer = http.post(
         REGISTER, body(device={"type": "phone", "id": "d-1", "name": "the first"}), **{"User-Agent": "app/1"}
@@ -341,7 +341,7 @@ def test_the_same_device_is_let_in_again() -> None:
 
 
 @for_each("replace", [None, "", "no such session", "x" * 9_000])
-def test_whom_nobody_knows_makes_no_room(replace: str | None) -> None:
+def test_an_unknown_user_makes_no_room(replace: str | None) -> None:
     http, token, _ = full()
     assert envelope(http.login(replace=replace))["reason"] == "too_many_devices"
     assert http.user_info(token).status_code == 200

@@ -1,4 +1,4 @@
-"""The account and admin routes in somebody else's app, with and without default deny."""
+"""The account and admin routes in another app, with and without default deny."""
 
 from typing import Any
 
@@ -86,7 +86,7 @@ def test_an_account_answer_is_the_same_in_an_app_and_alone() -> None:
 
 
 class Stamp:
-    """Middleware of somebody's."""
+    """Middleware of the embedding app."""
 
     def process_response(
         self, req: falcon.Request, resp: falcon.Response, resource: object, req_succeeded: bool

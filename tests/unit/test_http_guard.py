@@ -1,4 +1,4 @@
-"""The guard: where a token may stand, and how it protects the routes of other people's apps."""
+"""The guard: where a token may be, and how it protects the routes of other apps."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -34,7 +34,7 @@ from .http_service import (
 App = falcon.App[falcon.Request, falcon.Response]
 
 
-# Where a token may stand.
+# Where a token may be.
 
 
 def test_a_token_is_read_from_its_own_header(http: HttpService) -> None:
@@ -130,7 +130,7 @@ def test_a_header_sent_twice_opens_nothing(http: HttpService) -> None:
     refused(result, 401, "token_invalid")
 
 
-# The guard in somebody's app.
+# The guard in another app.
 
 
 def guarded_class(accounts: Accounts) -> object:

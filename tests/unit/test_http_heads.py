@@ -1,4 +1,4 @@
-"""What must be so of the head of a request; HEAD; and browser apps on other origins."""
+"""Checks of the head of a request; HEAD; and browser apps on other origins."""
 
 import falcon
 import pytest
@@ -62,7 +62,7 @@ def alone_and_embedded() -> tuple[HttpService, Embedded]:
 def test_a_path_in_another_spelling_is_not_there(
     alone_and_embedded: tuple[HttpService, Embedded], target: str, name: str
 ) -> None:
-    """A proxy that denies /api/admin by its prefix would be passed by, alone and in somebody's app."""
+    """A proxy that denies /api/admin by its prefix could be bypassed, alone and in another app."""
     decoded = falcon.uri.decode(target, unquote_plus=False)
     for there in alone_and_embedded:
         result = call_wsgi(there.client.app, REQUEST_METHOD="POST", PATH_INFO=decoded, **{name: f"{target}?x=//y%61"})
@@ -87,7 +87,7 @@ def test_the_one_spelling_is_the_route(target: str) -> None:
     ("prefix", "target", "is_there"),
     [
         ("/accounts", f"/accounts{ADMIN_LOGIN}", True),
-        # As a proxy has it that takes the prefix away, or tells it in a header.
+        # Behind a proxy that removes the prefix, or sends it in a header.
         ("/accounts", ADMIN_LOGIN, True),
         ("/a b", f"/a%20b{ADMIN_LOGIN}", True),
         ("/accounts", f"/%61ccounts{ADMIN_LOGIN}", False),
@@ -176,7 +176,7 @@ def test_head_in_somebodys_app(default_deny: bool) -> None:
 
     @falcon.before(embedded.accounts.guard)
     class Guarded(Mine):
-        """A class of its own: the decorator changes the one that it gets."""
+        """A separate class: the decorator changes the one that it gets."""
 
     embedded.app.add_route("/mine", Guarded())
     token = embedded.registered()

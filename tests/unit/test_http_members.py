@@ -1,4 +1,4 @@
-"""The bodies of all routes but register and login: the same strict reader, and nothing is done before it is content."""
+"""The bodies of all routes except register and login: the same strict reader, and nothing is done before it accepts."""
 
 import gzip
 import json
@@ -41,7 +41,7 @@ FEE = "/api/admin/users/1/fee"
 
 @frozen
 class Taking:
-    """A route that takes a body: what it must hold, and what it may hold or not."""
+    """A route that takes a body: the required and the optional members."""
 
     method: str
     path: str
@@ -123,14 +123,14 @@ _desks: list[Desk] = []
 
 
 def a_desk() -> Desk:
-    """The desk of the case before, where nothing was done at it."""
+    """The desk of the previous case, if nothing was done at it."""
     if not _desks or not _desks[0].is_untouched():
         _desks[:] = [Desk()]
     return _desks[0]
 
 
 def test_every_route_that_takes_a_body_is_here() -> None:
-    """Sent a body that is none, each of them says so, and no other route looks at it."""
+    """Each of them refuses an invalid body, and no other route reads it."""
     known = {(route.method, route.path.replace("<session>", "fake-session")) for route in TAKING} | {
         ("POST", REGISTER),
         ("POST", LOGIN),
@@ -251,7 +251,7 @@ def test_null_is_the_same_as_not_there(route: Taking, member: str) -> None:
     assert envelope(desk.call(route, desk.body(route, **{member: None})))["code"] == 200
 
 
-# Whatever comes.
+# Arbitrary bodies.
 
 texts = st.text(max_size=12) | st.sampled_from(
     ["", "\0", "\ud800", "{member}", "%s", "x" * 300, "2026-01-02T03:04:05Z"]

@@ -1,4 +1,4 @@
-"""Our own routes are closed by the middleware that closes those of others: what nobody thought of is refused."""
+"""The middleware that guards other apps also guards our own routes: forgotten routes are refused."""
 
 from falcon.inspect import inspect_sinks, inspect_static_routes
 from falcon.testing import TestClient
@@ -10,7 +10,7 @@ from .http_service import OPEN, HttpService, Mine, call_wsgi, refused, routes_of
 
 
 def with_new_routes(http: HttpService) -> TestClient:
-    """The API, with routes for which somebody forgot to think of a guard."""
+    """The API, with routes for which somebody forgot a guard."""
     app = create_app(http.service, http.settings)
     for template in ("/new", "/api/new", "/api/user/new/{part}", "/api/admin/new", "/api/admin"):
         app.add_route(template, Mine())
@@ -52,7 +52,7 @@ def test_the_open_routes_are_those_that_answer_without_a_token(http: HttpService
 
 
 def test_everything_in_the_app_is_a_route(http: HttpService) -> None:
-    """Sinks and static files, which a guard of the routes does not see, are none of ours."""
+    """We have no sinks or static files, which a guard of the routes does not see."""
     app = create_app(http.service, http.settings)
     assert not inspect_sinks(app)
     assert not inspect_static_routes(app)

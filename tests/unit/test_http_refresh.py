@@ -1,4 +1,4 @@
-"""Refresh tokens over HTTP, and the one form in which tokens are given out."""
+"""Refresh tokens over HTTP, and the form in which tokens are issued."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -182,7 +182,7 @@ def test_a_refresh_token_ends_unless_it_is_used() -> None:
     http.clock.move(timedelta(seconds=1))
     result = http.refresh(refresh_token_of(other))
     refused(result, 401, "refresh_token_expired", "token过期")
-    # It ends nothing: the access token is good for its own time.
+    # It ends nothing: the access token stays valid for its time.
     assert http.user_info(granted(other)).status_code == 200
     granted(http.refresh(refresh_token_of(second)))
 

@@ -1,4 +1,4 @@
-"""The claims of a token: what is signed by us is still refused where a claim is not exactly what ours are."""
+"""The claims of a token: a token signed by us is still refused if a claim is not exactly like ours."""
 
 import json
 from typing import Any

@@ -249,7 +249,7 @@ def test_standard_base64_is_no_base64url() -> None:
 
 
 def twins(segment: str) -> list[str]:
-    """The other texts that a careless decoder takes for *segment*: they differ in unused bits."""
+    """The other texts that a careless decoder accepts as *segment*: they differ in unused bits."""
     decoded = urlsafe_b64decode(segment + "==")
     others = (segment[:-1] + last for last in ALPHABET if last != segment[-1])
     return [other for other in others if urlsafe_b64decode(other + "==") == decoded]

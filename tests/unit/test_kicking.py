@@ -1,4 +1,4 @@
-"""All sessions of everybody end, and with another secret nothing of before goes on."""
+"""All sessions of all users end, and with another secret no older session continues."""
 
 from datetime import timedelta
 
@@ -56,7 +56,7 @@ def test_all_sessions_of_everybody_end(house: House, everybody: list[Granted]) -
 
 
 def test_each_batch_counts_at_once(house: House, everybody: list[Granted], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Were it to break off, what has ended stays so, and asking again ends the rest."""
+    """If it is interrupted, what has ended stays ended, and the next call ends the rest."""
     real, calls = kicking._end_some, []
 
     def breaks_off(tx: Transaction, after: SessionId, event: AuditEvent) -> tuple[SessionId | None, int]:
@@ -84,7 +84,7 @@ def test_a_clock_that_was_put_back_spares_nobody(house: House) -> None:
         house.authenticate(ahead)
 
 
-def test_an_admin_gives_his_password(house: House, everybody: list[Granted]) -> None:
+def test_an_admin_gives_the_password(house: House, everybody: list[Granted]) -> None:
     caller = everybody[-1].principal
     for password, refusal in ((None, ReauthenticationNeeded), ("a wrong one", ReauthenticationFailed)):
         with pytest.raises(refusal):
@@ -100,7 +100,9 @@ def test_an_admin_gives_his_password(house: House, everybody: list[Granted]) -> 
 
 
 @pytest.mark.parametrize("meanwhile", ["demoted", "another password", "kicked", "erased"])
-def test_who_is_no_admin_by_now_kicks_nobody(house: House, everybody: list[Granted], meanwhile: str) -> None:
+def test_somebody_who_is_no_longer_an_admin_kicks_nobody(
+    house: House, everybody: list[Granted], meanwhile: str
+) -> None:
     admin = everybody[-1]
     caller, use_case = admin.principal, house.service.kick_everybody
     if meanwhile == "demoted":
@@ -124,7 +126,7 @@ def test_who_is_no_admin_by_now_kicks_nobody(house: House, everybody: list[Grant
 
 @frozen
 class _Before(MemorySessions):
-    """The users as they stood before the lock."""
+    """The users as they were before the lock."""
 
     found: User = field(kw_only=True)
 
@@ -146,7 +148,7 @@ def under(house: House, codec: HmacRefreshTokenCodec) -> House:
 
 
 def test_a_new_secret_logs_everybody_out(house: House) -> None:
-    """Also whoever has the old one, and a token that was rotated three times since it was stolen."""
+    """Even somebody who has the old secret and a stolen token, rotated three times since."""
     house = under(house, OLD)
     house.register()
     stolen = house.login()
@@ -174,7 +176,7 @@ def test_a_chain_from_before_keys_had_names_is_not_continued(house: House) -> No
     house.store.sessions[session.id] = evolve(session, refreshing=evolve(session.refreshing, key_id=None))
     with pytest.raises(RefreshTokenInvalid):
         house.service.refresh(granted.refresh_token)
-    # Its access token opens until it expires, and so it takes a place until then.
+    # Its access token is accepted until it expires, and so it takes a place until then.
     assert house.authenticate(granted)
     house.login()
     assert house.stored(granted).end is None

@@ -1,4 +1,4 @@
-"""From a password to a session, and out of it again."""
+"""Logging in by password, and logging out."""
 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -232,7 +232,7 @@ def test_a_device_of_a_type_that_has_no_place_stays_out() -> None:
     assert refused.value.sessions == []
 
 
-def test_a_user_may_have_a_policy_of_his_own(house: House) -> None:
+def test_a_user_may_have_a_separate_policy(house: House) -> None:
     user = house.register()
     house.service.operate.set_policy(user.id, policy=DevicePolicy.single(), actor=OPERATOR)
     house.register(OTHER_PHONE)
@@ -352,7 +352,7 @@ def test_a_user_who_was_deleted_since_the_password_was_judged_stays_out(house: H
     assert hasher.verdicts == [Verdict.MATCH, Verdict.NO_MATCH]
 
 
-def test_a_hash_that_never_stands_still_is_not_judged_for_ever(house: House) -> None:
+def test_a_hash_that_changes_every_time_is_not_judged_endlessly(house: House) -> None:
     user = house.register()
     house.put_hash(user, f"old:{PASSWORD}")
 
@@ -453,7 +453,7 @@ def test_logging_out_twice_changes_nothing(house: House) -> None:
 
 
 def refused_login(house: House, user: User | None, phone: str, password: str, client: Client = NO_CLIENT) -> str:
-    """Be refused at login; what the one new entry of the log says."""
+    """Be refused at login; returns the new entry of the log."""
     before = len(house.events)
     with pytest.raises((InvalidCredentials, LoginNotAllowed, TooManyDevices)) as refused:
         house.login(phone, password, client)

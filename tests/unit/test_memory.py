@@ -37,7 +37,7 @@ from menshen.entrypoints.stores import memory_store
 
 
 def check_that_others_are_plain(changes: Changes) -> None:
-    """Whoever keeps the rows of a further noun does not know its types: from JSON they come back as they were."""
+    """The rows of a further noun survive a round trip through JSON, since a keeper does not know their types."""
     assert json.loads(json.dumps(changes.others)) == changes.others
 
 

@@ -73,7 +73,7 @@ def test_a_freeze_for_a_while_ends_by_itself_and_the_sessions_stay_ended(house: 
     with pytest.raises(UserWasFrozen) as refused:
         house.authenticate(granted)
     assert refused.value.ended_at == frozen_at
-    # The first login tidies up what is left of it.
+    # The first login clears what is left of it.
     house.authenticate(house.login())
     assert house.user(user).state == UserState.active()
 
@@ -120,7 +120,7 @@ def test_a_freeze_that_ends_by_itself_ends_within_ten_years(house: House, user: 
 
 @pytest.mark.parametrize("unknown", [UserState("异常"), UserState("注销中")])
 def test_who_is_of_unknown_state_is_frozen_for_good_or_not_at_all(house: House, user: User, unknown: UserState) -> None:
-    # When a timed freeze is over the user is active, which an unknown state must not come to by itself.
+    # When a timed freeze is over the user is active, which an unknown state must not become automatically.
     house.put_state(user, unknown)
     with pytest.raises(StateConflict):
         house.service.operate.freeze(user.id, reason="x", until=house.clock.time + HOUR, actor=OPERATOR)

@@ -1,4 +1,5 @@
-"""What a process has of its own. A fork is played by another process id; real ones are in tests/integration/test_forks.py."""
+"""Objects that belong to one process. Forks are faked by another process id; tests/integration/test_forks.py has real
+ones."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,7 @@ from .memory_house import House
 
 @pytest.fixture
 def become(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Be the process of that id from now on, with all that was there before."""
+    """Be the process with that id from now on, with everything that existed before."""
 
     def be(pid: int) -> None:
         monkeypatch.setattr(own_process, "getpid", lambda: pid)
@@ -75,7 +76,7 @@ def test_a_child_can_hash_though_its_parent_was_hashing(become: Callable[[int], 
             with pytest.raises(HasherBusy):
                 hasher.verify("x", None)
             become(2)
-            # Nobody here will give back the place that the parent has taken.
+            # Nobody here will return the place that the parent has taken.
             in_the_child.append(hasher.verify("x", "fake:x"))
             become(1)
             return self.inner.hash(password)

@@ -1,4 +1,4 @@
-"""What the wheel holds and what it needs: pyproject.toml and requirements/ beside the tree."""
+"""What the wheel contains and needs: pyproject.toml and requirements/ compared with the tree."""
 
 import re
 import tomllib
@@ -27,7 +27,7 @@ def package(folder: Path) -> str:
 
 
 def pinned(pins: Path) -> dict[str, str]:
-    """Each requirement of a file with all that is said of it: version and hashes, without comments."""
+    """Each requirement of a file with its version and hashes, without comments."""
     text = re.sub(r"^\s*#.*\n", "", pins.read_text(encoding="utf-8"), flags=re.MULTILINE).replace("\\\n", " ")
     entries = [line.strip() for line in text.splitlines() if line.strip()]
     return {re.split(r"[^A-Za-z0-9._-]", entry)[0].lower().replace("_", "-"): entry for entry in entries}

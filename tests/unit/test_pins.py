@@ -1,4 +1,4 @@
-"""The files in requirements/ name all that is needed, for every Python that we support, and not a version too little."""
+"""The files in requirements/ are complete for every Python that we support."""
 
 import re
 from collections.abc import Iterator
@@ -67,7 +67,7 @@ class Pins:
         )
 
     def holes(self, asked: list[str]) -> Iterator[str]:
-        """What is asked for, by *asked* or by what is pinned for it, and is not pinned, or not so that it fits."""
+        """The requirements of *asked* and of the pinned packages that are not pinned, or not in a fitting version."""
         open_ends = [(Requirement(text), frozenset({""}), "menshen") for text in asked]
         seen: set[tuple[str, frozenset[str]]] = set()
         while open_ends:
@@ -89,7 +89,7 @@ class Pins:
 
 @cache
 def pins_in(path: Path) -> list[Requirement]:
-    """Every line of it, for whichever machine."""
+    """Every line of it, for all machines."""
     found = re.findall(r"^([A-Za-z0-9].*?)(?: \\)?$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert found
     return [Requirement(line) for line in found]
@@ -97,7 +97,7 @@ def pins_in(path: Path) -> list[Requirement]:
 
 @cache
 def requirements_of(name: str) -> list[Requirement]:
-    """As its own metadata has them. What is not installed here, since only other machines need it, tells nothing."""
+    """From its own metadata. A package that is not installed here, as only other machines need it, has none."""
     try:
         return [Requirement(text) for text in requires(name) or []]
     except PackageNotFoundError:
@@ -106,7 +106,7 @@ def requirements_of(name: str) -> list[Requirement]:
 
 @for_each("path", [RUNTIME, DEV])
 def test_the_file_is_whole_for_every_python_and_machine(path: Path) -> None:
-    """It is installed without resolving, so that nothing would be added that it lacks; extras are among what it needs."""
+    """It is installed without resolving, so nothing missing would be added; it includes the extras."""
     for environment in ENVIRONMENTS:
         assert list(Pins.read(path, environment).holes(ASKED[path])) == [], environment
 

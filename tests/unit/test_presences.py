@@ -1,4 +1,4 @@
-"""What the guard hands on of who has come, and when tokens are signed."""
+"""What the guard passes on about the caller, and when tokens are signed."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""However many ask whether the service is ready, the store is asked ten times a second at the most."""
+"""However many ask whether the service is ready, the store is asked at most ten times a second."""
 
 from attrs import define
 

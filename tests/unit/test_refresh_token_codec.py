@@ -1,4 +1,4 @@
-"""Refresh tokens as they are in production: what they are made of, and the one spelling that is taken."""
+"""Refresh tokens as in production: what they consist of, and the one spelling that is accepted."""
 
 import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -61,13 +61,13 @@ class TestADigest:
             assert CODEC.digest(token) != token.secret
 
     def test_it_is_no_token_of_the_chain(self) -> None:
-        """Who reads the store can neither show what it holds nor compute what will be shown next."""
+        """A reader of the store can neither present what it contains nor compute the next token."""
         chain = chain_of(CODEC, TOKEN)
         assert not {CODEC.digest(token) for token in chain} & {token.secret for token in chain}
 
     @for_each("secret", [b"", SECRET[:-1], SECRET + b"0", SECRET.lower(), b"\x01" * 32])
     def test_by_another_secret_of_the_service_it_is_another_one_under_another_key_id(self, secret: bytes) -> None:
-        """A new secret logs everybody out, and who has the old one opens nothing with it."""
+        """A new secret logs everybody out, and the old one is of no use."""
         other = HmacRefreshTokenCodec(secret)
         assert other.key_id != CODEC.key_id
         assert other.digest(TOKEN) != CODEC.digest(TOKEN)
@@ -129,7 +129,7 @@ class TestDecoding:
 
     @for_each("last", SIGNS)
     def test_bits_that_nobody_reads_must_be_zero(self, last: str) -> None:
-        """43 signs hold 258 bits: four last signs would spell the same 256."""
+        """43 characters have 258 bits: four different last characters would encode the same 256."""
         token = CODEC.decode(TEXT[:-1] + last)
         assert (token is not None) == (SIGNS.index(last) % 4 == 0)
         assert token != TOKEN or last == TEXT[-1]

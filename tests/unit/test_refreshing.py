@@ -68,7 +68,7 @@ RETRY = timedelta(minutes=10)
         (1, timedelta(0), Shown.REPLACED_LATELY),
         (1, RETRY, Shown.REPLACED_LATELY),
         (1, RETRY + MOMENT, Shown.REUSED),
-        # A clock that was put back by up to an hour makes nobody a thief whose answer was lost.
+        # If the clock was put back by up to an hour, retrying after a lost answer does not count as theft.
         (1, -SECOND, Shown.REPLACED_LATELY),
         (1, -CLOCK_LEEWAY, Shown.REPLACED_LATELY),
         (1, -CLOCK_LEEWAY - MOMENT, Shown.REUSED),
@@ -81,7 +81,7 @@ RETRY = timedelta(minutes=10)
         (2, -REUSE_GRACE - SECOND - MOMENT, Shown.REUSED),
         (3, REUSE_GRACE - 3 * SECOND, Shown.REPLACED_LATELY),
         (3, REUSE_GRACE - 3 * SECOND + MOMENT, Shown.REUSED),
-        # Before what is remembered.
+        # Older than what is remembered.
         (4, timedelta(0), Shown.REUSED),
         (9_999, timedelta(0), Shown.REUSED),
     ],
@@ -150,7 +150,7 @@ def test_a_refresh_gives_a_fresh_pair_for_the_same_session(house: House, user: U
     assert claims.issued_at == house.clock.time
     assert claims.token_id != before.token_id
     assert house.live(user) == [first.session.id]
-    # The access token before holds until its own end: it is the session that counts.
+    # The previous access token is valid until its own end: only the session counts.
     house.authenticate(first)
     house.authenticate(second)
 
@@ -228,7 +228,7 @@ def test_three_rotations_in_a_second_and_then_any_of_their_tokens_gives_the_curr
 
 
 def test_tabs_that_lag_behind_each_other_stay_in(house: House, first: Granted) -> None:
-    """Five tabs share one store of tokens, but each read it some steps ago: never more than one live chain."""
+    """Five tabs share one store of tokens, but each read it some steps ago. There is never more than one live chain."""
     read = [first.refresh_token] * 5
     for number in range(40):
         house.clock.move(SECOND)
@@ -248,7 +248,7 @@ def test_two_tabs_that_refresh_in_turn_both_stay_in(house: House, first: Granted
 
 
 def is_ended_by_reuse(house: House, first: Granted, refused: Refusal) -> None:
-    """The session has ended, nothing of it opens anything any more, and the log says why."""
+    """The session has ended, none of its tokens is accepted any more, and the log says why."""
     now = house.clock.time
     assert isinstance(refused, RefreshTokenWasReused)
     assert (refused.ended_at, refused.by) == (now, None)
@@ -284,7 +284,7 @@ def test_a_reuse_ends_no_other_session(house: House, first: Granted) -> None:
     house.service.refresh(other.refresh_token)
 
 
-# Tokens that are none.
+# Invalid tokens.
 
 
 @pytest.mark.parametrize("text", ["", " ", "a.b", "/", "/1", "session/", "nobody/0", "nobody/1", "\0", "x" * 100_000])
@@ -301,14 +301,14 @@ def test_an_access_token_is_no_refresh_token_and_the_other_way_round(house: Hous
 
 def test_a_token_that_was_never_given_out_ends_nothing(house: House, first: Granted) -> None:
     house.service.refresh(first.refresh_token)
-    # The stand-in's tokens count their rotations; these would come later in the chain.
+    # The fake's tokens count their rotations; these would come later in the chain.
     for number in (2, 3, 100):
         refuse(house, f"{first.session.id}/{number}", RefreshTokenInvalid)
     assert house.stored(first).end is None
 
 
 class NoWork:
-    """A unit of work that is not to be asked for: what can be refused before keeps nobody waiting."""
+    """A unit of work that must not be used: what can be refused earlier keeps nobody waiting."""
 
     def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
         raise AssertionError(work)
@@ -370,7 +370,7 @@ def test_an_admin_refreshes_for_another_short_token(house: House, user: User) ->
     assert house.service.authenticate_admin(again.access_token).session.kind is SessionKind.ADMIN
 
 
-# State and session are judged anew.
+# State and session are checked again.
 
 
 def test_a_refresh_token_that_was_not_used_in_time_has_expired_though_its_session_is_in_use() -> None:
@@ -525,7 +525,7 @@ def test_what_a_refresh_ends_is_recorded_with_the_device_of_the_session(house: H
     assert (event.device, event.address) == (first.session.device, "2001:db8::1")
 
 
-# What changes after the token was looked at, and before the lock.
+# Changes after the token was checked, and before the lock.
 
 
 @define
@@ -581,7 +581,7 @@ def test_the_grace_counts_at_the_time_of_the_lock(house: House, first: Granted) 
 
 
 @pytest.mark.parametrize(("ending", "refusal"), ENDINGS)
-def test_whoever_is_out_by_the_time_of_the_lock_stays_out(
+def test_a_user_who_is_out_by_the_time_of_the_lock_stays_out(
     house: House, first: Granted, ending: Callable[[House, Granted], object], refusal: type[Refusal]
 ) -> None:
     with pytest.raises(refusal) as refused:
@@ -605,10 +605,10 @@ def test_a_token_that_cannot_be_rotated_any_more_is_invalid(house: House, first:
 @examples(150)
 @given(data=st.data())
 def test_of_a_thief_and_the_owner_at_most_one_keeps_exchanging(data: st.DataObject) -> None:
-    """Both hold one token once; from then on each exchanges what it was given last, in any order and at any pace.
+    """Both have the same token at first; then each exchanges its latest one, in any order and at any pace.
 
-    Never are two chains alive, and once one of them has used what both had been given, the other is found out at its next
-    exchange that comes more than 10 seconds later.
+    There are never two live chains. Once one of them has used a token that both had, the other is detected at its next
+    exchange more than 10 seconds later.
     """
     house = House()
     house.register()
@@ -633,7 +633,7 @@ def test_of_a_thief_and_the_owner_at_most_one_keeps_exchanging(data: st.DataObje
         assert house.stored(first).refreshing.digest == house.refresh_codec.digest(current)
         held[who] = given_out
         overtaken_at.pop(who, None)
-        # What the other holds has a successor that has been used, if it is not the current token or the one before.
+        # The other's token has a used successor, unless it is the current token or the one before.
         standing = house.refresh_codec.decode(held[other])
         assert standing is not None
         if int(current.secret) - int(standing.secret) == 2 and other not in overtaken_at:

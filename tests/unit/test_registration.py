@@ -1,4 +1,4 @@
-"""Becoming a user."""
+"""Registering a user."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Sessions that run out by themselves: what was seen to be over stays over, whatever becomes of the clock (RL-11)."""
+"""Sessions that expire: one that was found expired stays expired, even if the clock is changed (RL-11)."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -39,7 +39,7 @@ LONG = Settings(access_token_ttl=30 * DAY, session_ttl=30 * DAY, session_idle_tt
 
 
 def outlived(house: House, granted: Granted) -> None:
-    """As if the token were from elsewhere: ours end with their sessions."""
+    """A token from elsewhere: ours end with their sessions."""
     claims = house.codec.issued[granted.access_token]
     house.codec.issued[granted.access_token] = evolve(claims, expires_at=claims.expires_at + 10 * YEAR)
 
@@ -136,7 +136,7 @@ def test_a_clock_that_was_ahead_for_a_while_ends_only_what_came_meanwhile(house:
 
 @define
 class Counting:
-    """LastSeen that counts the ends that it is told of."""
+    """LastSeen that counts the ends that are noted."""
 
     house: House
     ends: list[SessionEnd] = field(factory=list)
@@ -193,7 +193,7 @@ def test_a_token_has_expired_whatever_the_store_says_of_its_session(house: House
         house.authenticate(granted)
 
 
-# What ends the sessions of a user counts for those, too, that the clock would give back.
+# What ends the sessions of a user also ends those that the clock would revive.
 
 
 def change_password(house: House, granted: Granted) -> None:

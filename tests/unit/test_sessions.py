@@ -113,7 +113,7 @@ def test_of_both_ends_of_a_session_the_absolute_one_is_told() -> None:
 
 @for_each("reason", EndReason)
 @for_each("now", [START, END - MOMENT, END, END + timedelta(days=365)])
-def test_a_session_that_was_ended_tells_how_for_ever(reason: EndReason, now: datetime) -> None:
+def test_an_ended_session_always_tells_how_it_ended(reason: EndReason, now: datetime) -> None:
     ended = session(SessionEnd(START + SECOND, reason, by=TABLET))
     assert not ended.is_live(now)
     with pytest.raises(SessionOver) as refused:
@@ -231,7 +231,7 @@ ENDS: list[tuple[Callable[[Stay], None], EndReason, Device | None, Actor]] = [
 
 
 def refused(house: House, granted: Granted) -> SessionOver:
-    """What the guard says, with the user's state set right where that is what ended the session."""
+    """What the guard says, after the user's state is reset if it ended the session."""
     house.put_state(granted.user, UserState.active())
     with pytest.raises(SessionOver) as refusal:
         house.authenticate(granted)
@@ -252,7 +252,7 @@ def test_each_end_of_a_session_is_kept_and_told(
 
 
 def test_every_reason_comes_about() -> None:
-    # What ends by itself is in test_running_out.py.
+    # Expiry is in test_running_out.py.
     assert {reason for _, reason, _, _ in ENDS} == set(EndReason) - {
         *(EndReason.EXPIRED, EndReason.IDLE, EndReason.UNKNOWN),
     }

@@ -1,4 +1,4 @@
-"""What an operator may set: every setting, its default, what it takes and what it refuses."""
+"""Every setting: its default, its valid and its invalid values."""
 
 from datetime import timedelta
 from ipaddress import ip_network

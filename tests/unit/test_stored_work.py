@@ -1,4 +1,4 @@
-"""What the hashes in a store ask for is known at the first refusal, and followed from then on."""
+"""The work of the hashes in a store is known at the first refusal, and kept up to date from then on."""
 
 from collections.abc import Callable, Collection
 from threading import Thread
@@ -30,7 +30,7 @@ SLOW_WORK, SLOWER_WORK = Scrypt(32768, 8), Pbkdf2("sha256")
 
 @define(eq=False)
 class Watched:
-    """Users of whom only the hashes count, in a store that takes its time, and tells what it was asked for."""
+    """Users of whom only the hashes matter, in a slow store that records its queries."""
 
     store: MemoryStore = field(factory=MemoryStore)
     seconds: float = 0.0
@@ -161,7 +161,7 @@ def test_what_is_like_what_was_found_is_passed_over(
 
 
 class TestALargeStore:
-    """So large that a look takes longer than one caller is to wait."""
+    """So large that a walk takes longer than one caller should wait."""
 
     @pytest.fixture(autouse=True)
     def _of_many_pages(self, users: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +230,7 @@ def test_who_comes_while_another_looks_waits_for_what_he_finds(
     def begin_the_other() -> None:
         users.before = lambda: None
         other.start()
-        # One that does not wait is through by then.
+        # A caller that does not wait is done by then.
         other.join(0.05)
 
     users.before = begin_the_other

@@ -1,4 +1,4 @@
-"""Which store the settings open, as far as nobody is asked for anything; and how often a transaction is tried."""
+"""Which store the settings open, without connecting; and how often a transaction is tried."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -161,7 +161,7 @@ class TestWhatOthersOffer:
 
 @define
 class BusyDatabase:
-    """One whose transactions are undone, all but the last *failures*-th; each takes *seconds*."""
+    """A database that undoes the first *failures* transactions; each takes *seconds*."""
 
     failures: int
     seconds: float = 0.0
@@ -235,7 +235,7 @@ class TestRepeats:
             column = [slept[repeat] for slept in waits]
             assert len(set(column)) > 10
             assert 0 <= min(column) <= max(column) <= 0.02 * 2 ** (repeat + 1)
-        # Whoever fails again and again waits for longer, and yet not for too long.
+        # Repeated failures wait longer each time, but not too long.
         assert max(slept[-1] for slept in waits) > max(slept[0] for slept in waits)
         assert max(sum(slept) for slept in waits) < REPEAT_SECONDS
 

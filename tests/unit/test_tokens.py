@@ -1,4 +1,4 @@
-"""When an access token holds."""
+"""When an access token is valid."""
 
 from datetime import UTC, datetime, timedelta
 

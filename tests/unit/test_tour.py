@@ -1,4 +1,4 @@
-"""The public HTTP contract is unchanged to the byte, but where a commit says so."""
+"""The public HTTP contract is unchanged to the byte, unless a commit says so."""
 
 import re
 from difflib import unified_diff
@@ -25,7 +25,7 @@ BESIDE_THE_WAY = {
 
 
 def test_every_answer_is_as_it_was_written_down() -> None:
-    """To the byte: status, headers and body. Is the change meant? `make tour` writes them anew."""
+    """To the byte: status, headers and body. If the change is meant, `make tour` records them again."""
     before, after = tour.ANSWERS.read_text(encoding="utf-8"), tour.written()
     if before != after:
         difference = unified_diff(before.split("\n"), after.split("\n"), "written down", "answered now", lineterm="")

@@ -1,4 +1,4 @@
-"""On a store that is full, what takes rights away goes on, and what is added does not."""
+"""On a full store, acts that take rights away still work, and additions do not."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -21,7 +21,7 @@ HERE = client_on("pc", None, "the desk")
 
 
 class People:
-    """Who was there before the store was full."""
+    """The users from before the store was full."""
 
     def __init__(self, house: House) -> None:
         self.house, self.service = house, house.service
@@ -77,7 +77,7 @@ def people(house: House) -> People:
 
 @pytest.fixture
 def full(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """From then on the store has room for what is vital alone."""
+    """From then on the store has space only for vital acts."""
     transact = MemoryUnitOfWork.transact
 
     def refuses(self: MemoryUnitOfWork, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:

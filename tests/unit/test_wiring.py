@@ -1,4 +1,4 @@
-"""The composition root: what was set reaches what is meant."""
+"""The composition root: settings reach their targets."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Weak hashes are hashed once more, and nobody notices."""
+"""Weak hashes are hashed once more, and users do not notice."""
 
 import hashlib
 from collections.abc import Callable
@@ -65,7 +65,7 @@ def test_a_weak_hash_stands_there_no_more_and_its_password_matches_as_before(hou
     assert not HASHER.kind_of(stored).is_weak
     assert HASHER.verify(PASSWORD, stored) is Verdict.MATCH_OUTDATED
     assert HASHER.verify("another password", stored) is Verdict.NO_MATCH
-    # Of a stolen table the digest itself opens nothing.
+    # The digest itself from a stolen table cannot be used to log in.
     assert HASHER.verify(WEAK, stored) is Verdict.NO_MATCH
 
 

@@ -1,7 +1,7 @@
 """A tour through the HTTP API, written down: each request, and the answer to the byte.
 
-The answers stand in ``tour.txt``; ``test_tour.py`` holds the API to them. A change that is meant to change an answer
-writes them anew, and the difference is then part of its commit: ``make tour``.
+The answers are in ``tour.txt``, and ``test_tour.py`` compares the API with them. After an intended change, ``make
+tour`` records them again, and the difference is part of the commit.
 """
 
 import functools
@@ -66,7 +66,7 @@ served = functools.partial(serve, client=TestClient)
 
 @define
 class Tour:
-    """Asks, and writes down what was asked and what came."""
+    """Sends requests, and records them with their answers."""
 
     http: HttpService
     language: str | None = None
@@ -159,7 +159,7 @@ def bodies(tour: Tour) -> None:
 
 
 def being_known(tour: Tour) -> None:
-    """The guard, in all that it says."""
+    """Every answer of the guard."""
     ask = tour.ask
     token = ask("POST", REGISTER, {**GOOD, "user_name": "张三"})["token"]
     ask("GET", USER_INFO, token=token)
@@ -347,13 +347,13 @@ def administering(tour: Tour) -> None:
 
 
 def every_route(tour: Tour) -> None:
-    """Every method of every route, asked by nobody and with nothing: what is added to the API is in the book at once."""
+    """Every method of every route, without a token or a body: additions to the API are in the book at once."""
     for route in routes_of(tour.http, "/"):
         tour.ask(route.method, route.path)
 
 
 def elsewhere(tour: Tour) -> None:
-    """What is no route, no method of it, and what asks how we are."""
+    """Unknown routes and methods, and the health checks."""
     ask = tour.ask
     for path in ("/", "/api", "/api/user/login/", "/api/user/nothing", "/api/admin/nothing"):
         ask("GET", path)
@@ -405,7 +405,7 @@ def one_device(tour: Tour) -> None:
 
 
 def full_house(tour: Tour) -> None:
-    """No more may log in, but in somebody's place."""
+    """No more logins, except in the place of a session."""
     policy = DevicePolicy.from_table({"total": 1, "overflow": "reject_new"})
     tour.http = served(evolve(SETTINGS, device_policy=policy))
     tour.ask("POST", REGISTER, GOOD)
