@@ -9,7 +9,7 @@ from attrs import evolve
 from .device_policy import DevicePolicy, Limit, Overflow
 from .devices import EVERY_TYPE, DeviceType
 from .errors import Refusal
-from .sessions import SessionId, SessionOverview
+from .sessions import SessionFacts, SessionId, SessionOverview
 
 MOST_SESSIONS = 100
 """How many sessions a user may have if the policy sets no total: nobody has more devices, and a list must end."""
@@ -47,18 +47,16 @@ def decide(policy: DevicePolicy, live: Collection[SessionOverview], newcomer: Se
     return ends if policy.overflow is Overflow.REJECT_NEW else ends | _surplus(policy, [*others, newcomer], newcomer)
 
 
-def surplus(policy: DevicePolicy, live: Collection[SessionOverview]) -> frozenset[SessionId]:
+def surplus(policy: DevicePolicy, live: Collection[SessionFacts]) -> frozenset[SessionId]:
     """The *live* sessions that would have to end to meet every limit, for example after a policy became stricter."""
     return _surplus(policy, live, None)
 
 
-def _surplus(
-    policy: DevicePolicy, live: Collection[SessionOverview], stays: SessionOverview | None
-) -> frozenset[SessionId]:
+def _surplus(policy: DevicePolicy, live: Collection[SessionFacts], stays: SessionFacts | None) -> frozenset[SessionId]:
     order = _ORDER[policy.overflow]
     left = sorted((session for session in live if session is not stays), key=order)
     over = {limit: _count(limit, live) - limit.most for limit in policy.limits}
-    ended: list[SessionOverview] = []
+    ended: list[SessionFacts] = []
     while exceeded := [limit for limit, excess in over.items() if excess > 0]:
         for session in _fewest(exceeded, left, order):
             _move(over, session, -1)
@@ -73,10 +71,10 @@ def _surplus(
 
 
 def _fewest(
-    exceeded: list[Limit], left: list[SessionOverview], order: Callable[[SessionOverview], Any]
-) -> tuple[SessionOverview, ...]:
+    exceeded: list[Limit], left: list[SessionFacts], order: Callable[[SessionFacts], Any]
+) -> tuple[SessionFacts, ...]:
     """The fewest sessions of *left*, which is in *order*, of which every limit counts one; the first of these to go."""
-    first_of_type: dict[DeviceType, SessionOverview] = {}
+    first_of_type: dict[DeviceType, SessionFacts] = {}
     for session in left:
         first_of_type.setdefault(session.device.type, session)
     for size in range(1, len(first_of_type) + 1):
@@ -90,22 +88,22 @@ def _fewest(
     raise AssertionError("a limit counts more sessions than there are")
 
 
-def _move(over: dict[Limit, int], session: SessionOverview, by: int) -> None:
+def _move(over: dict[Limit, int], session: SessionFacts, by: int) -> None:
     for limit in over:
         if limit.counts(session.device):
             over[limit] += by
 
 
-def _count(limit: Limit, sessions: Iterable[SessionOverview]) -> int:
+def _count(limit: Limit, sessions: Iterable[SessionFacts]) -> int:
     return sum(limit.counts(session.device) for session in sessions)
 
 
-def _is_same_device(session: SessionOverview, newcomer: SessionOverview) -> bool:
+def _is_same_device(session: SessionFacts, newcomer: SessionFacts) -> bool:
     return session.id != newcomer.id and session.device.id is not None and session.device.id == newcomer.device.id
 
 
 # The id breaks ties, so that the order in which a store lists sessions does not matter.
-_ORDER: dict[Overflow, Callable[[SessionOverview], Any]] = {
+_ORDER: dict[Overflow, Callable[[SessionFacts], Any]] = {
     Overflow.EVICT_OLDEST: lambda session: (session.started_at, session.id),
     Overflow.EVICT_IDLE: lambda session: (session.last_seen_at, session.id),
     # Where newcomers are rejected, the newest sessions are the surplus.

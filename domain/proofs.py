@@ -40,5 +40,11 @@ class Proof:
     authenticator: str
     """The authentication method reference (RFC 8176, 2): ``pwd``, ``sms``, ``otp``."""
     at: datetime
-    confirm: Callable[[Transaction, User], User] = field(repr=False)
+    still_holds: Callable[[Transaction, User], User] = field(repr=False)
     """Takes the locked user; returns the user to be stored. Raises ProofOutdated."""
+
+    def confirm(self, tx: Transaction, locked: User) -> User:
+        """The user to be stored, who is *locked*. Raises ProofOutdated, also if it is somebody else's proof."""
+        if locked.id != self.user_id:
+            raise ProofOutdated
+        return self.still_holds(tx, locked)

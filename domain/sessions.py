@@ -162,7 +162,7 @@ class Refreshing:
 
 
 @frozen(kw_only=True)
-class SessionOverview:
+class SessionFacts:
     """What may be shown of a session: a login that may still be in use. Times are aware UTC."""
 
     id: SessionId
@@ -208,7 +208,12 @@ class SessionOverview:
 
 
 @frozen(kw_only=True)
-class Session(SessionOverview):
+class SessionOverview(SessionFacts):
+    """A session without what is secret: what a responder may hold. A Session is none, so that a type-checker sees a leak."""
+
+
+@frozen(kw_only=True)
+class Session(SessionFacts):
     """A session as the repository keeps it."""
 
     refreshing: Refreshing

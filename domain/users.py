@@ -217,7 +217,7 @@ class NewUser:
 
 
 @frozen(kw_only=True)
-class Profile:
+class UserFacts:
     """What may be shown of a user, to themselves and to admins.
 
     ``registered_at`` is aware UTC, or None if it was not stored. ``phone`` is None once the account is closed.
@@ -246,7 +246,12 @@ class Profile:
 
 
 @frozen(kw_only=True)
-class User(Profile):
+class Profile(UserFacts):
+    """A user without what is secret: what a responder may hold. A User is none, so that a type-checker sees a leak."""
+
+
+@frozen(kw_only=True)
+class User(UserFacts):
     """A user as the repository keeps it."""
 
     password_hash: str = field(repr=False)

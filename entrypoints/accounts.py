@@ -9,7 +9,7 @@ from falcon.routing import CompiledRouter
 
 from .environment import read_settings
 from .http.app import ACCOUNT_PREFIX, create_app, create_guard
-from .http.guard import ClosedPaths, FalconGuard
+from .http.guard import DefaultDeny, FalconGuard
 from .http.head_as_get import HeadAsGet
 from .services import open_service
 from .settings import Settings
@@ -40,9 +40,9 @@ class Accounts:
         settings = read_settings(environ, say=print)
         return cls(open_service(settings, say=print, warn=lambda line: print(f"warning: {line}")), settings)
 
-    def default_deny(self, *, exempt: Iterable[str] = ()) -> ClosedPaths:
+    def default_deny(self, *, exempt: Iterable[str] = ()) -> DefaultDeny:
         """Falcon middleware that guards everything in the app but the account routes and the *exempt* URI templates."""
-        return ClosedPaths(self.guard, exempt, self._is_open)
+        return DefaultDeny(self.guard, exempt, self._is_open)
 
     def mount(self, app: "falcon.App[Any, Any]") -> None:
         """Answer everything below ``/api/user`` and ``/api/admin`` for which *app* itself has no route.

@@ -18,6 +18,7 @@ from ..domain.ports.reading import PasswordHashes
 from ..domain.ports.stores import Store
 from .databases import SERVING_THREADS, place_of
 from .places import exposures
+from .realms import admin_realm, user_realm
 from .secret import find_secret, make_secret, secret_place
 from .settings import PREFIX, SettingInvalid, Settings
 from .stores import argon2_hasher, closed_on_failure, open_store
@@ -81,8 +82,8 @@ def open_adapters(settings: Settings, secret: bytes, store: Store) -> Adapters:
     return Adapters(
         store=store,
         hasher=BoundedPasswordHasher(hasher, at_once=os.cpu_count() or 1, waiting=_WAITING_PASSWORDS),
-        codec=JwtTokenCodec(secret=secret, issuer=settings.issuer, audience=settings.audience),
-        admin_codec=JwtTokenCodec(secret=secret, issuer=settings.issuer, audience=settings.admin_audience),
+        codec=JwtTokenCodec(secret=secret, issuer=settings.issuer, audience=user_realm(settings).audience),
+        admin_codec=JwtTokenCodec(secret=secret, issuer=settings.issuer, audience=admin_realm(settings).audience),
         refresh_codec=HmacRefreshTokenCodec(secret),
         last_seen=last_seen,
         clock=clock,

@@ -73,10 +73,14 @@ def open_store(
 
 def memory_store(rows: MemoryStore, others: Mapping[type, Callable[[MemoryStore], Any]] = NO_OTHERS) -> Store:
     """A store that loses everything with the process. *others* replace the usual adapters of their ports."""
-    makers = {each.port: each.memory for each in (*READERS, *WRITERS)} | dict(others)
+    readers = {each.port: others.get(each.port, each.memory) for each in READERS}
+    # A further port is one of a writer.
+    writers = {each.port: each.memory for each in WRITERS} | {
+        port: make for port, make in others.items() if port not in readers
+    }
     return Store(
-        part=Parts(makers, rows),
-        work=MemoryUnitOfWork(rows, makers),
+        part=Parts(readers, rows),
+        work=MemoryUnitOfWork(rows, writers),
         is_embedded=True,
         weaknesses=lambda: [f"{MEMORY_URL} forgets everything when the process ends"],
     )

@@ -31,7 +31,7 @@ from ..domain.use_cases.closing import CloseAccount
 from ..domain.use_cases.explaining import ExplainToken
 from ..domain.use_cases.housekeeping import Prune, ReadAudit
 from ..domain.use_cases.issuing import TokenIssuer
-from ..domain.use_cases.kicking import KickEverybody
+from ..domain.use_cases.kicking_everybody import KickEverybody
 from ..domain.use_cases.logout import Logout
 from ..domain.use_cases.lookup import FindUser
 from ..domain.use_cases.opening import Authenticator, Opening, OpenSession

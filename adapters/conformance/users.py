@@ -12,7 +12,7 @@ from attrs import evolve
 
 from ...domain.device_policy import DevicePolicy
 from ...domain.ports.reading import UserFilter
-from ...domain.ports.writing import Transaction, UnitOfWork
+from ...domain.ports.writing import NotLocked, Transaction, UnitOfWork
 from ...domain.users import MAX_USER_ID, NewUser, Phone, PhoneTaken, ReferrerUnknown, User, UserId, UserState
 from .part import PartOfContract
 from .steps import UserSteps
@@ -173,6 +173,25 @@ class SavingUsersContract(PartOfContract):
     @pytest.fixture
     def user(self, users: UserSteps) -> User:
         return users.add(new_user())
+
+    def test_whoever_is_neither_locked_nor_added_by_the_transaction_is_not_saved(
+        self, users: UserSteps, work: UnitOfWork
+    ) -> None:
+        user, other = users.add(another_user()), users.add(another_user())
+
+        def save(tx: Transaction) -> None:
+            tx.lock(other.id)
+            with pytest.raises(NotLocked):
+                tx.users.save(evolve(user, is_admin=True))
+            added = tx.users.add(another_user())
+            tx.users.save(evolve(added, fee_percentage=7))
+
+        work.transact(save)
+        # A lock ends with its transaction.
+        work.transact(lambda tx: tx.lock(user.id))
+        with pytest.raises(NotLocked):
+            work.transact(lambda tx: tx.users.save(evolve(user, is_admin=True)))
+        assert users.by_id(user.id) == user
 
     @pytest.mark.parametrize(
         "change",

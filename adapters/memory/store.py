@@ -9,7 +9,7 @@ from attrs import define, field, frozen
 
 from ...domain.audit import AuditEntry, AuditId
 from ...domain.ports.stores import Parts
-from ...domain.ports.writing import Transaction, personal_among
+from ...domain.ports.writing import NotLocked, Transaction, personal_among
 from ...domain.sessions import Session, SessionId
 from ...domain.users import User, UserId
 
@@ -47,6 +47,8 @@ class MemoryStore:
     _lock: RLock = field(factory=RLock)
     _undo: list[tuple[dict[Any, Any], Any, Any]] = field(factory=list)
     _depth: int = 0
+    _locked: set[UserId] = field(factory=set)
+    """The users whom the transaction has locked or added."""
 
     def step(self) -> "_Step":
         """The block happens at one moment, as a whole, or not at all if it raises."""
@@ -72,6 +74,17 @@ class MemoryStore:
     def table(self, name: str) -> dict[str, Any]:
         """The rows of a noun that has no field here. They consist of plain values, so that *keep* can write them."""
         return self.others.setdefault(name, {})
+
+    def lock(self, user_id: UserId) -> User | None:
+        """The user, for a transaction to save. Only within a step."""
+        if user_id in self.users:
+            self._locked.add(user_id)
+        return self.users.get(user_id)
+
+    def check_locked(self, user_id: UserId) -> None:
+        """Raises NotLocked."""
+        if user_id not in self._locked:
+            raise NotLocked
 
     def put(self, table: dict[Any, Any], key: object, row: object) -> None:
         """Write one row. Only within a step."""
@@ -131,6 +144,7 @@ class _Step:
             store._depth -= 1
             if store._depth == 0:
                 store._undo.clear()
+                store._locked.clear()
             store._lock.release()
 
 
@@ -144,4 +158,4 @@ class MemoryUnitOfWork:
     def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
         with self.rows.step():
             parts, personal = Parts(self.writers, self.rows), personal_among(self.writers)
-            return work(Transaction(part=parts, locking=self.rows.users.get, personal=personal))
+            return work(Transaction(part=parts, locking=self.rows.lock, personal=personal))

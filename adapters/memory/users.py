@@ -71,10 +71,12 @@ class MemoryUserWriter:
                 state=user.state,
             )
             self.store.put(self.store.users, added.id, added)
+            self.store.lock(added.id)
             return added
 
     def save(self, user: User) -> None:
         with self.store.step():
+            self.store.check_locked(user.id)
             holder = None if user.phone is None else _holder(self.store, user.phone)
             if holder is not None and holder.id != user.id:
                 raise PhoneTaken

@@ -10,7 +10,7 @@ from .tables import VERSION_TABLE, metadata
 
 _STEPS = Path(__file__).with_name("migrations") / "versions"
 
-VERSIONS = tuple(sorted(path.name.partition("_")[0] for path in _STEPS.glob("[0-9]*.py")))
+VERSIONS = tuple(sorted(path.name.partition("_")[0] for path in _STEPS.glob("[0-9]*.py*")))
 """Every version, the oldest first, named like the steps of the migration."""
 
 _versions = table(VERSION_TABLE, column("version_num", String(32)))

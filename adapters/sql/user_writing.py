@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from ...domain.ports.writing import NotLocked
 from ...domain.users import (
     DEFAULT_FEE_PERCENTAGE,
     NO_MONEY,
@@ -86,15 +87,20 @@ class SqlUserWriter:
             **_state_columns(user.state),
         }
         with self._phone_is_unique(user.phone):
-            added = user_from(connection.execute(_INSERT, values).one()._mapping)
+            row = connection.execute(_INSERT, values).one()._mapping
+        added = user_from(row)
         # Only now, so that neither the answer for a taken number nor its time reveals which users exist. Users are
         # never deleted, so a referrer who exists now will stay.
         if user.referrer_id is not None and not self._is_there(user.referrer_id, added.id):
             connection.execute(delete(users).where(users.c.id == added.id))
             raise ReferrerUnknown
+        self.step.locked[added.id] = dict(row)
         return added
 
     def save(self, user: User) -> None:
+        row = self.step.locked.get(user.id)
+        if row is None:
+            raise NotLocked
         digits = None if user.phone is None else user.phone.digits
         values = {
             "phone": digits,
@@ -108,12 +114,10 @@ class SqlUserWriter:
             **_state_columns(user.state),
         }
         # Only what differs: in an adopted table, an existing text may be longer than any that we would write.
-        row = self.step.locked.get(user.id)
-        if row is not None:
-            values = {name: value for name, value in values.items() if value != row[name]}
-            # A text that means this policy but is not spelled as we would write it stays as well.
-            if user.device_policy == policy_from(row["device_policy"]):
-                values.pop("device_policy", None)
+        values = {name: value for name, value in values.items() if value != row[name]}
+        # A text that means this policy but is not spelled as we would write it stays as well.
+        if user.device_policy == policy_from(row["device_policy"]):
+            values.pop("device_policy", None)
         if not values:
             return
         connection = self.step.connection
@@ -121,8 +125,7 @@ class SqlUserWriter:
             connection.execute(_SAVE, {"user_id": user.id, **values})
             if user.is_erased:
                 _erase_token(connection, user.id)
-        if row is not None:
-            row.update(values)
+        row.update(values)
 
     @contextmanager
     def _phone_is_unique(self, phone: Phone | None, user_id: UserId = _NOBODY) -> Iterator[None]:

@@ -18,6 +18,10 @@ T = TypeVar("T")
 P = TypeVar("P")
 
 
+class NotLocked(Exception):
+    """A user was to be saved whom the transaction has not locked: a fault in the caller."""
+
+
 class UserWriter(Protocol):
     """The users, within a transaction."""
 
@@ -34,7 +38,7 @@ class UserWriter(Protocol):
     def save(self, user: User) -> None:
         """Keep *user* as it is now, except the balance, which is not ours to change. Raises PhoneTaken.
 
-        Only for a user whom this transaction has locked. When a user is erased, so is the token that another program
+        Raises NotLocked for a user whom this transaction has neither locked nor added. When a user is erased, so is the token that another program
         keeps in the same row.
         """
         ...
@@ -160,7 +164,8 @@ class Transaction:
     personal: Sequence[type[Personal]] = field(repr=False)
     """The ports of all the store's writers of personal data: ``personal_among`` its writers' ports."""
     locked: set[UserId] = field(factory=set)
-    """The users whom this transaction has locked: only for them does it change what decides whether they may act."""
+    """The users whom this transaction has locked. What decides whether somebody may act is changed under their lock, except when
+    all sessions of everybody end, and when one that has run out by itself is marked as ended."""
 
     def __getitem__(self, port: type[P]) -> P:
         found: P = self.part(port)

@@ -12,8 +12,8 @@ from ..ports.reading import UserFilter
 from ..ports.writing import UnitOfWork
 from ..sessions import SessionOverview
 from ..texts import is_plain
-from ..users import MAX_USER_NAME_LENGTH, NoSuchUser, Phone, PhoneInvalid, User, UserId
-from .acting import Caller, actor_of
+from ..users import MAX_USER_NAME_LENGTH, NoSuchUser, Phone, PhoneInvalid, Profile, UserId
+from .acting import Caller, actor_of, admin_of
 from .explaining import ExplainToken, Explanation
 from .housekeeping import ReadAudit
 from .lookup import FindUser
@@ -21,13 +21,16 @@ from .operating import MAX_PAGE, FindUsers, SessionsOf
 
 _MAX_DIGITS = 10
 
-COUNTED_WITHIN = timedelta(minutes=1)
+LOOKS_COUNTED_WITHIN = timedelta(minutes=1)
 """Repeated looks by one person within this time share an entry, as when paging through a list."""
 
 
 @frozen
 class Browse:
-    """The one way in which operators and admins see users, sessions, the audit log and what a token is."""
+    """The one way in which operators and admins see users, sessions, the audit log and what a token is.
+
+    Raises SessionUnknown for any other caller, as Acts does: a route with the wrong guard shows nothing.
+    """
 
     find_users: FindUsers
     find_user: FindUser
@@ -39,33 +42,37 @@ class Browse:
 
     def users(
         self, wanted: UserFilter, *, after: int = 0, limit: int = MAX_PAGE, caller: Caller, client: Client = NO_CLIENT
-    ) -> Sequence[User]:
+    ) -> Sequence[Profile]:
         """What FindUsers finds."""
+        admin_of(caller)
         found = self.find_users(wanted, after=after, limit=limit)
         is_one = wanted.phone is not None or wanted.user_id is not None
         subject = found[0].id if is_one and found else None
         self._record(f"users {_told(wanted)}".strip(), subject, len(found), caller, client)
-        return found
+        return [user.profile for user in found]
 
     def named(self, identifier: str, *, caller: Caller) -> UserId:
         """The user with this number or id, for a look that follows. Raises NoSuchUser, which is recorded as well."""
+        admin_of(caller)
         user = self.find_user(identifier)
         if user is None:
             self._record(f"user {_masked_text(identifier)}", None, 0, caller, NO_CLIENT)
             raise NoSuchUser
         return user.id
 
-    def user(self, user_id: UserId, *, caller: Caller, client: Client = NO_CLIENT) -> User:
+    def user(self, user_id: UserId, *, caller: Caller, client: Client = NO_CLIENT) -> Profile:
         """Raises NoSuchUser."""
+        admin_of(caller)
         user = self.find_user.by_id(user_id)
         if user is None:
             self._record(f"user {user_id}", None, 0, caller, client)
             raise NoSuchUser
         self._record("user", user_id, 1, caller, client)
-        return user
+        return user.profile
 
     def sessions(self, user_id: UserId, *, caller: Caller, client: Client = NO_CLIENT) -> Sequence[SessionOverview]:
         """The live ones of a user. Raises NoSuchUser."""
+        admin_of(caller)
         try:
             found = self.sessions_of(user_id)
         except NoSuchUser:
@@ -85,12 +92,14 @@ class Browse:
         client: Client = NO_CLIENT,
     ) -> Sequence[AuditEntry]:
         """What ReadAudit finds."""
+        admin_of(caller)
         found = self.read_audit(subject=subject, before=before, limit=limit, kind=kind)
         self._record(f"audit {kind}", subject, len(found), caller, client)
         return found
 
     def explain(self, token: str, *, caller: Caller, client: Client = NO_CLIENT) -> Explanation:
         """What ExplainToken explains."""
+        admin_of(caller)
         explanation = self.explain_token(token)
         user = explanation.user
         self._record(
@@ -108,7 +117,7 @@ class Browse:
             detail=what,
             shown=shown,
         )
-        self.work.transact(lambda tx: tx.audit.count(event, COUNTED_WITHIN))
+        self.work.transact(lambda tx: tx.audit.count(event, LOOKS_COUNTED_WITHIN))
 
 
 def masked(phone: Phone) -> str:

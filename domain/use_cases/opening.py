@@ -112,7 +112,8 @@ class OpenSession:
     """Exchange credentials that one of the authenticators accepts for a session.
 
     Raises DeviceInvalid, what the authenticator raises, LoginNotAllowed, TooManyDevices, and AdminLoginNotAllowed if
-    the realm is for admins. Refusals are recorded.
+    the realm is for admins. A refusal is recorded, unless
+    nobody can be meant: a malformed number or device, and what the service cannot do now.
     """
 
     authenticators: Mapping[type, Authenticator[Any]]

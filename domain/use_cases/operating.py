@@ -13,7 +13,17 @@ from ..ports.reading import Sessions, UserFilter, Users, UserSearch
 from ..ports.writing import Transaction, UnitOfWork
 from ..realms import Realm
 from ..sessions import EndReason, NoSuchSession, SessionEnd, SessionId, SessionOverview
-from ..users import FreezeInvalid, NoSuchUser, Standing, StateConflict, User, UserId, UserState, check_fee_percentage
+from ..users import (
+    FreezeInvalid,
+    NoSuchUser,
+    Profile,
+    Standing,
+    StateConflict,
+    User,
+    UserId,
+    UserState,
+    check_fee_percentage,
+)
 from .acting import Acts, Caller, actor_of
 from .ending import all_live, all_settled, end_sessions, settled
 
@@ -34,7 +44,7 @@ class Operate:
 
     def freeze(
         self, user_id: UserId, *, reason: str, until: datetime | None, actor: Caller, client: Client = NO_CLIENT
-    ) -> User:
+    ) -> Profile:
         """Freeze until that moment, or for good, and end all sessions.
 
         A closing under way is cancelled: the account is kept until its state is settled. Raises FreezeInvalid for a
@@ -56,7 +66,7 @@ class Operate:
         detail = reason if until is None else f"until {until.isoformat()}: {reason}"
         return self._change(user_id, change, Action.FREEZE, actor, client, detail)
 
-    def unfreeze(self, user_id: UserId, *, actor: Caller, client: Client = NO_CLIENT) -> User:
+    def unfreeze(self, user_id: UserId, *, actor: Caller, client: Client = NO_CLIENT) -> Profile:
         """Let a frozen user in again. Raises StateConflict for one who is not frozen."""
 
         def change(tx: Transaction, user: User, now: datetime) -> User:
@@ -66,7 +76,7 @@ class Operate:
 
         return self._change(user_id, change, Action.UNFREEZE, actor, client)
 
-    def set_fee(self, user_id: UserId, *, percentage: int, actor: Caller, client: Client = NO_CLIENT) -> User:
+    def set_fee(self, user_id: UserId, *, percentage: int, actor: Caller, client: Client = NO_CLIENT) -> Profile:
         """Raises FeeInvalid."""
 
         def change(tx: Transaction, user: User, now: datetime) -> User:
@@ -75,7 +85,7 @@ class Operate:
 
         return self._change(user_id, change, Action.SET_FEE, actor, client, str(percentage))
 
-    def set_policy(self, user_id: UserId, *, policy: DevicePolicy | None, actor: Caller) -> User:
+    def set_policy(self, user_id: UserId, *, policy: DevicePolicy | None, actor: Caller) -> Profile:
         """Give the user their own device policy, or None for the general one, from the next login or refresh on."""
         return self._change(
             user_id,
@@ -86,7 +96,7 @@ class Operate:
             "everybody's" if policy is None else str(policy.to_table()),
         )
 
-    def set_admin(self, user_id: UserId, *, is_admin: bool, actor: Caller) -> User:
+    def set_admin(self, user_id: UserId, *, is_admin: bool, actor: Caller) -> Profile:
         """Make the user an admin, or no longer one, which ends the admin sessions."""
 
         def change(tx: Transaction, user: User, now: datetime) -> User:
@@ -127,16 +137,16 @@ class Operate:
         actor: Caller,
         client: Client,
         detail: str | None = None,
-    ) -> User:
+    ) -> Profile:
         def save(tx: Transaction, user: User, now: datetime) -> User:
             changed = change(tx, user, now)
             if changed != user:
                 tx.users.save(changed)
             return changed
 
-        return Acts(self.work, self.clock)(
-            user_id, save, action=action, caller=actor, client=client, detail=detail, is_change=User.__ne__
-        )
+        acts = Acts(self.work, self.clock)
+        changed = acts(user_id, save, action=action, caller=actor, client=client, detail=detail, is_change=User.__ne__)
+        return changed.profile
 
 
 @frozen

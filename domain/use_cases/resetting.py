@@ -11,7 +11,7 @@ from ..ports.outside import Clock, PasswordHasher
 from ..ports.reading import Users
 from ..ports.writing import Transaction, UnitOfWork
 from ..sessions import EndReason, SessionEnd
-from ..users import NoSuchUser, Phone, StateConflict, User, UserId
+from ..users import NoSuchUser, Phone, Profile, StateConflict, User, UserId
 from .acting import Acts
 from .browsing import masked
 from .ending import all_settled, end_sessions
@@ -27,7 +27,7 @@ class SetPhone:
     work: UnitOfWork
     clock: Clock
 
-    def __call__(self, user_id: UserId, *, phone: str, actor: Actor) -> User:
+    def __call__(self, user_id: UserId, *, phone: str, actor: Actor) -> Profile:
         number = Phone.parse(phone)
 
         def change(tx: Transaction, user: User, now: datetime) -> User:
@@ -39,14 +39,10 @@ class SetPhone:
 
         acts = Acts(self.work, self.clock)
         detail = f"to {masked(number)}"
+        is_change = User.__ne__
         return acts(
-            user_id,
-            change,
-            action=Action.CHANGE_PHONE,
-            caller=actor,
-            detail=detail,
-            is_change=lambda old, new: old != new,
-        )
+            user_id, change, action=Action.CHANGE_PHONE, caller=actor, detail=detail, is_change=is_change
+        ).profile
 
 
 @frozen
@@ -62,7 +58,7 @@ class SetPassword:
     password_policy: PasswordPolicy
     clock: Clock
 
-    def __call__(self, user_id: UserId, *, password: str, actor: Actor) -> User:
+    def __call__(self, user_id: UserId, *, password: str, actor: Actor) -> Profile:
         user = self.users.by_id(user_id)
         if user is None:
             raise NoSuchUser
@@ -79,4 +75,4 @@ class SetPassword:
             end_sessions(tx, all_settled(tx, user.id, now), end, actor=actor)
             return changed
 
-        return Acts(self.work, self.clock)(user_id, change, action=Action.CHANGE_PASSWORD, caller=actor)
+        return Acts(self.work, self.clock)(user_id, change, action=Action.CHANGE_PASSWORD, caller=actor).profile

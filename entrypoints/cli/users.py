@@ -8,7 +8,7 @@ from typing import Any
 
 from ...domain.device_policy import PolicyInvalid
 from ...domain.ports.reading import UserFilter
-from ...domain.users import NoSuchUser, Phone, PhoneInvalid, Standing, User
+from ...domain.users import NoSuchUser, Phone, PhoneInvalid, Profile, Standing, User
 from ..device_policies import device_policy_text, parse_device_policy
 from ..settings import parse_duration
 from ..wiring import Service
@@ -82,7 +82,7 @@ def _create(context: Context) -> int:
             invited_by=arguments.invited_by,
             actor=context.operator(),
         )
-    return _print(context, service, user)
+    return _print(context, service, user.profile)
 
 
 def _show(context: Context) -> int:
@@ -221,12 +221,12 @@ def _asked_password() -> str | None:
     return password if getpass.getpass("Again: ") == password else None
 
 
-def _print(context: Context, service: Service, user: User) -> int:
+def _print(context: Context, service: Service, user: Profile) -> int:
     print_record(_record(context, user, service.clock.now()), as_json=context.arguments.json)
     return DONE
 
 
-def _record(context: Context, user: User, now: datetime) -> dict[str, Any]:
+def _record(context: Context, user: Profile, now: datetime) -> dict[str, Any]:
     return {
         "id": user.id,
         "phone": None if user.phone is None else user.phone.digits,

@@ -36,7 +36,7 @@ from .clients import Clients
 from .cross_origin import CrossOrigin
 from .envelope import FalconEnvelopes, write_refused
 from .events import Events
-from .guard import DefaultDeny, FalconGuard, KeptOut, RouteGuard
+from .guard import FalconGuard, GuardedRoutes, KeptOut, RouteGuard
 from .heads import check_head
 from .health import AliveResource, ReadyResource
 from .routes import Routes, RoutesApp
@@ -82,7 +82,7 @@ def create_app(service: Service, settings: Settings, router: CompiledRouter | No
         CrossOrigin(settings.cors_origins),
         _EveryAnswer(envelopes, events, settings),
         # By the route, not by the path: which routes exist is public, and a misspelled path gets a 404.
-        DefaultDeny(guard),
+        GuardedRoutes(guard),
     ]
     app = RoutesApp(routes, router=router, middleware=middleware)
     _add_user_routes(app, service, clients, envelopes)

@@ -89,33 +89,28 @@ class RouteGuard:
             guard.check(req, resp)
 
 
-class DefaultDeny(HeadAsGet):
-    """Falcon middleware that guards every route except the *exempt* ones: their URI templates, spelled as in
-    ``add_route``.
+class GuardedRoutes(HeadAsGet):
+    """Falcon middleware that guards every route of an app that has nothing but routes. HEAD is answered on every one with GET."""
 
-    HEAD is answered on every route with GET.
-    """
-
-    def __init__(self, guard: Checking, exempt: Iterable[str] = ()) -> None:
+    def __init__(self, guard: Checking) -> None:
         self._guard = guard
-        self._exempt = frozenset(exempt)
 
     def process_resource(
         self, req: falcon.Request, resp: falcon.Response, resource: object, params: dict[str, Any]
     ) -> None:
-        if req.uri_template not in self._exempt:
-            self._guard.check(req, resp)
+        self._guard.check(req, resp)
 
 
-class ClosedPaths(DefaultDeny):
-    """The same for every path except the exempt ones: routes, sinks, static files, and unknown paths.
+class DefaultDeny(GuardedRoutes):
+    """The same for every path except the *exempt* ones: routes, sinks, static files, and unknown paths.
 
-    A preflight is answered here, and reaches nothing that is guarded. *is_open* recognises the paths of a sink that has
-    its own guard.
+    *exempt* has URI templates, spelled as in ``add_route``. A preflight is answered here and reaches no guarded responder.
+    *is_open* recognises the paths of a sink that has its own guard.
     """
 
     def __init__(self, guard: Checking, exempt: Iterable[str], is_open: Callable[[str], bool]) -> None:
-        super().__init__(guard, exempt)
+        super().__init__(guard)
+        self._exempt = frozenset(exempt)
         self._is_open = is_open
         self._router = CompiledRouter()
         for template in self._exempt:
@@ -135,7 +130,7 @@ class ClosedPaths(DefaultDeny):
         self, req: falcon.Request, resp: falcon.Response, resource: object, params: dict[str, Any]
     ) -> None:
         """Guard by the route: its path may match an exempt template, or be an open path, by chance."""
-        if principal_if_any(req) is None:
+        if req.uri_template not in self._exempt and principal_if_any(req) is None:
             super().process_resource(req, resp, resource, params)
 
 

@@ -131,7 +131,18 @@ class TestKeepsMilliseconds(FaultContract):
     parts: ClassVar[Any] = {SessionWriter: _KeepsMilliseconds}
 
 
-class _ReadsThenWrites(MemoryUserWriter):
+class _SavesAnybody(MemoryUserWriter):
+    def save(self, user: User) -> None:
+        with self.store.step():
+            self.store.lock(user.id)
+            super().save(user)
+
+
+class TestSavesAnybody(FaultContract):
+    parts: ClassVar[Any] = {UserWriter: _SavesAnybody}
+
+
+class _ReadsThenWrites(_SavesAnybody):
     def add(self, user: NewUser) -> User:
         if self.by_phone(user.phone) is not None:
             raise PhoneTaken
@@ -194,6 +205,8 @@ class _LocksNothing(MemoryUnitOfWork):
 
 
 class TestLocksNothing(FaultContract):
+    # What is not locked could not be saved.
+    parts: ClassVar[Any] = {UserWriter: _SavesAnybody}
     work_of = _LocksNothing
 
 

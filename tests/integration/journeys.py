@@ -25,7 +25,7 @@ from menshen.domain.presences import Principal
 from menshen.domain.refresh_tokens import RefreshToken
 from menshen.domain.sessions import SessionId, SessionKind
 from menshen.domain.use_cases.issuing import Granted
-from menshen.domain.users import MAX_USER_ID, Profile, UserId
+from menshen.domain.users import MAX_USER_ID, UserFacts, UserId
 from menshen.entrypoints.settings import Settings
 from menshen.entrypoints.wiring import Adapters, Service, wire
 
@@ -59,7 +59,7 @@ class _RepeatableCodec(HmacRefreshTokenCodec):
         return RefreshToken(session_id, hashlib.sha256(session_id.encode()).digest())
 
 
-AnyUser = TypeVar("AnyUser", bound=Profile)
+AnyUser = TypeVar("AnyUser", bound=UserFacts)
 
 
 @define(eq=False)

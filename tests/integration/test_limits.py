@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from threading import Event
 
 import pytest
-from attrs import evolve
 from sqlalchemy import create_engine, make_url, text
 
 from menshen.adapters.conformance.audit import new_event
@@ -15,6 +14,7 @@ from menshen.adapters.conformance.users import another_user
 from menshen.adapters.sql.database import open_database
 from menshen.adapters.sql.products.product import ANSWER_SECONDS, POOL_SECONDS, STATEMENT_SECONDS, WAIT_SECONDS
 from menshen.domain.errors import StoreUnavailable
+from menshen.domain.ports.writing import Transaction
 from menshen.entrypoints.readiness import HOLDS_SECONDS
 from menshen.entrypoints.settings import Settings
 from menshen.entrypoints.stores import open_store, sql_store
@@ -66,10 +66,13 @@ class TestWaiting:
             user = Steps(store).users.add(another_user())
             holder.execute(text("SELECT * FROM x_user WHERE id = :id FOR UPDATE"), {"id": user.id})
             other.execute(text(spelling.lock_table.format("x_audit")))
-            renamed = evolve(user, user_name="another name")
+
+            def write(tx: Transaction) -> None:
+                connection_of(tx).execute(text("UPDATE x_user SET fee_percentage = 7 WHERE id = :id"), {"id": user.id})
+
             steps: dict[str, Callable[[], object]] = {
                 "to lock a row": lambda: store.work.transact(lambda tx: tx.lock(user.id)),
-                "to write a row": lambda: store.work.transact(lambda tx: tx.users.save(renamed)),
+                "to write a row": lambda: store.work.transact(write),
                 "to read a table": lambda: store.audit.find(subject=None, before=None, limit=1),
                 "to write a table": lambda: Steps(store).audit.append(new_event(user.id)),
                 "for the server": lambda: shown(database, [spelling.sleep.format(20)]),

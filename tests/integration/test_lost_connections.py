@@ -58,7 +58,7 @@ def _every_method(store: Store, anna: User) -> Mapping[str, Callable[[], object]
         "users.by_id": lambda: store.users.by_id(anna.id),
         "users.by_phone": lambda: anna.phone and store.users.by_phone(anna.phone),
         "users.locked": lambda: store.work.transact(lambda tx: tx.lock(anna.id)),
-        "users.save": lambda: store.work.transact(lambda tx: tx.users.save(anna)),
+        "users.save": lambda: Steps(store).users.save(anna),
         "users.find": lambda: Steps(store).users.find(UserFilter(), after=anna.id, limit=1, now=START),
         "users.due_to_close": lambda: Steps(store).users.due_to_close(START, 1),
         "sessions.add": lambda: Steps(store).sessions.add(new_session(anna.id)),
@@ -171,7 +171,7 @@ class TestAServerThatIsRestarted:
     ) -> None:
         machine.stop()
         machine.start()
-        store.work.transact(lambda tx: tx.users.save(evolve(anna, user_name="after the restart")))
+        Steps(store).users.save(evolve(anna, user_name="after the restart"))
         found = store.users.by_id(anna.id)
         assert found is not None
         assert found.user_name == "after the restart"

@@ -17,7 +17,7 @@ from menshen.domain.presences import Presence, Principal
 from menshen.domain.realms import NotAnAdmin
 from menshen.domain.sessions import SessionKicked, SessionKind
 from menshen.domain.use_cases.operating import Operate
-from menshen.domain.users import User, UserId
+from menshen.domain.users import Profile, User, UserId
 from menshen.entrypoints.realms import admin_realm
 from menshen.entrypoints.settings import Settings
 from menshen.entrypoints.stores import sql_store
@@ -82,7 +82,7 @@ def test_who_was_demoted_while_the_act_waited_does_nothing(store: Store) -> None
         demoting = pool.submit(store.work.transact, demote)
         assert is_locked.wait(10)
 
-        def act() -> User:
+        def act() -> Profile:
             is_asked.set()
             return operate.set_fee(target.id, percentage=50, actor=by)
 

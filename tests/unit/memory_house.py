@@ -22,10 +22,10 @@ from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.devices import NO_CLIENT, Client, Device, DeviceType
 from menshen.domain.ports.outside import RefreshTokenCodec, Verdict
 from menshen.domain.ports.writing import AuditPruning
-from menshen.domain.sessions import Session, SessionId, SessionOverview
+from menshen.domain.sessions import Session, SessionFacts, SessionId, SessionOverview
 from menshen.domain.use_cases.authenticators.password import PhoneAndPassword
 from menshen.domain.use_cases.issuing import Granted
-from menshen.domain.users import Profile, User, UserState
+from menshen.domain.users import User, UserFacts, UserState
 from menshen.entrypoints.settings import Settings
 from menshen.entrypoints.stores import memory_store
 from menshen.entrypoints.wiring import Adapters, Service, wire
@@ -113,7 +113,9 @@ class House:
         return self.service.register_user(phone=phone, password=PASSWORD)
 
     def register_admin(self, phone: str = PHONE) -> User:
-        return self.service.operate.set_admin(self.register(phone).id, is_admin=True, actor=OPERATOR)
+        user = self.register(phone)
+        self.service.operate.set_admin(user.id, is_admin=True, actor=OPERATOR)
+        return self.user(user)
 
     def login(
         self,
@@ -137,33 +139,33 @@ class House:
         """Present the access token, as the next request does."""
         return self.service.authenticate(granted.access_token).session
 
-    def live(self, user: Profile) -> list[SessionId]:
+    def live(self, user: UserFacts) -> list[SessionId]:
         """The live sessions of a user, of every kind."""
         return [session.id for session in self.service.sessions_of(user.id)]
 
-    def stored(self, what: Granted | SessionOverview) -> Session:
+    def stored(self, what: Granted | SessionFacts) -> Session:
         """The session as it is stored now."""
-        return self.store.sessions[what.id if isinstance(what, SessionOverview) else what.session.id]
+        return self.store.sessions[what.id if isinstance(what, SessionFacts) else what.session.id]
 
-    def user(self, user: Profile) -> User:
+    def user(self, user: UserFacts) -> User:
         """The user as it is stored now."""
         return self.store.users[user.id]
 
-    def freeze(self, user: Profile) -> None:
+    def freeze(self, user: UserFacts) -> None:
         """Freeze *user* in the table, as an operator of the tutorial might."""
         self.put_state(user, UserState("冻结"))
 
-    def put_state(self, user: Profile, state: UserState) -> None:
+    def put_state(self, user: UserFacts, state: UserState) -> None:
         self.store.users[user.id] = evolve(self.store.users[user.id], state=state)
 
-    def forget(self, user: Profile) -> None:
+    def forget(self, user: UserFacts) -> None:
         """Delete *user*, as an operator might in the table."""
         del self.store.users[user.id]
 
-    def put_hash(self, user: Profile, password_hash: str) -> None:
+    def put_hash(self, user: UserFacts, password_hash: str) -> None:
         self.store.users[user.id] = evolve(self.store.users[user.id], password_hash=password_hash)
 
-    def hash_of(self, user: Profile) -> str:
+    def hash_of(self, user: UserFacts) -> str:
         return self.store.users[user.id].password_hash
 
 

@@ -70,7 +70,7 @@ def test_the_acts_below_are_all_that_there_are() -> None:
     # None has its own transaction or lock: they all go through Acts.
     for source in (getsource(Operate), getsource(CloseAccount.close)):
         assert ".transact" not in source
-        assert ".locked(" not in source
+        assert ".lock(" not in source
     assert "transact_or_record" not in vars(operating)
     assert "Acts(" in getsource(closing)
 

@@ -243,6 +243,7 @@ def test_what_is_refused_is_undone_and_recorded_with_its_reason(refusal: Refusal
     before = house.events
 
     def job(tx: Transaction) -> None:
+        tx.lock(user.id)
         tx.users.save(evolve(user, fee_percentage=7))
         tx.audit.append(event)
         raise refusal

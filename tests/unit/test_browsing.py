@@ -1,19 +1,24 @@
 """Whatever an operator or an admin looks at is recorded, without burying what was done."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import attrs
 import pytest
 from attrs import evolve
 
 import menshen.entrypoints
 from menshen.adapters.memory.audit import MemoryAuditWriter
+from menshen.domain.actors import Actor
 from menshen.domain.audit import Action, AuditEntry, AuditEvent, EntryKind
 from menshen.domain.errors import StoreUnavailable
 from menshen.domain.ports.reading import UserFilter
 from menshen.domain.ports.writing import AuditWriter
-from menshen.domain.use_cases.browsing import masked
+from menshen.domain.sessions import SessionUnknown
+from menshen.domain.use_cases.acting import Caller
+from menshen.domain.use_cases.browsing import Browse, masked
 from menshen.domain.users import NoSuchUser, Phone, Standing, UserId
 from menshen.entrypoints.stores import memory_store
 
@@ -181,3 +186,31 @@ def test_what_cannot_be_recorded_is_not_shown(house: House) -> None:
     work = memory_store(house.store, {AuditWriter: _FullAuditLog}).work
     with pytest.raises(StoreUnavailable):
         evolve(house.service.browse, work=work).user(user.id, caller=OPERATOR)
+
+
+BROWSES_PARTS = {each.name for each in attrs.fields(Browse)}
+
+LOOKS: dict[str, Callable[[Browse, Caller], object]] = {
+    "users": lambda browse, caller: browse.users(UserFilter(), caller=caller),
+    "named": lambda browse, caller: browse.named("1", caller=caller),
+    "user": lambda browse, caller: browse.user(UserId(1), caller=caller),
+    "sessions": lambda browse, caller: browse.sessions(UserId(1), caller=caller),
+    "audit": lambda browse, caller: browse.audit(caller=caller),
+    "explain": lambda browse, caller: browse.explain("a token", caller=caller),
+}
+
+
+@for_each("look", LOOKS)
+def test_who_is_neither_an_admin_nor_an_operator_sees_nothing_whatever_guard_there_was(look: str) -> None:
+    house = House()
+    house.register_admin()
+    # The session of an admin who came as a user, and somebody who has none.
+    for caller in (house.login().principal, Actor.user(UserId(1)), Actor.nobody()):
+        before = house.events
+        with pytest.raises(SessionUnknown):
+            LOOKS[look](house.service.browse, caller)
+        assert house.events == before
+
+
+def test_these_are_all_the_looks_that_there_are() -> None:
+    assert LOOKS.keys() == {name for name in vars(Browse) if not name.startswith("_")} - BROWSES_PARTS

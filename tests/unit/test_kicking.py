@@ -16,7 +16,7 @@ from menshen.domain.proofs import ReauthenticationFailed, ReauthenticationNeeded
 from menshen.domain.realms import NotAnAdmin
 from menshen.domain.refresh_tokens import RefreshToken, RefreshTokenInvalid
 from menshen.domain.sessions import EndReason, SessionId, SessionKicked
-from menshen.domain.use_cases import kicking
+from menshen.domain.use_cases import kicking_everybody
 from menshen.domain.use_cases.issuing import Granted
 from menshen.domain.users import User, UserId, UserNotFound
 
@@ -28,7 +28,7 @@ HERE = evolve(client_on("pc", None, "the desk"), address="198.51.100.9")
 @pytest.fixture
 def everybody(house: House, monkeypatch: pytest.MonkeyPatch) -> list[Granted]:
     """Some sessions of users and an admin; more than go into one batch."""
-    monkeypatch.setattr(kicking, "BATCH", 2)
+    monkeypatch.setattr(kicking_everybody, "BATCH", 2)
     house.register_admin()
     house.register(OTHER_PHONE)
     return [house.login(), house.login(), house.login(OTHER_PHONE), house.login(OTHER_PHONE), house.admin_login()]
@@ -57,7 +57,7 @@ def test_all_sessions_of_everybody_end(house: House, everybody: list[Granted]) -
 
 def test_each_batch_counts_at_once(house: House, everybody: list[Granted], monkeypatch: pytest.MonkeyPatch) -> None:
     """If it is interrupted, what has ended stays ended, and the next call ends the rest."""
-    real, calls = kicking._end_some, []
+    real, calls = kicking_everybody._end_some, []
 
     def breaks_off(tx: Transaction, after: SessionId, event: AuditEvent) -> tuple[SessionId | None, int]:
         calls.append(after)
@@ -65,11 +65,11 @@ def test_each_batch_counts_at_once(house: House, everybody: list[Granted], monke
             raise OSError("the machine stops")
         return real(tx, after, event)
 
-    monkeypatch.setattr(kicking, "_end_some", breaks_off)
+    monkeypatch.setattr(kicking_everybody, "_end_some", breaks_off)
     with pytest.raises(OSError, match="stops"):
         house.service.kick_everybody(caller=OPERATOR)
     assert sum(session.end is not None for session in house.store.sessions.values()) == 2
-    monkeypatch.setattr(kicking, "_end_some", real)
+    monkeypatch.setattr(kicking_everybody, "_end_some", real)
     assert house.service.kick_everybody(caller=OPERATOR) == 3
 
 

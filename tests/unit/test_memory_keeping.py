@@ -26,6 +26,7 @@ def test_what_a_piece_of_work_changes_is_kept_at_once() -> None:
     kept.clear()
 
     def write(tx: Transaction) -> None:
+        tx.lock(user.id)
         tx.users.save(evolve(user, fee_percentage=5))
         tx.users.save(evolve(user, fee_percentage=6))
         tx[SessionSweep].erase_of(user.id)
@@ -64,6 +65,7 @@ def test_what_cannot_be_kept_has_not_happened() -> None:
     rows.keep = refuse
 
     def write(tx: Transaction) -> None:
+        tx.lock(user.id)
         tx.users.save(evolve(user, fee_percentage=5))
         tx.users.add(another_user())
 

@@ -11,7 +11,7 @@ from menshen.adapters.memory.store import MemoryUnitOfWork
 from menshen.domain.errors import StoreUnavailable
 from menshen.domain.ports.writing import Transaction
 from menshen.domain.presences import Principal
-from menshen.domain.use_cases import kicking
+from menshen.domain.use_cases import kicking_everybody
 
 from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, House, client_on
 
@@ -92,7 +92,7 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
 def test_what_takes_rights_away_goes_on(
     people: People, full: Callable[[], None], act: Act, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kicking, "BATCH", 1)
+    monkeypatch.setattr(kicking_everybody, "BATCH", 1)
     full()
     before = len(people.house.events)
     act(people)

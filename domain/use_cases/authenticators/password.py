@@ -47,9 +47,9 @@ class Password:
 def proof_by_password(user: User, clock: Clock, *, renewed: str | None = None) -> Proof:
     """The proof that the password of *user* was shown, which has been judged. *renewed* is the hash to be kept of it."""
 
-    def confirm(tx: Transaction, locked: User) -> User:
+    def still_holds(tx: Transaction, locked: User) -> User:
         if locked.password_hash != user.password_hash:
             raise ProofOutdated
         return locked if renewed is None else evolve(locked, password_hash=renewed)
 
-    return Proof(user_id=user.id, authenticator="pwd", at=clock.now(), confirm=confirm)
+    return Proof(user_id=user.id, authenticator="pwd", at=clock.now(), still_holds=still_holds)
