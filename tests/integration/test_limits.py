@@ -22,7 +22,7 @@ from menshen.entrypoints.stores import open_store, sql_store
 from .databases import DatabaseServer
 from .servers import Answer, Client, Server, assert_envelope, serving
 from .spellings import AT_THE_MOST, Outcome, Spelling, by_somebody_else, outcome_of, shown
-from .stores import migrated, opened
+from .stores import connection_of, migrated, opened
 
 
 class TestThePool:

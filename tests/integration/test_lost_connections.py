@@ -233,9 +233,11 @@ class TestADeadlock:
         def work(number: int, tx: Transaction) -> None:
             calls[number] += 1
             first, second = users if number == 0 else reversed(users)
+            tx.lock(first.id)
             tx.users.save(evolve(first, state=evolve(first.state, reason=f"by {number}")))
             if calls[number] == 1:
                 meeting.wait(10)
+            tx.lock(second.id)
             tx.users.save(evolve(second, state=evolve(second.state, reason=f"by {number}")))
             tx.audit.append(new_event(users[number].id))
 
