@@ -143,8 +143,13 @@ def wire(settings: Settings, adapters: Adapters) -> Service:
     users, admins = user_realm(settings), admin_realm(settings)
     opening = Opening(_issuer(users, adapters.codec, adapters))
     admin_opening = Opening(_issuer(admins, adapters.admin_codec, adapters))
+    password = Password(store.users, hasher, clock)
+    # A further way in for users is a line in the first; admins have their own.
     authenticators: Mapping[type, Authenticator[Any]] = {
-        PhoneAndPassword: Password(store.users, hasher, clock),
+        PhoneAndPassword: password,
+    }
+    admin_authenticators: Mapping[type, Authenticator[Any]] = {
+        PhoneAndPassword: password,
     }
     reauthenticate = Reauthenticate(store[Presences], store.work, hasher, clock)
     authenticate = Authenticate(store[Presences], adapters.codec, clock, adapters.last_seen, users)
@@ -166,7 +171,7 @@ def wire(settings: Settings, adapters: Adapters) -> Service:
         list_sessions=ListSessions(store.sessions, clock),
         end_sessions=EndSessions(store.work, reauthenticate, clock, settings.end_sessions_by_password),
         kick_everybody=KickEverybody(store.work, reauthenticate, clock),
-        admin_login=OpenSession(authenticators, store.work, admin_opening, clock),
+        admin_login=OpenSession(admin_authenticators, store.work, admin_opening, clock),
         admin_refresh=RefreshSession(store.sessions, store.work, admin_opening.issuer, clock),
         authenticate_admin=authenticate_admin,
         find_user=find_user,
