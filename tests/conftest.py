@@ -1,6 +1,6 @@
-"""No test reaches outside: what a test's own process connects to is on this machine, or the connection is refused.
+"""No test reaches outside: connections of the test process to other machines are refused.
 
-What it starts is not seen here; for that, CI runs all tests where there is no network but loopback (.ci/offline).
+Processes that it starts are not covered; for those, CI runs all tests with no network but loopback (.ci/offline).
 """
 
 import socket
@@ -10,20 +10,20 @@ from ipaddress import ip_address, ip_network
 import hypothesis
 import pytest
 
-# How long an example takes depends on what else the machine does.
+# How long an example takes depends on the load of the machine.
 hypothesis.settings.register_profile("menshen", deadline=None)
 hypothesis.settings.load_profile("menshen")
 
 OUR_OWN = [
     ip_network("127.0.0.0/8"),
     ip_network("::1/128"),
-    ip_network("198.18.0.0/15"),  # the cables of tests/faults/machine.py; nobody routes these
+    ip_network("198.18.0.0/15"),  # the cables of tests/faults/machine.py; never routed
 ]
 _NAMES = {"localhost", ""}
 
 
 def is_ours(host: object) -> bool:
-    """Whether *host* is on this machine; a name that would have to be asked for is not."""
+    """Whether *host* is on this machine; a name that needs a look-up is not."""
     text = host.decode() if isinstance(host, bytes) else str(host or "")
     try:
         address = ip_address(text.partition("%")[0])

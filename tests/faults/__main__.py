@@ -1,4 +1,4 @@
-"""Run all the programs of this folder, each on each of its stores, several at a time; 1 where a criterion is broken.
+"""Run all the programs of this folder, each on each of its stores, several at a time; exit with 1 if a criterion fails.
 
 ``--long`` has the faults last as long as the fault plan says, for a night.
 """
@@ -24,7 +24,7 @@ _LONG_SECONDS = 3600.0
 """How long a program may take on one store."""
 
 _END_SECONDS = 120.0
-"""How long one that is ended may take to end what it has started."""
+"""How long a program that is ended may take to end what it has started."""
 
 
 @frozen
@@ -39,10 +39,10 @@ def _jobs(programs: dict[str, Iterable[str]]) -> list[Job]:
     return [Job(module, store) for module, stores in programs.items() for store in stores]
 
 
-# These mostly wait: all of them at once, beside the others.
+# These mostly wait: all of them run at once, beside the others.
 _WAITING = _jobs({"f06_silent": SERVERS, "f07_stopped": SERVERS})
 
-# These keep the processors busy, but for moments: one more at once than there are. The longest come first.
+# These keep the processors mostly busy: one more runs at once than there are processors. The longest come first.
 _BUSY = _jobs(
     {
         "f01_database_killed": SERVERS,
@@ -59,7 +59,7 @@ _BUSY = _jobs(
 
 
 class Verdict(StrEnum):
-    """What came of a job."""
+    """The result of a job."""
 
     HELD = "held"
     LEFT_OUT = "left out"
@@ -68,7 +68,7 @@ class Verdict(StrEnum):
 
 @define(eq=False)
 class Runner:
-    """Runs jobs in processes of their own, and prints what each has to say once it is over."""
+    """Runs each job in a separate process, and prints its output once it is over."""
 
     is_long: bool
     _running: set["subprocess.Popen[str]"] = field(factory=set, init=False)
@@ -99,7 +99,7 @@ class Runner:
         return Verdict.LEFT_OUT if LEFT_OUT in said else Verdict.HELD
 
     def end(self, _number: int, _frame: FrameType | None) -> None:
-        """Have all that runs come to its end."""
+        """End all running jobs."""
         self._is_ended = True
         for process in list(self._running):
             process.terminate()

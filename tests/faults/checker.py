@@ -1,4 +1,4 @@
-"""After the fault is over: is everything there that was acknowledged, and nothing that was refused?"""
+"""After the fault: is everything there that was acknowledged, and nothing that was refused?"""
 
 import time
 from collections import Counter
@@ -27,13 +27,14 @@ class Wrong(StrEnum):
     DUPLICATES = "duplicates"
     """A phone with more than one row."""
     ENDED = "ended"
-    """A token, or the newest refresh token, of a session that nobody has ended, and that is refused."""
+    """A refused token, or newest refresh token, of a session that nobody has ended."""
     REVIVED = "revived"
-    """A token whose session ended, or a password that was changed, and that is accepted, although that was acknowledged."""
+    """An accepted token of a session that ended, or an accepted old password, although the end or change was
+    acknowledged."""
     LET_IN = "let in"
     """The same, or a wrong password, accepted during the fault."""
     UNEXPECTED = "unexpected"
-    """What was refused and took effect, or a row for which nobody has asked."""
+    """A refused request that took effect, or a row that nobody asked for."""
     UNDECIDED = "undecided"
     """Something with an unknown outcome that has neither happened nor not happened: a registration that neither logs in
     nor can be repeated, a changed password of which not exactly one logs in, a refresh that cannot be repeated."""
@@ -66,7 +67,7 @@ class Findings:
 
     acknowledged: Writes
     unknown: Writes
-    """Those of which the caller knew nothing."""
+    """Those with an unknown outcome."""
     found: Sequence[Finding]
 
     def count(self, wrong: Wrong) -> int:
@@ -78,9 +79,10 @@ class Findings:
 
 
 def check(operations: Sequence[Operation], port: int, rows: Callable[[], Iterable[str | None]]) -> Findings:
-    """Judge what *operations* promise by the service at *port*, which is well again, and by the phones in its *rows*.
+    """Compare what *operations* promise with the service at *port*, which has recovered, and with the phones in its
+    *rows*.
 
-    That uses up the refresh tokens: what a second check of the same service says of these means nothing.
+    This uses up the refresh tokens, so a second check of the same service would say nothing about them.
     """
     found = [*_judged_alone(operations), *_judged_refreshes(operations)]
     kept, unsure = _phones(operations, Kind.REGISTER)
@@ -113,7 +115,7 @@ def check(operations: Sequence[Operation], port: int, rows: Callable[[], Iterabl
 
 
 def _judged_alone(operations: Iterable[Operation]) -> Iterable[Finding]:
-    """What is wrong by itself, whatever the service says later."""
+    """Answers that are wrong in themselves, whatever the service says later."""
     refusals = {
         Kind.REGISTER: (Wrong.UNEXPECTED, "a fresh phone was refused"),
         Kind.LOG_IN: (Wrong.LOST, "a known user was refused"),
@@ -141,7 +143,7 @@ def _judged_refreshes(operations: Sequence[Operation]) -> Iterable[Finding]:
 
 
 def _phones(operations: Iterable[Operation], kind: Kind) -> tuple[set[str], set[str]]:
-    """Those for which it was done, and those of which that is unknown."""
+    """The phones for which it was done, and those for which this is unknown."""
     asked = [each for each in operations if each.kind is kind]
     done = {each.phone for each in asked if each.outcome is Outcome.OK}
     return done, {each.phone for each in asked if each.outcome is Outcome.UNKNOWN} - done
@@ -160,7 +162,7 @@ def _judged_rows(rows: Sequence[str | None], kept: set[str], asked: set[str]) ->
 
 @frozen
 class _Asking:
-    """Questions to a service that is well; where it says that it is busy, it is asked again."""
+    """Requests to a service that has recovered; if it is busy, they are repeated."""
 
     clients: SimpleQueue[Client]
 

@@ -27,7 +27,7 @@ def trial(store: str, duration: Duration) -> Report:
 
 
 def traced_registrations(command: Sequence[str], registrations: int = REGISTRATIONS) -> Synced:
-    """What the trace of a service on SQLite tells of so many registrations."""
+    """What the trace of a service on SQLite shows for that many registrations."""
     check_strace()
     with server_folder() as folder:
         trace = folder / "trace"

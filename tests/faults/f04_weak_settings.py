@@ -1,4 +1,4 @@
-"""F-04: with settings that are not durable, on purpose: the programs can fail, and the service says what may be lost.
+"""F-04: with settings that are deliberately not durable: the programs can fail, and the service says what may be lost.
 
 The database server is killed under load (PostgreSQL and MariaDB: what they have not yet written is lost with them), or
 the oracle of F-02 watches SQLite. The checker must report losses; the service must warn at its start, and must not start
@@ -34,7 +34,7 @@ _SYNCS = {
 }
 _NAMES = {SQLITE: "synchronous", POSTGRESQL: "synchronous_commit", MARIADB: "innodb_flush_log_at_trx_commit"}
 
-# As the service would be if it set less; nothing outside it can set that.
+# As if the service set less; this cannot be set from outside.
 _WEAK_SQLITE = (
     sys.executable,
     "-c",
@@ -78,7 +78,7 @@ def trial(store: str, duration: Duration) -> Report:
 
 
 def _losses_of_a_kill(on: Scene) -> int:
-    # The tables themselves, and what says which they are, shall be there afterwards.
+    # The tables and the schema's version must be there afterwards.
     for each in _SYNCS[on.store]:
         execute(on.url, each)
     load = on.load()
@@ -90,7 +90,7 @@ def _losses_of_a_kill(on: Scene) -> int:
 
 
 def _judge_start(report: Report, running: Server, store: str) -> None:
-    """It warned of the setting, and refuses to start where none may be weak."""
+    """It warned of the setting, and refuses to start if none may be weak."""
     warned = [line for line in running.log.splitlines() if "warning" in line and _NAMES[store] in line]
     report.require(len(warned) == 1, f"no warning of {_NAMES[store]} at the start: {running.log}")
     settings = {**running.settings, "MENSHEN_REQUIRE_DURABLE": "true"}

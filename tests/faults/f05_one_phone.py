@@ -1,4 +1,4 @@
-"""F-05: 16 callers register the same phone at one moment, each with a password of his own; four processes serve.
+"""F-05: 16 callers register the same phone at one moment, each with a different password; four processes serve.
 
 Default and long: 200 rounds.
 """
@@ -56,7 +56,7 @@ def _volley(clients: Sequence[Client], phone: str) -> list[Answer]:
 
 
 def _judged(report: Report, on: Scene, phone: str, volley: Sequence[Answer]) -> bool:
-    """Whether exactly one is acknowledged, and his is the password."""
+    """Whether exactly one is acknowledged, and that caller's password is stored."""
     for answer in volley:
         flaw = flaw_of(answer)
         report.require(flaw is None, f"{phone}: {flaw}")

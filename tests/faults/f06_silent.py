@@ -1,8 +1,8 @@
 """F-06: the database falls silent: its processes are stopped for 10 s, then the way to it is cut for 15 s.
 
-The way is a cable between two network namespaces; where the machine gives none away, a relay. Four callers go on all the
-time, /readyz is asked all the time; a hundred callers come at once in the middle, and a hundred requests, twenty at a
-time, when it is over. Default and long: the same.
+The way is a cable between two network namespaces or, if the machine allows none, a relay. Four callers continue all the
+time, and /readyz is requested all the time; a hundred callers come at once in the middle, and a hundred requests,
+twenty at a time, when it is over. Default and long: the same.
 """
 
 from .outage import Outage

@@ -1,6 +1,6 @@
 """F-07: the database is stopped, and started again; a service is started meanwhile, and must say why it does not.
 
-Two callers go on all the time, and a hundred come at once in the middle. Default: 8 s. Long: 30 s.
+Two callers continue all the time, and a hundred come at once in the middle. Default: 8 s. Long: 30 s.
 """
 
 import time

@@ -1,8 +1,8 @@
 """F-16: the disk that the database is on is full, and then has space again; nothing is restarted.
 
-SQLite on a disk of 16 MB, half of which is its reserve, a PostgreSQL server on one of 128 MB; both are in memory (tmpfs),
-which needs no device: that a disk finds itself full only when it is synced is not tried. 15 writes are tried. With SQLite
-people are logged out, kicked and frozen meanwhile, and what is old is pruned. Default and long: the same.
+SQLite on a disk of 16 MB, half of which is its reserve, a PostgreSQL server on one of 128 MB; both are in memory
+(tmpfs), which needs no device: that a disk finds itself full only when it is synced is not tried. 15 writes are tried.
+With SQLite users are logged out, kicked and frozen meanwhile, and old data is pruned. Default and long: the same.
 """
 
 from ..integration.servers import Client
@@ -15,7 +15,7 @@ from .scenes import POSTGRESQL, SQLITE, Scene, scene
 _MEBIBYTES = {SQLITE: 16, POSTGRESQL: 128}
 _WRITES = 15
 _FITTING = 500
-"""How many registrations may still fit into what the database has got already."""
+"""How many registrations may still fit into the space that the database already has."""
 
 
 def trial(store: str, duration: Duration) -> Report:
@@ -66,7 +66,8 @@ def _try(report: Report, on: Scene, caller: Caller) -> None:
 
 
 def _take_away(report: Report, on: Scene) -> None:
-    """What takes rights away goes on, by HTTP and at the command line, also where no process has the database open."""
+    """Acts that take rights away still work, over HTTP and at the command line, even if no process has the database
+    open."""
     ballast = on.disk / "ballast"
     kicked, frozen, frozen_alone, signed_out = (f"1380000000{number}" for number in range(4))
     with on.service.client() as client:
@@ -85,7 +86,7 @@ def _take_away(report: Report, on: Scene) -> None:
         report.require(ready == 503, f"/readyz of a service that takes nobody is {ready}")
     on.service.stop()
     ballast.unlink()
-    # With room again the reserve is made, and with none the files of the log cannot be.
+    # With space again the reserve is made; without, the files of the log cannot be made.
     on.service.start()
     on.service.stop()
     fill(ballast)

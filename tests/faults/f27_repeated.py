@@ -1,4 +1,4 @@
-"""F-27: each registration is delivered again and again, as the caller waits no more than 50 ms for an answer.
+"""F-27: each registration is delivered repeatedly, as the caller waits no more than 50 ms for an answer.
 
 8 callers, hashes that take 80 ms, two deliveries without waiting, then one that waits. A repeat is answered 200, or
 403 phone_taken where an earlier delivery has made the account. Default: 48 registrations. Long: 480.
@@ -45,7 +45,7 @@ def _repeated(on: Scene, caller: int, number: int) -> _Repeated:
     for delivery in range(1, _DELIVERIES + 1):
         with suppress(OSError, http.client.HTTPException), Client(on.service.port, _IMPATIENT_SECONDS) as client:
             return _Repeated(phone, delivery, client.register(phone, password_of(phone)))
-    # The callers' patience, not the service's time, is what is tried here.
+    # This tests the callers' patience, not the service's time limits.
     answer = _patiently(on.service.port, lambda client: client.register(phone, password_of(phone)))
     return _Repeated(phone, _DELIVERIES + 1, answer)
 

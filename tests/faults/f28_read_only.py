@@ -1,6 +1,6 @@
-"""F-28: the database takes no writes for a while, as a primary that was demoted; then it does again, and nothing is restarted.
+"""F-28: the database takes no writes for a while, like a demoted primary; then it does again, and nothing is restarted.
 
-Two callers go on all the time. Default: 6 s. Long: 60 s.
+Two callers continue all the time. Default: 6 s. Long: 60 s.
 """
 
 import time
@@ -47,7 +47,7 @@ def trial(store: str, duration: Duration) -> Report:
 
 
 def _turn(on: Scene, *, is_read_only: bool) -> None:
-    """Let sessions that begin from now on write or not, and end those that there are, as a proxy in front would."""
+    """Let new sessions write or not, and end the existing ones, as a proxy in front would."""
     elsewhere, name = on.database.url, make_url(on.url).database
     if on.store == POSTGRESQL:
         setting = "SET default_transaction_read_only = on" if is_read_only else "RESET default_transaction_read_only"
@@ -58,7 +58,7 @@ def _turn(on: Scene, *, is_read_only: bool) -> None:
     execute(elsewhere, f"SET GLOBAL tx_read_only = {'ON' if is_read_only else 'OFF'}")
     others = "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id != CONNECTION_ID()"
     for (connection,) in on.rows(others) if is_read_only else ():
-        # It may have gone by itself.
+        # It may have ended already.
         with suppress(OperationalError):
             execute(elsewhere, f"KILL CONNECTION {connection}")
 

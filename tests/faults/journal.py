@@ -1,4 +1,4 @@
-"""What was asked of a service, and what came of it, in a log that only grows."""
+"""Requests to a service and their outcomes, in a log that only grows."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from attrs import asdict, define, field, frozen
 
 
 class Kind(StrEnum):
-    """What was asked."""
+    """The kind of a request."""
 
     REGISTER = "register"
     LOG_IN = "log in"
@@ -39,7 +39,7 @@ class Outcome(StrEnum):
 
 @frozen
 class Operation:
-    """One request; times are those of a clock that only goes forward."""
+    """One request; times are from a monotonic clock."""
 
     kind: Kind
     phone: str
@@ -50,9 +50,9 @@ class Operation:
     """Zero where no answer came."""
     reason: str | None = None
     token: str | None = None
-    """The token that it gave, or the one that it showed: for a refresh, the refresh token."""
+    """The token that it returned or used; for a refresh, the refresh token used."""
     refresh_token: str | None = None
-    """The one that it gave."""
+    """The refresh token that it returned."""
     flaw: str | None = None
     """What is wrong with the answer, whatever it says."""
 
@@ -63,7 +63,7 @@ class Operation:
 
 @define(eq=False)
 class Journal:
-    """A line for each operation, handed to the system before the next step is taken."""
+    """A line for each operation, written before the next step."""
 
     path: Path
     _file: IO[str] = field(init=False)
@@ -75,7 +75,7 @@ class Journal:
 
     @property
     def acknowledged(self) -> int:
-        """How many registrations were."""
+        """How many registrations were acknowledged."""
         return self._acknowledged
 
     def close(self) -> None:
@@ -89,7 +89,7 @@ class Journal:
             self._acknowledged += operation.kind is Kind.REGISTER and operation.outcome is Outcome.OK
 
     def operations(self) -> Sequence[Operation]:
-        """All of them, as they were written down."""
+        """All of them, as recorded."""
         found = []
         for line in self.path.read_text().splitlines():
             fields = json.loads(line)

@@ -1,4 +1,4 @@
-"""Callers who register, log in and out as long as it lasts, and write down what came of it."""
+"""Callers that register, log in and out for a while, and record the outcomes."""
 
 import http.client
 import time
@@ -20,21 +20,21 @@ _TURNS = 20
 """After so many rounds the rarer things are done again."""
 
 _PAUSE_SECONDS = 0.1
-"""After an answer that settles nothing, a caller waits a little: he would only count how fast he is told so."""
+"""After an answer that settles nothing, a caller waits a little, instead of repeating it at full speed."""
 
 
 def password_of(phone: str) -> str:
-    """Each has his own, so that an account in another's place is noticed."""
+    """Each phone has a different one, so that a wrong account is noticed."""
     return f"the secret of {phone}"
 
 
 def new_password_of(phone: str) -> str:
-    """What he changes it into, if he does."""
+    """The password after a change."""
     return f"the new secret of {phone}"
 
 
 def flaw_of(answer: Answer) -> str | None:
-    """What is wrong with an answer in any case: no envelope, a server error, a 503 that does not say when to return."""
+    """What is wrong with any answer: no envelope, a server error, a 503 that does not say when to try again."""
     try:
         assert_envelope(answer)
     except (AssertionError, ValueError, KeyError):
@@ -50,7 +50,7 @@ def flaw_of(answer: Answer) -> str | None:
 
 @frozen
 class Caller:
-    """One who writes down each of his requests before he makes the next."""
+    """A caller that records each request before making the next."""
 
     client: Client
     journal: Journal
@@ -122,12 +122,13 @@ def _told(kind: Kind, phone: str, begin: float, answer: Answer, shown: str | Non
 
 @define(eq=False)
 class Load:
-    """Callers, each in a thread of his own; numbers go on from one spell to the next.
+    """Callers, one for each thread; phone numbers continue from one load to the next.
 
-    Each registers a fresh phone and shows a token that he has; every 5th time he also logs in, every 10th time somebody
-    guesses, and every 25th time he logs out, and tries the token once more. Every 10th time a session is refreshed twice
-    in a row, a new one or the one that has waited longest. Of 20 users two log in once more, and one of the two sessions
-    changes the password some time later, which ends the other; and somebody tries his old password, and the new one.
+    Each registers a fresh phone and uses a token that it has; every 5th time it also logs in, every 10th time a
+    password is guessed, and every 25th time it logs out, and tries the token again. Every 10th time a session is
+    refreshed twice in a row, a new one or the one that has waited longest. Of 20 users two log in again, and one of the
+    two sessions changes the password some time later, which ends the other; then the old password and the new one are
+    tried.
     """
 
     port: int
@@ -138,7 +139,7 @@ class Load:
     _numbers: Iterator[int] = field(factory=lambda: count(1), init=False)
     _tokens: deque[tuple[str, str]] = field(factory=lambda: deque(maxlen=50), init=False)
     _refreshed: deque[tuple[str, str]] = field(factory=deque, init=False)
-    """Phones and the newest refresh tokens of their sessions; whoever uses one has taken it out."""
+    """Phones and the newest refresh tokens of their sessions; a token in use is taken out."""
     _changing: deque[tuple[str, str, str]] = field(factory=deque, init=False)
     """Phones with the tokens of two sessions: the first is to change the password, the second to end."""
     _changed: deque[str] = field(factory=lambda: deque(maxlen=50), init=False)
@@ -167,7 +168,7 @@ class Load:
 
     @property
     def live_tokens(self) -> list[tuple[str, str]]:
-        """Phones and tokens that nobody logs out."""
+        """Phones and tokens that are never logged out."""
         return list(self._tokens)
 
     def _call(self, stop: Event) -> None:
@@ -200,7 +201,7 @@ class Load:
             self._tokens.append((phone, token))
         if turn in {3, 13}:
             done += self._refresh(caller)
-        # One more is ready to change than changes, so that there is one while nobody can register.
+        # One more is ready than is changed, so that one is left while nobody can register.
         if turn in {2, 12}:
             done += self._change_password(caller)
         if turn == 6 and self._changed:
@@ -245,7 +246,7 @@ class Load:
         if done[-1].outcome is Outcome.OK:
             self._refreshed.append((phone, refresh_token))
         elif done[-1].outcome is Outcome.UNKNOWN:
-            # The next to come asks again, as an app does whose answer was lost.
+            # The next caller repeats it, like an app whose answer was lost.
             self._refreshed.appendleft((phone, refresh_token))
         return done
 

@@ -1,4 +1,4 @@
-"""What a fault needs of the machine: mounts and networks that nobody else sees. They go with the process."""
+"""What a fault needs from the machine: private mounts and networks, which end with the process."""
 
 import ctypes
 import os
@@ -19,7 +19,7 @@ _PRIVATE = 0x4000 | 0x40000
 
 
 def left_out(why: str) -> NoReturn:
-    """Leave out what the machine cannot do; in CI that is a failure."""
+    """Skip what the machine cannot do; in CI this is a failure."""
     if os.environ.get("CI"):
         raise AssertionError(f"{why}, and CI leaves nothing out")
     pytest.skip(why)
@@ -66,7 +66,7 @@ def fill(ballast: Path) -> None:
 
 @define(eq=False)
 class Cable:
-    """A network of its own at the other end of a cable that can be pulled: what is sent then is lost without a word."""
+    """A separate network at the other end of a cable that can be pulled: then packets are silently lost."""
 
     near: str
     """Our address."""
@@ -96,7 +96,7 @@ class Cable:
 
 @contextmanager
 def cable() -> Iterator[Cable]:
-    """Raises OSError where the machine gives no network away."""
+    """Raises OSError if the machine allows no network namespaces."""
     # RFC 2544 keeps these addresses for tests of equipment; four of them for each process.
     number = os.getpid() % 2**15 * 4
     prefix = f"198.{18 + number // 65536}.{number // 256 % 256}"
@@ -113,7 +113,7 @@ def cable() -> Iterator[Cable]:
         _run("ip", "link", "add", near_name, "type", "veth", *inside)
         _run("ip", "addr", "add", f"{near}/30", "dev", near_name)
         _run("ip", "link", "set", near_name, "up")
-        # Known for good: else the kernel finds out that nobody is there, and says so.
+        # Permanent: else the kernel would find out that nobody is there, and report it.
         _run("ip", "neigh", "replace", far, "lladdr", far_hardware, "dev", near_name, "nud", "permanent")
         with made.over_there():
             _run("ip", "link", "set", "lo", "up")

@@ -1,4 +1,4 @@
-"""What a service must do while its database is not there (RL-06), and how soon it must be back."""
+"""What a service must do while its database is down (RL-06), and how soon it must be back."""
 
 import http.client
 import time
@@ -50,7 +50,7 @@ class Outage:
     def endure(
         self, report: Report, on: Scene, load: Load, seconds: float, meanwhile: Callable[[], None] = lambda: None
     ) -> None:
-        """Let the outage last *seconds* under *load*, judge the answers, and wait until the service is back."""
+        """Let the outage last *seconds* under *load*, check the answers, and wait until the service is back."""
         with load.running(), _probing(on) as probes:
             load.until_acknowledged(5)
             self.begin()
@@ -66,7 +66,7 @@ class Outage:
             recovery = time.monotonic() - healed
         crowd_afterwards = _crowd(on, load, _CALLERS_AFTERWARDS)
         self._judge_answers(report, on.journal.operations(), began, ended)
-        # What was found right before it holds for a moment.
+        # The result from just before it is used for a moment.
         first = began + HOLDS_SECONDS
         self._judge_probes(report, [probe for probe in probes if first <= probe.begin and probe.end <= ended])
         self._judge_crowd(report, "during", crowd, 503)
@@ -104,7 +104,7 @@ class Outage:
 
 
 def _crowd(on: Scene, load: Load, callers: int) -> list[Timed]:
-    """A hundred requests with tokens, by so many callers who begin at one moment."""
+    """A hundred requests with tokens, from as many callers at one moment."""
     known = load.live_tokens
 
     def call(number: int) -> list[Timed]:

@@ -20,7 +20,7 @@ _SHOWN = 20
 
 @define
 class Report:
-    """What came of a trial: figures for the line, and each broken criterion with its evidence."""
+    """The result of a trial: figures for the line, and each broken criterion with its evidence."""
 
     figures: dict[str, object] = field(factory=dict)
     broken: list[str] = field(factory=list)
@@ -30,7 +30,7 @@ class Report:
             self.broken.append(what)
 
     def take(self, findings: Findings) -> None:
-        """Have the findings of a checker in the line; each is a broken criterion."""
+        """Add the findings of a checker; each is a broken criterion."""
         self.figures |= {"acknowledged": findings.acknowledged, "unknown": findings.unknown}
         for wrong in Wrong:
             number = findings.count(wrong)
@@ -61,12 +61,12 @@ class Program:
     stores: Sequence[str]
 
     def main(self) -> None:
-        """Run as the arguments say, and exit: 0 where every criterion holds."""
+        """Run as the arguments say, and exit: 0 if every criterion is met."""
         parser = argparse.ArgumentParser()
         parser.add_argument("--store", choices=self.stores, action="append", help="only this one")
         parser.add_argument("--long", action="store_true", help="as long as the fault plan has it")
         arguments = parser.parse_args()
-        # An end from outside goes through all that is to be stopped and removed.
+        # A signal from outside runs all clean-up.
         signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))
         held = [self._held(store, Duration(arguments.long)) for store in arguments.store or self.stores]
         sys.exit(0 if all(held) else 1)

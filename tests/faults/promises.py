@@ -1,4 +1,4 @@
-"""What a journal promises of sessions: which of them live, which have ended, and which refresh tokens are good."""
+"""What a journal promises about sessions: which are live, which have ended, and which refresh tokens are valid."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,17 +10,17 @@ from menshen.entrypoints.settings import Settings
 
 from .journal import Kind, Operation, Outcome
 
-# What is repeated is the newest that was acknowledged: nobody has used the one that it brought.
+# The newest acknowledged refresh is repeated, since the token that it returned is unused.
 _GRACE_SECONDS = Settings().refresh_retry.total_seconds()
 
 
 class Standing(Enum):
-    """What is known of a session."""
+    """What is known about a session."""
 
     LIVE = auto()
     ENDED = auto()
     UNDECIDED = auto()
-    """Something may have ended it, or not."""
+    """It may or may not have ended."""
 
 
 @frozen
@@ -31,17 +31,17 @@ class Chain:
     newest: str
     """The newest that was acknowledged."""
     asked: Sequence[Operation]
-    """What was asked with that one; the first of these may have been carried out, or not."""
+    """The requests with that token; the first of these may have been carried out, or not."""
 
     @property
     def may_be_over(self) -> bool:
-        """Whether a repeat came so late that it may have ended the session, with an answer that was lost as well."""
+        """Whether a repeat came so late that it may have ended the session, even if its answer was lost."""
         return any(_is_late(self.asked, each.end) for each in self.asked[1:])
 
 
 @frozen
 class Session:
-    """One that somebody was given."""
+    """A session that was opened."""
 
     phone: str
     token: str
@@ -56,7 +56,7 @@ class Session:
 
 
 def by_token(operations: Sequence[Operation], kind: Kind) -> Mapping[str, Sequence[Operation]]:
-    """The operations of a kind, in their order, by the tokens that they have shown."""
+    """The operations of a kind, in order, by the tokens that they used."""
     found: dict[str, list[Operation]] = defaultdict(list)
     for each in operations:
         if each.kind is kind and each.token is not None:
@@ -65,9 +65,9 @@ def by_token(operations: Sequence[Operation], kind: Kind) -> Mapping[str, Sequen
 
 
 def may_be_reused(before: Sequence[Operation], reason: str | None, end: float) -> bool:
-    """Whether a refresh token may be refused at *end*, for one that was asked *before* with an unknown outcome.
+    """Whether a refresh token may be refused at *end*, because of a request *before* with an unknown outcome.
 
-    It may have been carried out, so long ago that a repeat is no longer taken for one.
+    It may have been carried out so long ago that a repeat counts as reuse.
     """
     return reason == "refresh_token_reused" and _is_late(before, end)
 
@@ -77,7 +77,7 @@ def _is_late(before: Sequence[Operation], end: float) -> bool:
 
 
 def sessions(operations: Sequence[Operation]) -> Iterator[Session]:
-    """All that were given."""
+    """All sessions that were opened."""
     logouts = by_token(operations, Kind.LOG_OUT)
     refreshes = by_token(operations, Kind.REFRESH)
     changes: dict[str, list[Operation]] = defaultdict(list)
@@ -99,13 +99,13 @@ def _standing(given: Operation, logouts: Sequence[Operation], changes: Sequence[
 
 
 def _may_end(change: Operation, given: Operation) -> bool:
-    # One of which nothing is known may be carried out late.
+    # A request with an unknown outcome may be carried out late.
     return change.outcome is Outcome.UNKNOWN or (change.outcome is Outcome.OK and change.end > given.begin)
 
 
 def _chain(given: Operation, refreshes: Mapping[str, Sequence[Operation]]) -> Chain | None:
     newest = given.refresh_token
-    # A service that gives the same token again and again must not keep us here.
+    # A service that keeps returning the same token must not cause an endless loop.
     for _ in range(len(refreshes) + 1):
         asked = refreshes.get(newest or "", ())
         successors = [each.refresh_token for each in asked if each.outcome is Outcome.OK]

@@ -1,4 +1,4 @@
-"""A service on a store that keeps what it acknowledges, for something to happen to one of them."""
+"""A service on a durable store, one of which suffers a fault."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ DURABLE: Mapping[str, Sequence[str]] = {
     POSTGRESQL: ("fsync=on", "synchronous_commit=on", "full_page_writes=on"),
     MARIADB: ("--innodb-flush-log-at-trx-commit=1", "--log-bin=binlog", "--sync-binlog=1"),
 }
-"""What RL-02 asks of a database server."""
+"""What RL-02 requires of a database server."""
 
 
 _HASHES = """
@@ -56,7 +56,7 @@ def database_server(store: str, folder: Path, settings: Sequence[str]) -> Databa
 
 @frozen
 class Scene:
-    """A running service, its database server, and the journal of what was asked."""
+    """A running service, its database server, and the journal of its requests."""
 
     store: str
     service: Server
@@ -76,7 +76,7 @@ class Scene:
         return Load(self.service.port, self.journal, threads, pause)
 
     def phones(self) -> list[str | None]:
-        """What the rows of the users hold, without the service."""
+        """The phones in the users' rows, without the service."""
         return [phone for (phone,) in self.rows("SELECT phone FROM x_user")]
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
@@ -88,7 +88,7 @@ class Scene:
             engine.dispose()
 
     def checked(self) -> Findings:
-        """What the checker says of all that was asked until now."""
+        """What the checker says about all requests so far."""
         return check(self.journal.operations(), self.service.port, self.phones)
 
     def is_sound(self) -> bool:
@@ -108,7 +108,7 @@ def execute(url: str | URL, statement: str) -> None:
 
 @contextmanager
 def _running(database: DatabaseServer) -> Iterator[None]:
-    """It is stopped even where its start fails half-way."""
+    """It is stopped even if its start fails half-way."""
     try:
         database.start()
         yield

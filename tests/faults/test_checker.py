@@ -1,4 +1,4 @@
-"""The checker of the fault programs finds what it is there to find."""
+"""The checker of the fault programs finds every kind of violation."""
 
 import sqlite3
 import time
@@ -21,9 +21,9 @@ _numbers = count(1)
 
 @frozen
 class House:
-    """Users of a service, and what was written down of them.
+    """Users of a service, and the journal about them.
 
-    The first has logged out; the fourth has refreshed his session twice; the fifth has changed his password, which has
+    The first has logged out; the fourth has refreshed a session twice; the fifth has changed the password, which has
     ended another session.
     """
 
@@ -42,7 +42,7 @@ class House:
 
     @property
     def newest(self) -> str:
-        """His newest refresh token."""
+        """The user's newest refresh token."""
         given = [each.refresh_token for each in self.journal.operations() if each.kind is Kind.REFRESH]
         assert given[-1] is not None
         return given[-1]
@@ -52,7 +52,7 @@ class House:
         return self.phones[4]
 
     def token_of(self, phone: str) -> str:
-        """The first that he was given."""
+        """The user's first token."""
         [token] = [
             each.token for each in self.journal.operations() if (each.kind, each.phone) == (Kind.REGISTER, phone)
         ]
@@ -184,7 +184,7 @@ class TestTheChecker:
         assert (findings.acknowledged, findings.unknown, findings.evidence) == (Writes(5, 2, 1), Writes(1, 0, 0), [])
 
     def test_what_is_unknown_and_neither_there_nor_to_be_had_is_found(self, house: House) -> None:
-        # As if it had been kept with another password.
+        # Stored with another password.
         lost = f"{house.phones[0][:-1]}7"
         with house.server.client() as client:
             assert client.register(lost, "another password").status == 200

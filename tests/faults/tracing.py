@@ -1,4 +1,4 @@
-"""What a process asks of the system and when, and how it takes a system that fails: by ``strace``.
+"""The system calls of a process, and making them fail, by ``strace``.
 
 The oracle reads from a trace whether an answer left before what it acknowledges was synced. A power cut loses what was
 written and not synced.
@@ -23,7 +23,7 @@ _CALLS = "trace=write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,fsync,fdat
 
 @frozen
 class Synced:
-    """What a trace tells."""
+    """The findings of a trace."""
 
     writes: int
     answers: int
@@ -32,7 +32,7 @@ class Synced:
 
 
 def check_strace() -> None:
-    """Leave out what needs strace where it may not trace."""
+    """Skip what needs strace if it may not trace."""
     if shutil.which("strace") is None:
         left_out("the program strace is not there")
     if subprocess.run(["strace", "-o", os.devnull, "true"], capture_output=True, check=False).returncode != 0:
@@ -61,7 +61,7 @@ def lines_of(trace: Path) -> list[str]:
 _BEGUN = re.compile(r"^(?P<task>\d+) +(?P<call>\w+)\((?P<rest>.*)$")
 _RESUMED = re.compile(r"^(?P<task>\d+) +<\.\.\. (?P<call>\w+) resumed>(?P<rest>.*)$")
 _SYNCS = {"fsync", "fdatasync"}
-"""What makes sure that a file is on the disk; others, sync_file_range say, promise less."""
+"""The calls that make sure that a file is on the disk; others, such as sync_file_range, promise less."""
 _LOG = re.compile(r"^\d+<[^>]*-wal>")
 _ACKNOWLEDGED = re.compile(r'^\d+<(?:TCP|socket)[^"]*"HTTP/1\.1 200 ')
 
@@ -69,7 +69,7 @@ _ACKNOWLEDGED = re.compile(r'^\d+<(?:TCP|socket)[^"]*"HTTP/1\.1 200 ')
 def judged(lines: Iterable[str]) -> Synced:
     """Read a trace in the order in which things began, and ended."""
     writes = answers = too_early = synced = 0
-    # What each task's sync, under way, will have covered when it is over.
+    # What each task's sync under way will have covered at its end.
     covers: dict[str, int] = {}
     for line in lines:
         if resumed := _RESUMED.match(line):
@@ -96,7 +96,7 @@ def judged(lines: Iterable[str]) -> Synced:
 
 @contextmanager
 def failing(pid: int, calls: str, error: str) -> Iterator[None]:
-    """While this lasts, each of these *calls* of the process fails with *error*."""
+    """Within this block, each of these *calls* of the process fails with *error*."""
     with subprocess.Popen(
         [
             "strace",

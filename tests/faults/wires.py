@@ -1,4 +1,4 @@
-"""The way between the service and its database server, which can be cut: what is sent then is lost without a word."""
+"""The connection between the service and its database server, which can be cut: then packets are silently lost."""
 
 import os
 import socket
@@ -23,7 +23,7 @@ class Wire(Protocol):
     def name(self) -> str: ...
 
     def server(self, store: str, folder: Path, settings: Sequence[str]) -> DatabaseServer:
-        """A server that is reached by this way alone."""
+        """A server that is reached only in this way."""
         ...
 
     def cut(self) -> None: ...
@@ -33,7 +33,7 @@ class Wire(Protocol):
 
 @contextmanager
 def wire() -> Iterator[Wire]:
-    """A cable to another network or, where the machine gives none away, a relay; in CI that is a failure."""
+    """A cable to another network or, if the machine allows none, a relay; in CI this is a failure."""
     with ExitStack() as stack:
         try:
             made: Wire = _CableWire(stack.enter_context(cable()))
@@ -73,13 +73,13 @@ class _Reached:
         self.inner.resume()
 
 
-# On this cable is nobody else.
+# Nobody else is on this cable.
 _CLEAR = {POSTGRESQL: {"sslmode": "disable"}, MARIADB: {"ssl_disabled": "true"}}
 
 
 @frozen
 class _CableWire:
-    """A server in a network of its own, as if on another machine."""
+    """A server in a separate network, as on another machine."""
 
     cable: Cable
     name: str = "veth"

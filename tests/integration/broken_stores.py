@@ -1,7 +1,7 @@
 """Stores with one fault each, such as real ones have had. The contract suite must find every one of them.
 
-``test_own_store.py`` runs this file as a program: it goes on in each class until the fault is found, and prints as JSON
-which test found it, and which methods of a store without a fault were called.
+``test_own_store.py`` runs this file as a program: it runs each class until the fault is found, and prints as JSON which
+test found it, and which methods of a store without a fault were called.
 """
 
 import json
@@ -60,7 +60,7 @@ def store_of(
 
 @frozen
 class _Recorded:
-    """Writes down which methods are called."""
+    """Records which methods are called."""
 
     _name: str
     _of: Any
@@ -78,7 +78,7 @@ def methods_of_a_store() -> set[str]:
 
 
 class TestNoFault(FaultContract):
-    """None is to be found here; what is called is written down."""
+    """No fault must be found here; the calls are recorded."""
 
     @pytest.fixture
     def store(self, called: set[str]) -> Store:
@@ -262,7 +262,7 @@ class _Findings:
 
 if __name__ == "__main__":
     findings = _Findings()
-    # Without what makes each run slow and adds nothing here.
+    # Without plugins that make each run slow and add nothing here.
     options = ["-q", "-x", "-c", os.devnull, "--tb=short", "--noconftest", "--assert=plain"]
     options += ["-p", "no:cacheprovider", "-p", "no:unraisableexception"]
     with redirect_stdout(sys.stderr):

@@ -1,4 +1,4 @@
-"""Certificates for tests: an authority of one's own, and what it signs."""
+"""Certificates for tests: a private authority, and what it signs."""
 
 import subprocess
 from pathlib import Path
@@ -18,7 +18,7 @@ class Signed:
 
 @frozen
 class Authority:
-    """Somebody who signs certificates, whom nobody believes unless told to."""
+    """An authority that is not trusted by default."""
 
     root: Signed
 
@@ -28,7 +28,7 @@ class Authority:
         return cls(_made(folder / "authority", "an authority", "basicConstraints=critical,CA:true"))
 
     def sign(self, name: str) -> Signed:
-        """For a server that has this *name*, or for somebody who calls at one."""
+        """For a server with this *name*, or for a client."""
         return _made(
             self.root.certificate.parent / name,
             name,

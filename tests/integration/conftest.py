@@ -83,6 +83,6 @@ def spelling(product: str) -> Spelling:
 
 @pytest.fixture(scope="module")
 def machine(product: str) -> Iterator[DatabaseServer]:
-    """A database server that nobody else uses, to be paused, stopped, and set otherwise for everybody."""
+    """A database server that no other test uses, to be paused, stopped, and reconfigured."""
     with server_folder() as folder, running(quick_server(product, folder)) as started:
         yield started

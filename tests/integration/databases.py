@@ -1,4 +1,4 @@
-"""Real database servers for tests: each in a folder of its own, on a free loopback port, its own process group."""
+"""Real database servers for tests: each in its own folder and process group, on a free loopback port."""
 
 import hashlib
 import os
@@ -71,7 +71,7 @@ class _Process:
             )
 
     def signal_all(self, number: int) -> list[int]:
-        """Send a signal to it and to all that it forked; PostgreSQL gives each of these a process group of its own.
+        """Send a signal to it and to all that it forked; PostgreSQL gives each of these its own process group.
 
         Returns the processes that it forked.
         """
@@ -96,14 +96,14 @@ class _Process:
             children = self.signal_all(number)
         else:
             os.kill(self._process.pid, number)
-            # Those that were paused hear nothing before this.
+            # Paused processes receive no other signal before this.
             self.signal_all(signal.SIGCONT)
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             children = self.signal_all(signal.SIGKILL)
             self._process.wait(STOP_SECONDS)
-        # One that is in the middle of a sync is killed only after it, and holds the shared memory until then.
+        # A process in the middle of a sync dies only after it, and keeps the shared memory until then.
         end = time.monotonic() + STOP_SECONDS
         while any(_is_alive(each) for each in children):
             assert time.monotonic() < end, "a process of the server outlives it"
@@ -118,7 +118,7 @@ def _is_alive(pid: int) -> bool:
 
 
 def as_owner(name: str) -> list[str]:
-    """What runs a program as *name*, where this is root: some servers refuse to be root's."""
+    """The command prefix to run a program as *name* if this is root: some servers refuse to run as root."""
     return ["setpriv", f"--reuid={name}", f"--regid={name}", "--clear-groups", "--"] if os.geteuid() == 0 else []
 
 
@@ -127,7 +127,7 @@ class _PortTakenError(Exception):
 
 
 def _on_a_free_port(start: Callable[[int], None]) -> int:
-    """The port on which *start* has come through."""
+    """The port on which *start* succeeded."""
     for _ in range(5):
         port = free_port()
         with suppress(_PortTakenError):
@@ -137,7 +137,7 @@ def _on_a_free_port(start: Callable[[int], None]) -> int:
 
 
 def _until_it_answers(engine: Engine, where_its_data_are: str, data: Path, process: _Process) -> None:
-    """Ask until an answer comes from the server whose data are there, and not from another one at its port."""
+    """Ask until the server with this data answers, and not another one on its port."""
     end = time.monotonic() + START_SECONDS
     while True:
         try:
@@ -297,10 +297,10 @@ class MariaDbServer(_Server):
 
 
 def _make_data(data: Path, command: Sequence[str], version_of: Path) -> None:
-    """Have at *data* what *command* makes there.
+    """Put at *data* what *command* makes.
 
-    It makes the same each time, and waits long for the disk: so it is run once for each version of the server, and what it
-    has made is kept with the environment, and copied.
+    It makes the same each time, and waits long for the disk. So it is run once for each version of the server, and the
+    result is kept with the environment, and copied.
     """
     program = version_of.stat()
     key = repr((*command, os.geteuid(), program.st_size, program.st_mtime_ns)).replace(str(data.parent), "")
@@ -309,7 +309,7 @@ def _make_data(data: Path, command: Sequence[str], version_of: Path) -> None:
         _copy(kept, data)
         return
     _run(command, data.parent)
-    # Others may make the same just now: whoever is first keeps it. Where nothing can be kept, it is made each time.
+    # Others may be making the same: the first one is kept. If nothing can be kept, it is made each time.
     with suppress(OSError):
         kept.parent.mkdir(exist_ok=True)
         with TemporaryDirectory(dir=kept.parent) as folder:
@@ -318,7 +318,7 @@ def _make_data(data: Path, command: Sequence[str], version_of: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    # With all modes and owners, which the servers insist on.
+    # With all modes and owners, which the servers check.
     _run(["cp", "-a", str(source), str(target)], target.parent)
 
 
@@ -382,7 +382,7 @@ def server_folder() -> Iterator[Path]:
 
 QUICK_POSTGRES = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=300")
 QUICK_MARIADB = ("--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync", "--skip-log-bin")
-"""For tests in which nothing crashes: what is to be on the disk is shown elsewhere."""
+"""For tests without crashes: durability is tested elsewhere."""
 
 
 def is_sqlite(url: str) -> bool:

@@ -1,4 +1,4 @@
-"""Database servers that are none: they ask for what a real one would not, and keep all that they are told."""
+"""Fake database servers: they ask for what a real one would not, and record everything they receive."""
 
 import socket
 import struct
@@ -21,7 +21,7 @@ class Fake:
 
     listener: socket.socket
     heard: bytes = b""
-    """All that callers have said; whole when nobody serves any more."""
+    """Everything that callers have sent; complete when serving has ended."""
 
     @property
     def port(self) -> int:
@@ -45,7 +45,7 @@ class Fake:
 
 @define
 class Caller:
-    """Somebody who takes it for a database server."""
+    """A client of the fake server."""
 
     server: Fake
     connection: socket.socket
@@ -100,7 +100,7 @@ def mariadb_without_tls(plugin: str) -> Callable[[Caller], None]:
 
 
 def postgresql_without_tls(caller: Caller) -> None:
-    """A PostgreSQL that has no TLS, and asks for the password as it is."""
+    """A PostgreSQL that has no TLS, and asks for the password in clear text."""
     if caller.hear() == SSL_REQUEST:
         caller.say(b"N")
         caller.hear()

@@ -1,4 +1,4 @@
-"""Databases with many rows: made by the database itself, a batch a statement, in the order in which they come in life.
+"""Databases with many rows: made by the database itself, one batch for each statement, in realistic order.
 
 Phone numbers and the ids of sessions are scattered as real ones are, so that no index is denser here than there.
 """
@@ -139,7 +139,7 @@ def fill_audit(database: Database, users_count: int, now: datetime) -> None:
 
 
 def analyze(database: Database) -> None:
-    """Let the planner know what the tables hold, as servers do by themselves, a little later."""
+    """Update the planner's statistics, as servers do automatically a little later."""
     statements = {
         "sqlite": "ANALYZE",
         "postgresql": "VACUUM ANALYZE",

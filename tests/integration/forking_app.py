@@ -1,7 +1,8 @@
-"""An embedder's app as servers load it that fork their workers after the import, and that forks by itself as well.
+"""An embedding app as loaded by servers that fork their workers after the import. It also forks itself.
 
-``python forking_app.py USES.json`` asks with threads in the parent, forks in the middle of that, asks in each child, and
-prints what came of all the answers. It is no part of the tests' package, as it runs in a process of its own.
+``python forking_app.py USES.json`` sends requests with threads in the parent, forks in the middle of that, sends
+requests in each child, and prints a summary of the answers. It is not part of the tests' package, as it runs in its own
+process.
 """
 
 import io
@@ -98,7 +99,7 @@ def _asked_by_threads(tokens: Mapping[str, str], after_start: Callable[[], None]
 
 
 def _fork_from_a_thread() -> None:
-    """As a worker does that starts a process of its own while it serves."""
+    """Like a worker that starts a process while it serves."""
 
     def fork() -> None:
         if os.fork() == 0:

@@ -1,4 +1,4 @@
-"""What a store answers, in a form in which two stores can be compared."""
+"""The answers of a store, in a form that allows comparing two stores."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -29,10 +29,10 @@ _ENTRY_IDS: frozenset[tuple[type, str]] = frozenset({(AuditEntry, "id")})
 class Numbering:
     """The ids that one store gave, and which of its users and entries each was: the first, the second, ...
 
-    No id is promised but that it is fresh and, in the log, greater than those before: a server leaves out the id of what
-    it took back, and goes on counting where another test has stopped. So both are compared as numbers in the order of
-    creation. Nothing else is made equal: times to the microsecond, the type of each value and every text are compared
-    as they are.
+    An id is only promised to be fresh and, in the log, greater than those before: a server skips the id of what it
+    rolled back, and continues where another test has stopped. So both are compared as numbers in the order of creation.
+    Nothing else is made equal: times to the microsecond, the type of each value and every text are compared as they
+    are.
     """
 
     users: list[int] = field(factory=list)
@@ -71,7 +71,7 @@ class Numbering:
         return "there is one" if (type(owner), name) == (AuditEntry, "likeness") else self.plain(value)
 
     def _user(self, user_id: int) -> str:
-        # Whoever asks for a user that never was hears of the id that he named.
+        # An answer about a user that never existed repeats the requested id.
         return f"user {self.users.index(user_id)}" if user_id in self.users else f"no user: {user_id!r}"
 
 

@@ -236,7 +236,7 @@ _KINDS = [*_OFTEN * 3, *_AT_TIMES]
 
 
 def steps(kinds: Sequence[st.SearchStrategy[Step]], most: int) -> st.SearchStrategy[list[Step | None]]:
-    """As many as that. None shrinks away: so every step of a failing journey can be left out by itself."""
+    """That many steps. None shrinks away, so every step of a failing journey can be omitted separately."""
     step: st.SearchStrategy[Step | None] = st.sampled_from([st.none(), *kinds]).flatmap(lambda kind: kind)
     return st.lists(step, min_size=most, max_size=most)
 

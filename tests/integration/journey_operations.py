@@ -1,4 +1,4 @@
-"""The steps of journeys that operators take, and what happens by itself."""
+"""The steps of journeys that operators take, and those that happen without a caller."""
 
 from datetime import timedelta
 

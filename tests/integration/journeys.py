@@ -169,7 +169,7 @@ class Journey:
 
 @frozen
 class Replay:
-    """All that one store answered on a journey: to each step, and to a look at everything in the end."""
+    """All answers of one store on a journey: to each step, and its contents in the end."""
 
     answers: tuple[Any, ...]
     met: "Counter[str]"
@@ -177,7 +177,7 @@ class Replay:
 
 
 def replay(journey: Journey, store: Store) -> Replay:
-    """Go on the *journey* in *store*, which is empty."""
+    """Carry out the *journey* in *store*, which is empty."""
     house = House(store, journey.settings, journey.begin)
     met: Counter[str] = Counter()
     answers = []

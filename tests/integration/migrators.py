@@ -1,4 +1,4 @@
-"""Those who migrate: processes that do so at the same moment or die in the middle, and what a database holds then."""
+"""Processes that migrate at the same moment or die in the middle, and what the database contains then."""
 
 import io
 import json
@@ -89,7 +89,7 @@ class Task:
 
 @frozen
 class Done:
-    """How a process ended, and what it told where it lived to its end."""
+    """How a process ended, and what it reported if it was not killed."""
 
     code: int
     has_migrated: bool | None = None
@@ -163,7 +163,7 @@ def by_hand(url: str, *scripts: str) -> None:
 
 
 def contents(url: str) -> dict[str, Any]:
-    """All that a database holds: tables, in the database's own words, and rows."""
+    """The contents of a database: tables, in the database's own words, and rows."""
     if make_url(url).get_backend_name() == "sqlite" and not Path(str(make_url(url).database)).exists():
         return {}
     engine = create_engine(url)
@@ -174,7 +174,7 @@ def contents(url: str) -> dict[str, Any]:
 
 
 def _sqlite(connection: Connection) -> dict[str, Any]:
-    # How the words are laid out is of no account.
+    # The layout of the text does not matter.
     return _with_rows(
         connection,
         {
@@ -187,7 +187,7 @@ def _sqlite(connection: Connection) -> dict[str, Any]:
 def _mariadb(connection: Connection) -> dict[str, Any]:
     names = connection.exec_driver_sql("SHOW TABLES").scalars().all()
     tables = {name: connection.exec_driver_sql(f"SHOW CREATE TABLE `{name}`").one()[1] for name in names}
-    # The order in which indexes were made is of no account.
+    # The order in which indexes were made does not matter.
     return _with_rows(
         connection, {name: sorted(sql.replace(",\n", "\n").split("\n")) for name, sql in tables.items()}, names
     )

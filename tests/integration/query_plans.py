@@ -50,7 +50,7 @@ class Observed:
 
 
 class _Undone(Exception):
-    """Nothing of it shall stay."""
+    """Raised to roll everything back."""
 
 
 def observed(database: Database, call: Callable[[Transaction], object]) -> Observed:
@@ -63,7 +63,7 @@ def observed(database: Database, call: Callable[[Transaction], object]) -> Obser
     def explain(
         connection: Connection, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool
     ) -> None:
-        # An insertion looks nothing up, but for the keys that the database checks by itself.
+        # An insertion looks nothing up, except the keys that the database itself checks.
         if not statement.startswith(("SELECT", "UPDATE", "DELETE")):
             return
         cursor = connection.connection.cursor()

@@ -1,4 +1,4 @@
-"""Those who race: threads, and processes of threads, that register, log in and refresh at the same moment.
+"""Racers: threads, and processes of threads, that register, log in and refresh at the same moment.
 
 They go through the use cases, wired as in production, on a real store and with the real codecs. Only the hasher costs
 nothing, so that the race is in the store. Run as a program, this module is one of several processes on one database.
@@ -108,7 +108,7 @@ def at_once(count: int, act: Callable[[int], T]) -> list[T]:
         except Exception as error:  # noqa: BLE001 - raised again below, in the caller's own thread
             failures.append(error)
 
-    # Daemons: those who wait for each other for ever are not to keep the process as well.
+    # Daemons, so that a deadlock does not keep the process alive.
     threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(count)]
     for thread in threads:
         thread.start()
@@ -120,7 +120,7 @@ def at_once(count: int, act: Callable[[int], T]) -> list[T]:
 
 
 def patiently(act: Callable[[], T]) -> T:
-    """Ask again where the store had no time: it has decided nothing then."""
+    """Try again if the store was busy: then it has decided nothing."""
     for _ in range(_TRIES):
         try:
             return act()

@@ -1,4 +1,4 @@
-"""Real servers for tests: each its own process group, on a free loopback port, with a data folder of its own."""
+"""Real servers for tests: each with its own process group and data folder, on a free loopback port."""
 
 import http.client
 import io
@@ -272,7 +272,7 @@ class Server:
         return strict_json(done.stdout)
 
     def rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """What the database holds."""
+        """The rows of a table of the database."""
         with closing(sqlite3.connect(self.database, timeout=30)) as connection, connection:
             return connection.execute(statement, parameters).fetchall()
 
@@ -349,7 +349,7 @@ class Server:
         self._until_nobody_listens()
 
     def stop(self) -> None:
-        """End it, one way or the other; nothing of it is left."""
+        """End it in any case; nothing of it is left."""
         if self._process is None or self._process.returncode is not None:
             return
         self.terminate()

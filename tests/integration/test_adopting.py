@@ -1,4 +1,4 @@
-"""``menshen adopt`` takes over a tutorial's database on each product, and everybody logs in afterwards."""
+"""``menshen adopt`` adopts a tutorial's database on each product, and everybody logs in afterwards."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -261,7 +261,7 @@ def test_a_number_is_registered_once(adopted: Adopted) -> None:
 
 
 def test_the_number_of_a_row_that_is_left_is_nobody_elses(adopted: Adopted) -> None:
-    """Its owner would have another account, and the row could never be taken."""
+    """Otherwise its owner would have another account, and the row could never be adopted."""
     assert adopted.report["to_be_kept"] == adopted.outcome["kept"] == 1
     with adopted.client() as client:
         assert client.register("+86 13800138017").reason == "phone_taken"

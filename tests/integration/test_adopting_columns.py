@@ -1,4 +1,4 @@
-"""Columns of other types than the tutorial's: nothing that they hold is lost, and what we write comes back exactly."""
+"""Columns of other types than the tutorial's: none of their contents is lost, and what we write comes back exactly."""
 
 from datetime import UTC, datetime
 from pathlib import Path

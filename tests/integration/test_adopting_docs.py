@@ -16,7 +16,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "adopting.md").read_text(encoding="
 
 
 def block_with(line: str) -> str:
-    """The indented block of the page that holds *line*."""
+    """The indented block of the page that contains *line*."""
     [found] = [block for block in _blocks() if line in block]
     return found
 

@@ -1,4 +1,4 @@
-"""An adoption that is killed goes on where it was, and of two at once each row is taken by one."""
+"""A killed adoption continues where it was, and of two at once each row is adopted by one."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""What becomes of the rows that an adoption leaves: nobody else gets their numbers, and an operator joins them."""
+"""The rows that an adoption leaves out: nobody else gets their numbers, and an operator joins them."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -95,7 +95,7 @@ def test_a_row_that_is_mended_gets_the_number_that_was_kept_for_it(tutorial: Tut
     )
     outcome = adopt(tutorial, "--yes")
     assert (outcome["taken"], outcome["kept"]) == (1, 1)
-    # The number that nobody has any longer is let go.
+    # The number that no row has any more is released.
     assert numbers(tutorial) == [(1, "13800138001"), (2, "13800138009")]
 
 

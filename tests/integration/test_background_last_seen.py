@@ -271,7 +271,7 @@ class TestTheThread:
         assert watched.sessions.by_id(session.id) == session
         last_seen.close()
         last_seen.close()
-        # In the order of the ids, so that two processes do not wait for each other.
+        # In the order of the ids, so that two processes do not deadlock.
         assert watched.ended == [["a"], [session.id]]
 
     def test_an_end_is_written_within_the_interval_and_what_could_not_be_is_told(

@@ -128,7 +128,7 @@ class TestAudit:
         assert header.split() == ["id", "time", "actor", "action", "outcome", "subject", "detail", "times", "address"]
         subject = header.index("subject")
         for row in rows:
-            # A Chinese sign takes two columns of a terminal; in GBK it takes two bytes.
+            # A Chinese character takes two columns of a terminal; in GBK it takes two bytes.
             assert row.encode("gbk")[subject - 1 : subject + 1].strip().isdigit(), rows
             assert row.isprintable()
 

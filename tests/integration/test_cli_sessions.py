@@ -38,7 +38,7 @@ def registered(client: Client, phone: str) -> Answer:
 
 
 def kick(server: Server, phone: str, session_id: str) -> Any:
-    # With the sign of equality, since an id may begin with a hyphen.
+    # With an equals sign, since an id may begin with a hyphen.
     return server.told("session", "kick", phone, f"--session={session_id}")
 
 
@@ -76,7 +76,7 @@ class TestList:
             client.login(phone, device={"type": "tablet", "name": name})
         header, *rows = server.menshen("session", "list", phone).stdout.splitlines()
         assert len(rows) == 4
-        # A Chinese sign takes two columns of a terminal; in GBK it takes two bytes.
+        # A Chinese character takes two columns of a terminal; in GBK it takes two bytes.
         column = header.index("first_seen")
         for row in rows:
             assert re.match(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", row.encode("gbk")[column:]), rows

@@ -124,7 +124,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 @define
 class Terminal:
-    """A command at a terminal of its own, and somebody who types."""
+    """A command at its own terminal, and somebody who types."""
 
     said: str = field(init=False, default="")
     arguments: bytes = field(init=False, default=b"")

@@ -1,4 +1,4 @@
-"""The password of the database is never told, whatever goes wrong, however it is written."""
+"""The password of the database is never shown, whatever goes wrong and however it is written."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ NOBODY_LISTENS = "127.0.0.1:1"
 
 @pytest.fixture
 def guarded(postgresql: DatabaseServer) -> Iterator[str]:
-    """A database of PostgreSQL that asks this one user for his password, which is in the URL."""
+    """A database of PostgreSQL that asks this one user for the password, which is in the URL."""
     url = postgresql.new_database()
     migrated(url)
     name = f"guarded_{make_url(url).database}"

@@ -1,6 +1,6 @@
-"""Over a network a database is reached by verified TLS, and its password is not told to anybody else.
+"""Over a network a database is reached by verified TLS, and its password is sent to nobody else.
 
-All servers are on the loopback. ``db.example`` leads there, and is no name of it.
+All servers are on the loopback. ``db.example`` resolves to it without being a loopback name.
 """
 
 import os

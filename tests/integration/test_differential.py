@@ -125,8 +125,8 @@ class TestEveryStore:
 
             if RANDOM_JOURNEYS:
                 settings(_QUIET, max_examples=RANDOM_JOURNEYS, derandomize=False)(given(journeys())(go))()
-            # What hypothesis makes of a seed depends on which modules are loaded, so the first batch may lack something. A
-            # batch that adds nothing to the others is passed over: in memory that is soon found out.
+            # What hypothesis makes from a seed depends on the loaded modules, so the first batch may lack something. A
+            # batch that adds nothing to the others is skipped, which is quickly found out in memory.
             for number in range(0 if RANDOM_JOURNEYS else MOST_BATCHES):
                 if (EXPECTED - met.keys()) & _met_in_memory(number):
                     seed(number)(settings(_QUIET, max_examples=USUAL_JOURNEYS)(given(journeys())(go)))()
@@ -180,7 +180,7 @@ class TestAStoreThatGoesItsOwnWay:
 
 
 def _chinese_database(server: DatabaseServer) -> str:
-    """The URL of a fresh one that orders and compares text as people do, not sign by sign, where it is left to it."""
+    """The URL of a fresh one that by default orders and compares text as people do, not character by character."""
     name = f"chinese_{os.getpid()}"
     engine = create_engine(server.url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:

@@ -1,4 +1,4 @@
-"""Room that is kept beside an SQLite file, what gets it, and how the disk gets back what was removed.
+"""Space that is reserved beside an SQLite file, what gets it, and how the space of deleted rows is returned.
 
 That it is enough on a disk which is really full is shown by ``tests/faults/f16_full_disk.py``.
 """
@@ -146,7 +146,8 @@ class TestTheReserve:
         assert (reserve.path.stat().st_uid, reserve.path.stat().st_gid) == (65534, 65534)
 
     def test_a_quota_is_told_from_a_broken_disk_by_nothing(self, database: Database, reserve: FileReserve) -> None:
-        """SQLite says the same of both; so the reserve is given for either, and made anew where there is room."""
+        """SQLite reports both in the same way; so the reserve is released for either, and restored if there is
+        space."""
         sql_store(database).work.transact(append)
         error = sqlite3.OperationalError("disk I/O error")
         error.sqlite_errorname = "SQLITE_IOERR_WRITE"

@@ -1,4 +1,4 @@
-"""Before it serves, a store is asked how it may lose what was acknowledged; a good one has nothing to say."""
+"""Before serving, a store is checked for ways to lose acknowledged data; a sound one reports none."""
 
 import sqlite3
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What is erased of a closed account, and what stays: the list in docs/http.md, held against each product."""
+"""What is erased of a closed account, and what stays: the list in docs/http.md, checked on each product."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A database that answers somebody else's question is not believed, whichever look-up it is."""
+"""A database that returns the answer to another query is not trusted, whichever look-up it is."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path

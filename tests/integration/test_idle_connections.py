@@ -1,4 +1,4 @@
-"""Connections that something on the way has forgotten: the first who comes finds out, and nobody else waits for that."""
+"""Connections that were silently dropped on the way: the first use finds out, and no other waits for that."""
 
 import socket
 import time
@@ -155,7 +155,7 @@ def test_one_who_accepts_and_says_nothing_is_not_waited_for(scheme: str, is_pati
 
 
 def test_one_who_begins_and_says_no_more_is_not_waited_for_from_the_beginning() -> None:
-    """What it takes to be let in counts together."""
+    """Authentication counts towards the same limit."""
     greeting = b"\x0a5.5.5-10.11.0-MariaDB\x00" + bytes(4) + b"saltsalt\x00\xff\xf7\x2d\x02\x00\xff\x81\x15" + bytes(10)
     greeting += b"saltsaltsalt\x00mysql_native_password\x00"
 

@@ -1,4 +1,4 @@
-"""The wheel, in an environment of its own, beside somebody's own packages called ``domain`` and ``adapters``."""
+"""The wheel, in a separate environment, beside other packages called ``domain`` and ``adapters``."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ FILES = ["pyproject.toml", "README.md", "LICENSE", "__init__.py", "py.typed"]
 
 @frozen
 class Installed:
-    """An environment that holds the wheel."""
+    """An environment with the wheel."""
 
     python: Path
     command: tuple[str, ...]

@@ -140,7 +140,7 @@ class TestOverHttp:
     def test_the_database_goes_and_comes_back(self, service: Server, caller: Client, machine: DatabaseServer) -> None:
         token = caller.register("13800138001").token
         machine.stop()
-        # What /readyz has found holds for a moment.
+        # The result of /readyz is used for a moment.
         time.sleep(HOLDS_SECONDS)
         try:
             for _ in range(2):
@@ -190,7 +190,7 @@ def _assert_refused(outcome: Outcome, limit: float) -> None:
 
 
 def _assert_unavailable(service: Server, token: str) -> None:
-    """Whoever asks is told in time and in the envelope, and nobody is let in."""
+    """The answer comes in time and in the envelope, and nobody is let in."""
     calls: list[Callable[[Client], Answer]] = [
         lambda caller: caller.user_info(token),
         lambda caller: caller.login("13800138000"),

@@ -106,7 +106,7 @@ class TestAServerThatHangs:
             # An idle one, and then a new one: together no longer than an answer is waited for.
             slow = {name: each.seconds for name, each in outcomes.items() if name.endswith(", idle")}
             assert max(slow.values()) < ANSWER_SECONDS + 0.5, slow
-            # Nobody is left who holds a lock for long.
+            # No lock is held for long.
             assert {name: each.error for name, each in _all_at_once(calls).items() if each.error} == {}
             # A new connection to a server that hangs.
             for each in (database, second):

@@ -1,4 +1,4 @@
-"""A store that somebody else wrote: found by its entry point, held to the contract; and what docs/stores.md shows."""
+"""A store from another package: found by its entry point, tested with the contract; and what docs/stores.md shows."""
 
 import json
 import os
@@ -27,7 +27,7 @@ PHONE = "13800138000"
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for PYTHONPATH that holds the example, installed by pip."""
+    """A folder for PYTHONPATH with the example, installed by pip."""
     source, target = tmp_path_factory.mktemp("source") / "own_store", tmp_path_factory.mktemp("installed")
     # Building leaves things behind.
     shutil.copytree(EXAMPLE, source, ignore=shutil.ignore_patterns("__pycache__"))

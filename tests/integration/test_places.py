@@ -1,4 +1,5 @@
-"""A place where the accounts cannot be is told in one line: the path, the cause, what to do. Looking makes nothing."""
+"""A place where the accounts cannot be is reported in one line: the path, the cause, what to do. Reading makes
+nothing."""
 
 import io
 import os
@@ -68,7 +69,8 @@ def made(data: Path) -> Path:
 
 @contextmanager
 def as_nobody() -> Iterator[int]:
-    """As a user who owns nothing. Root, who may do everything, becomes one; anybody else has *lost* what he had."""
+    """As a user who owns nothing. Root, who may do everything, becomes one; for anybody else *lost* is made
+    inaccessible."""
     os.seteuid(NOBODY)
     try:
         yield NOBODY

@@ -1,7 +1,7 @@
 """Each statement that the repositories send finds its rows by the index that is meant for it, on each product.
 
-The statements are run, and explained, on tables that are large enough for a planner to care. PostgreSQL and MariaDB know
-what the tables hold, as they always do a little later; SQLite does not, since nothing tells it in production.
+The statements are run, and explained, on tables that are large enough for a planner to care. PostgreSQL and MariaDB
+have statistics, as they always do a little later; SQLite has none, as in production.
 """
 
 import inspect
@@ -215,7 +215,7 @@ USES = [
         lambda tx: gives(tx[SessionSweep].prune(NOW - 3 * SPAN, BATCH), 0),
         {"ix_x_session_over_at"},
     ),
-    # Of those who log in first every third has ended his session; a year later all have expired.
+    # Every third of the first logins has logged out; a year later all sessions have expired.
     Use(
         "sessions.prune: a few",
         lambda tx: gives(0 < tx[SessionSweep].prune(NOW - SPAN * 0.99, BATCH) < BATCH, True),

@@ -114,7 +114,7 @@ class TestFraming:
     def test_what_follows_a_chunked_body_is_no_request(
         self, connection: socket.socket, headers: tuple[bytes, ...], body: bytes
     ) -> None:
-        """The parser drops a length beside chunks; whoever went by that one saw another request in the rest."""
+        """The parser drops a length beside chunks; a proxy that used it saw another request in the rest."""
         answer = exchanged(connection, login(*headers, body=body + get(b"/healthz")))
         assert answer.status == (200 if body == IN_CHUNKS else 400)
         assert answer.headers["connection"] == "close"
@@ -305,7 +305,7 @@ class TestHeads:
         ],
     )
     def test_a_path_has_one_spelling(self, connection: socket.socket, path: bytes) -> None:
-        """Or a proxy that denies /api/admin by its prefix is passed by."""
+        """Otherwise a proxy that denies /api/admin by its prefix could be bypassed."""
         sent = login(LENGTH).replace(b"/api/user/login", path)
         assert exchanged(connection, sent).reason == "not_found"
 
@@ -317,7 +317,7 @@ class TestHeads:
         assert (answer.status, answer.reason) == (400, "host_invalid")
 
     def test_a_byte_beyond_ascii_does_not_hide_the_caller(self, tmp_path: Path) -> None:
-        """The proxy appends the address of its peer to whatever that one wrote."""
+        """The proxy appends the address of its peer to whatever the peer wrote."""
         with serving(tmp_path / "server", TRUSTED_PROXIES="127.0.0.1") as behind_a_proxy:
             for written in (b"\xff", b"1.2.3.4\xe9", b"\xe5\xbc\xa0", b"1.2.3.4"):
                 with closing(
@@ -509,7 +509,7 @@ def _post(chance: random.Random, body: bytes) -> bytes:
 
 
 def _bad_body(chance: random.Random) -> bytes:
-    """One that holds no phone and password that anybody has."""
+    """A body without a valid phone and password."""
     whole = chance.choice(
         [
             '{"phone": "13800138000", "phone": "13800138001", "password": "correct horse"}',
@@ -533,7 +533,7 @@ def _bad_body(chance: random.Random) -> bytes:
     broken = bytearray(whole)
     for _ in range(chance.randrange(4)):
         if broken:
-            # Only bytes that no JSON holds outside of texts, so that no change makes a good body of it.
+            # Only bytes that JSON has nowhere outside of strings, so that no change makes it a valid body.
             broken[chance.randrange(len(broken))] = chance.choice([0x00, 0x01, 0x80, 0xC0, 0xED, 0xFF])
     return bytes(broken)
 

@@ -1,4 +1,4 @@
-"""Texts that others wrote and rules that others made in our tables: the one is left alone, the other told as what it is."""
+"""Texts and constraints of other programs in our tables: the texts are left alone, the constraints reported as such."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

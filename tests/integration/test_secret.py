@@ -1,4 +1,4 @@
-"""The secret that signs the tokens: where it comes from, and what it must not be. On real files."""
+"""The secret that signs the tokens: where it comes from, and which values are refused. On real files."""
 
 import base64
 import hashlib
@@ -155,7 +155,7 @@ DISGUISED = {
 
 @pytest.mark.parametrize("written", DISGUISED.values(), ids=DISGUISED)
 def test_one_text_is_one_secret_or_none(tmp_path: Path, written: bytes) -> None:
-    """Everybody would be signed out without a word, by a file that looks the same."""
+    """Otherwise a file that looks the same would silently log everybody out."""
     made = tmp_path / FILE_NAME
     made.write_bytes(written)
     for settings in (Settings(secret_key_file=made), Settings(data_dir=tmp_path)):

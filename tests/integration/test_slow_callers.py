@@ -1,4 +1,4 @@
-"""Callers that keep the server waiting hold nothing but their own connection (ASVS 15.4.4).
+"""Callers that keep the server waiting occupy only their own connection (ASVS 15.4.4).
 
 The limits are the server's own, only shorter here, so that the tests need not wait for them.
 """

@@ -1,4 +1,4 @@
-"""What a server undoes since two have met in it is done again, and nobody hears of it."""
+"""A transaction that a server undoes because of a conflict is repeated, and nobody notices."""
 
 from datetime import UTC, datetime
 from threading import Barrier

@@ -1,4 +1,4 @@
-"""Local time is that of the zone which the machine names, also where the machine has no table of zones."""
+"""Local time is that of the machine's zone, even if the machine has no zone database."""
 
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -27,7 +27,7 @@ def localtime(tmp_path: Path) -> Path:
             ("PRC", ZoneInfo("PRC")),
             ("UTC", ZoneInfo("UTC")),
         ),
-        # What C understands by itself.
+        # What C itself understands.
         *(("CST-8", None), ("<+08>-8", None), ("EST5EDT,M3.2.0,M11.1.0", None), ("", None), (":", None)),
     ],
 )

@@ -1,4 +1,4 @@
-"""How long a refusal takes tells neither which numbers are registered nor how a password is kept (ASVS 6.3.8)."""
+"""The time of a refusal reveals neither which numbers are registered nor how a password is hashed (ASVS 6.3.8)."""
 
 import hashlib
 import time

@@ -1,4 +1,4 @@
-"""Words in our rows that this version does not know, as a newer one or a hand may write them: never a fault of ours."""
+"""Values in our rows that this version does not know, written by a newer one or a person, never cause a fault."""
 
 import json
 from collections.abc import Iterator

@@ -82,7 +82,7 @@ class Tutorial:
         self.execute(_TABLE.format(id=_IDS[self.product], time=time, password=password, options=options))
 
     def insert(self, rows: Iterable[dict[str, Any]]) -> None:
-        """Rows, by an INSERT that names the tutorial's columns alone."""
+        """Rows, by an INSERT that names only the tutorial's columns."""
         mark = "?" if self.product == "sqlite" else "%s"
         statement = f"INSERT INTO x_user ({', '.join(COLUMNS)}) VALUES ({', '.join([mark] * len(COLUMNS))})"
         with self.connected() as connection:
@@ -96,7 +96,7 @@ class Tutorial:
         return {row[0]: row for row in self.execute(f"SELECT {names} FROM x_user ORDER BY id")}
 
     def dump(self) -> Any:
-        """All that the database holds: its schema, and the rows of each table."""
+        """The contents of the database: its schema, and the rows of each table."""
         if self.product == "sqlite":
             with closing(sqlite3.connect(make_url(self.url).database or "")) as connection:
                 return list(connection.iterdump())
@@ -267,7 +267,7 @@ CAN_LOG_IN = {
 
 
 def plain_rows(count: int, first: int = 1) -> Iterable[dict[str, Any]]:
-    """Any number of users without oddities, but that every tenth number has another spelling."""
+    """Any number of users without oddities, except that every tenth number has another spelling."""
     begin = datetime(2015, 1, 1)
     password = pbkdf2("a password of many")
     for user_id in range(first, first + count):
