@@ -12,10 +12,13 @@ from ..adapters.even_hasher import EvenPasswordHasher
 from ..adapters.jwt_codec import JwtTokenCodec
 from ..adapters.random_ids import SystemRandomIds
 from ..adapters.refresh_token_codec import HmacRefreshTokenCodec
+from ..adapters.remembering.tokens import RememberedTokens
 from ..adapters.stored_work import StoredWork
 from ..adapters.system_clock import SystemClock
+from ..domain.ports.outside import TokenCodec
 from ..domain.ports.reading import PasswordHashes
 from ..domain.ports.stores import Store
+from ..domain.realms import Realm
 from .databases import SERVING_THREADS, place_of
 from .places import exposures
 from .realms import admin_realm, user_realm
@@ -82,8 +85,8 @@ def open_adapters(settings: Settings, secret: bytes, store: Store) -> Adapters:
     return Adapters(
         store=store,
         hasher=BoundedPasswordHasher(hasher, at_once=os.cpu_count() or 1, waiting=_WAITING_PASSWORDS),
-        codec=JwtTokenCodec(secret=secret, issuer=settings.issuer, audience=user_realm(settings).audience),
-        admin_codec=JwtTokenCodec(secret=secret, issuer=settings.issuer, audience=admin_realm(settings).audience),
+        codec=_codec(settings, secret, user_realm(settings)),
+        admin_codec=_codec(settings, secret, admin_realm(settings)),
         refresh_codec=HmacRefreshTokenCodec(secret),
         last_seen=last_seen,
         clock=clock,
@@ -91,6 +94,11 @@ def open_adapters(settings: Settings, secret: bytes, store: Store) -> Adapters:
         common_passwords=common_passwords() if settings.password_policy == "strict" else frozenset(),
         close=close,
     )
+
+
+def _codec(settings: Settings, secret: bytes, realm: Realm) -> TokenCodec:
+    codec = JwtTokenCodec(secret=secret, issuer=settings.issuer, audience=realm.audience)
+    return RememberedTokens(codec, settings.remembered_tokens) if settings.remembered_tokens else codec
 
 
 def _another_secret(settings: Settings, without_secret: WithoutSecret, say: Callable[[str], None]) -> bytes:

@@ -14,7 +14,8 @@ from attrs import define
 from ...domain.passwords import HashKind
 from ..adoptions import AdoptionFindings, AdoptionReport, FoundState, Left
 from ..databases import database_url
-from ..settings import Settings, without_password
+from ..setting_values import without_password
+from ..settings import Settings
 from .output import print_record, print_table
 
 _SHOWN = 20

@@ -7,7 +7,8 @@ from typing import Any
 from ...domain.errors import StoreUnavailable
 from ..databases import SERVING_THREADS, database_url
 from ..services import open_service
-from ..settings import SettingInvalid, Settings, without_password
+from ..setting_values import without_password
+from ..settings import SettingInvalid, Settings
 from .output import DONE, REFUSED, Context, note
 
 

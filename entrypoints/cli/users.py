@@ -10,7 +10,7 @@ from ...domain.device_policy import PolicyInvalid
 from ...domain.ports.reading import UserFilter
 from ...domain.users import NoSuchUser, Phone, PhoneInvalid, Profile, Standing, User
 from ..device_policies import device_policy_text, parse_device_policy
-from ..settings import parse_duration
+from ..setting_values import parse_duration
 from ..wiring import Service
 from .adopting import join, wrap_hashes
 from .output import DONE, USAGE, Commands, Context, note, number, plain, print_record, print_table, row_number

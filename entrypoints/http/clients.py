@@ -9,7 +9,7 @@ import falcon
 from attrs import frozen
 
 from ...domain.devices import Client, Device, DeviceInvalid, DeviceType
-from ..settings import IpNetwork
+from ..setting_values import IpNetwork
 from .guard import principal_if_any
 from .json_body import optional_bool_member, optional_object_member, optional_text_member
 

@@ -167,7 +167,6 @@ def test_a_package_begins_with_one_sentence_and_nothing_else(path: Path) -> None
 
 
 LONGER = {
-    "entrypoints/settings.py": "every setting on one page, each with what the documentation says of it",
     "adapters/conformance/sessions.py": "tests, though they ship",
     "adapters/conformance/units_of_work.py": "tests, though they ship",
     "adapters/conformance/users.py": "tests, though they ship",

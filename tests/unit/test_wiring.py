@@ -10,6 +10,7 @@ from menshen.adapters.bounded_hasher import BoundedPasswordHasher
 from menshen.adapters.even_hasher import EvenPasswordHasher
 from menshen.adapters.jwt_codec import JwtTokenCodec
 from menshen.adapters.refresh_token_codec import HmacRefreshTokenCodec
+from menshen.adapters.remembering.tokens import RememberedTokens
 from menshen.domain.actors import Actor
 from menshen.domain.passwords import PasswordHoldsIdentifier, PasswordLengthInvalid, PasswordTooCommon
 from menshen.domain.ports.reading import PasswordHashes
@@ -69,6 +70,8 @@ def test_secret_issuer_and_audiences_reach_the_codecs() -> None:
     settings = evolve(IN_MEMORY, issuer="an issuer", audience="an audience", admin_audience="admins")
     adapters = open_adapters(settings, SECRET, open_store(IN_MEMORY))
     for codec, audience in ((adapters.codec, "an audience"), (adapters.admin_codec, "admins")):
+        assert isinstance(codec, RememberedTokens)
+        codec = codec.codec
         assert isinstance(codec, JwtTokenCodec)
         assert (codec.secret, codec.issuer, codec.audience) == (SECRET, "an issuer", audience)
     assert adapters.refresh_codec == HmacRefreshTokenCodec(SECRET)

@@ -1,0 +1,1 @@
+"""What a guard may keep in memory, around the adapters that find it out."""
