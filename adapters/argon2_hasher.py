@@ -32,7 +32,7 @@ _WRAPPING_BYTES = 16
 """The bytes of salt and of digest in a wrapped hash, which needs room for the salt it wraps (RFC 9106, 4: enough)."""
 
 _WRAPPING_LENGTH = 45
-"""The two in Base64, and a dollar."""
+"""Both in Base64, with a dollar sign."""
 
 # Werkzeug's scrypt hashes have 162 characters, and the tutorial's column has room for 120.
 _CUT = re.compile(r"scrypt:[0-9:]*(?:\$.*)?")

@@ -39,7 +39,7 @@ _RECIPE = re.compile(
     re.ASCII,
 )
 
-_PHPASS_SIGNS = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_PHPASS_CHARACTERS = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PHPASS_LEAST, _PHPASS_MOST = 7, 17
 
 
@@ -148,7 +148,7 @@ def _bare_makers(algorithm: str, salt: bytes | None) -> tuple[Maker, ...]:
 
 
 def _phpass_making(setting: str) -> Making | None:
-    exponent, salt = _PHPASS_SIGNS.index(setting[3]), setting[4:].encode()
+    exponent, salt = _PHPASS_CHARACTERS.index(setting[3]), setting[4:].encode()
     if not _PHPASS_LEAST <= exponent <= _PHPASS_MOST:
         return None
     # The first is over the salt.
@@ -164,12 +164,12 @@ def _phpass_making(setting: str) -> Making | None:
 
 def _phpass_text(digest: bytes) -> str:
     """Base64 with other characters, the least significant first."""
-    signs = []
+    characters = []
     for start in range(0, len(digest), 3):
         part = digest[start : start + 3]
         number = int.from_bytes(part, "little")
-        signs += [_PHPASS_SIGNS[number >> 6 * place & 63] for place in range(len(part) + 1)]
-    return "".join(signs)
+        characters += [_PHPASS_CHARACTERS[number >> 6 * place & 63] for place in range(len(part) + 1)]
+    return "".join(characters)
 
 
 def _hex(algorithm: str, content: bytes) -> str:

@@ -146,7 +146,7 @@ class Caller:
 
     def list_sessions(self) -> None:
         if len(self.service.list_sessions(self.principal)) != len(DEVICE_TYPES):
-            raise RuntimeError("a user has other sessions than he should")
+            raise RuntimeError("a user has other sessions than expected")
 
 
 def _callers(service: Service, adapters: Adapters, users: int, now: datetime) -> list[Caller]:

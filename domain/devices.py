@@ -42,11 +42,11 @@ _FILLING = str.maketrans("", "", "-:._ {}()")
 def known_id(text: str | None) -> str | None:
     """*text*, or None if it is a placeholder, which identifies no device.
 
-    All devices that send the same one would count as one device, and each login would sign the others out.
+    All devices that send the same one would count as one device, and each login would log the others out.
     """
     folded = (text or "").strip().lower()
-    signs = set(folded.translate(_FILLING))
-    return None if folded in _PLACEHOLDERS or signs in ({"0"}, {"f"}) else text
+    characters = set(folded.translate(_FILLING))
+    return None if folded in _PLACEHOLDERS or characters in ({"0"}, {"f"}) else text
 
 
 @frozen

@@ -14,4 +14,4 @@ class TextInvalid(Refusal):
 def is_plain(text: str, limit: int) -> bool:
     """Whether *text* has at most *limit* characters, none of them a control character or a lone surrogate."""
     # Cc: control characters; Cs: lone surrogates.
-    return len(text) <= limit and not any(category(sign) in {"Cc", "Cs"} for sign in text)
+    return len(text) <= limit and not any(category(character) in {"Cc", "Cs"} for character in text)

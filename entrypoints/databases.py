@@ -14,7 +14,7 @@ from .places import Place
 from .settings import PREFIX, SettingInvalid, Settings
 
 SERVING_THREADS = 64
-"""How many requests a process handles at a time; most of them wait for the disk or for the hasher."""
+"""How many requests a process handles at a time; most wait for the disk or for the hasher."""
 
 
 def database_url(settings: Settings) -> str:

@@ -127,9 +127,9 @@ _TIMES = [
     (_EVENT, "at"),
 ]
 
-_SIGNS = {
-    "signs of 4 bytes": "𠮷🔑",
-    "signs of several characters": "👨‍👩‍👧‍👦🇨🇳",
+_CHARACTERS = {
+    "characters of 4 bytes": "𠮷🔑",
+    "characters of several code points": "👨‍👩‍👧‍👦🇨🇳",
     "blanks": " ",
     "blanks of other kinds": " \N{NO-BREAK SPACE}\N{IDEOGRAPHIC SPACE}\N{ZERO WIDTH SPACE}\N{ZERO WIDTH NO-BREAK SPACE}",
     "upper and lower case": "aAßẞıİſsK\N{KELVIN SIGN}",
@@ -158,9 +158,9 @@ class ExactTextContract(PartOfContract):
 
     @pytest.mark.parametrize(("noun", "place", "longest"), _TEXTS, ids=_name)
     def test_a_text_comes_back_whole(self, store: Store, noun: _Noun, place: str, longest: int) -> None:
-        for signs in _SIGNS.values():
+        for characters in _CHARACTERS.values():
             # With a blank at either end.
-            thing = _with(noun.make(store), place, f" {(signs * longest)[: longest - 2]} ")
+            thing = _with(noun.make(store), place, f" {(characters * longest)[: longest - 2]} ")
             assert noun.keep(store, thing) == thing
 
     @pytest.mark.parametrize(("noun", "place", "longest"), _TEXTS, ids=_name)

@@ -114,7 +114,7 @@ def visible(text: str | None) -> str:
     if text == text.strip() != "" and text.isprintable() and text != "NULL" and '"' not in text:
         return text
     shown = json.dumps(text, ensure_ascii=False)
-    return "".join(sign if sign.isprintable() else json.dumps(sign)[1:-1] for sign in shown)
+    return "".join(character if character.isprintable() else json.dumps(character)[1:-1] for character in shown)
 
 
 def _shown_phone(left: Left) -> str:

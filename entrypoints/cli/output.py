@@ -123,16 +123,16 @@ def print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as
 def _json(found: object) -> str:
     """JSON on one line, without escapes where the terminal can show the text."""
     text = json.dumps(found, ensure_ascii=False)
-    return "".join(sign if sign.isprintable() else json.dumps(sign)[1:-1] for sign in text)
+    return "".join(character if character.isprintable() else json.dumps(character)[1:-1] for character in text)
 
 
 def _width(text: str) -> int:
     """How many columns a terminal uses for *text*: two for a Chinese character."""
-    return sum(2 if east_asian_width(sign) in "WF" else 1 for sign in text)
+    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
 
 
 def _text(value: object) -> str:
     if value is None:
         return ""
     # A control character in a name must not reach the terminal; we store none, but a database has other writers.
-    return "".join(sign if sign.isprintable() else "?" for sign in str(value))
+    return "".join(character if character.isprintable() else "?" for character in str(value))

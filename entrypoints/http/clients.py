@@ -81,7 +81,7 @@ def _user_agent(req: falcon.Request) -> str | None:
     text = req.get_header("User-Agent")
     if text is None:
         return None
-    return "".join(sign if sign.isprintable() else "?" for sign in text[:_MAX_USER_AGENT])
+    return "".join(character if character.isprintable() else "?" for character in text[:_MAX_USER_AGENT])
 
 
 _BLANKS = " \t"

@@ -8,10 +8,10 @@ import falcon
 from ..guarding.refusals import HeadTooLarge, HostInvalid, RouteNotFound, TargetTooLong
 
 MAX_TARGET = 16 * 1024
-"""How long the path and the query may be together, in characters."""
+"""The most characters that path and query may have together."""
 
 MAX_HEAD = 48 * 1024
-"""How long the headers may be together, in characters; beyond 64 KiB the server cannot read them at all."""
+"""The most characters that the headers may have together; beyond 64 KiB the server cannot read them at all."""
 
 _PLAIN_PATH = re.compile(r"/|(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
 _HOST = re.compile(r"[^\s,/?#@\\]*")

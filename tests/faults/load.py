@@ -62,14 +62,14 @@ class Caller:
         return self._do(Kind.LOG_IN, phone, lambda: self.client.login(phone, password_of(phone)))
 
     def log_in_anew(self, phone: str) -> Operation:
-        """After his password was changed."""
+        """After the password was changed."""
         return self._do(Kind.LOG_IN, phone, lambda: self.client.login(phone, new_password_of(phone)))
 
     def guess(self, phone: str) -> Operation:
-        return self._do(Kind.GUESS, phone, lambda: self.client.login(phone, "no secret of his"))
+        return self._do(Kind.GUESS, phone, lambda: self.client.login(phone, "no secret of theirs"))
 
     def try_the_old_one(self, phone: str) -> Operation:
-        """After his password was changed."""
+        """After the password was changed."""
         return self._do(Kind.GUESS, phone, lambda: self.client.login(phone, password_of(phone)))
 
     def change_password(self, phone: str, token: str) -> Operation:

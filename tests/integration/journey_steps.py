@@ -20,13 +20,15 @@ SPELLINGS: Mapping[str, Callable[[str], str]] = {
     AS_IT_IS: str,
     "in other case": str.swapcase,
     "with a blank": lambda text: f"{text} ",
-    "full-width": lambda text: "".join(chr(ord(sign) + 0xFEE0) if sign.isalnum() else sign for sign in text),
+    "full-width": lambda text: "".join(
+        chr(ord(character) + 0xFEE0) if character.isalnum() else character for character in text
+    ),
     "too long": lambda text: text * 4,
     "as a pattern": lambda text: "%",
     "as nothing": lambda text: "",
     "with NUL": lambda text: f"{text}\0",
 }
-"""How a session's id may be named by one who does not know it, or by a collation that makes things equal."""
+"""Other spellings of a session's id: from a caller who does not know it, or equal to it under some collation."""
 
 
 def _brief(client: Client) -> str:
@@ -61,7 +63,7 @@ class RegisterWithoutLogin:
     password: str
     invited_by: int | None = 0
     is_nobody: bool = False
-    """Whether the one who invited is a user that never was."""
+    """Whether the inviter is a user that never existed."""
 
     def take(self, house: House) -> object:
         user = house.service.register_user(

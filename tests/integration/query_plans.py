@@ -27,7 +27,7 @@ _EXPLAIN = {
     "mariadb": "EXPLAIN ",
 }
 _STEPS_OF_A_ROW = 60
-"""SQLite counts steps of its machine; so many are enough to look a row up and to change it."""
+"""SQLite counts steps of its virtual machine; this many are enough to look up and change a row."""
 
 _numbers = count(1)
 

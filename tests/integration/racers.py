@@ -40,7 +40,7 @@ _SECRET = b"a secret that all the racers share"
 _LONGEST_RACE_SECONDS = 300
 
 _TRIES = 60
-"""How often one goes on asking a store that has no time; each time it has waited for seconds."""
+"""How often a busy store is tried again; each time it has waited for seconds."""
 
 
 @frozen

@@ -30,10 +30,10 @@ class Spelling:
 
     lock_table: str
     settings: Mapping[str, str]
-    """What an operator may set for everybody: by the expression that shows it, what would harm us."""
+    """Global settings that would harm us, by the expression that shows each."""
 
     patience: Mapping[str, object]
-    """What is in force for a connection that waits as long as it takes."""
+    """The settings of a patient connection."""
 
 
 SPELLINGS = {

@@ -47,7 +47,7 @@ class Adopted:
     dump_after_dry_run: Any
     rows: dict[int, tuple[Any, ...]]
     rows_after: dict[int, tuple[Any, ...]]
-    """As the adoption left them, before anybody logged in."""
+    """The rows after the adoption, before anybody logged in."""
     report: dict[str, Any]
     outcome: dict[str, Any]
     server: Server

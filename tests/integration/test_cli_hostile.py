@@ -84,7 +84,7 @@ class TestWhatOthersWrote:
         for command in (["user", "show", PHONE], ["session", "list", PHONE]):
             done = spoilt.process(*command, "--json")
             assert done.returncode == 0, done.stderr
-            assert all(sign.isprintable() for sign in done.stdout.rstrip("\n"))
+            assert all(character.isprintable() for character in done.stdout.rstrip("\n"))
             found = strict_json(done.stdout)
             record = found if isinstance(found, dict) else found[0]
             assert CONTROLS in record.values()

@@ -217,7 +217,7 @@ class TestShow:
         for arguments in (["show", phone], ["find", "--phone", phone]):
             shown = server.menshen("user", *arguments).stdout
             assert "a?[31mred???" in shown
-            assert all(sign.isprintable() or sign == "\n" for sign in shown)
+            assert all(character.isprintable() or character == "\n" for character in shown)
         assert server.told("user", "show", phone)["user_name"] == name
 
 
@@ -290,7 +290,7 @@ def _cells(line: str) -> list[tuple[int, str]]:
     for part in line.split(" "):
         if part:
             cells.append((column, part))
-        column += 1 + sum(2 if east_asian_width(sign) in "WF" else 1 for sign in part)
+        column += 1 + sum(2 if east_asian_width(character) in "WF" else 1 for character in part)
     # A time has a blank of its own.
     return [cell for number, cell in enumerate(cells) if not (":" in cell[1] and number == len(cells) - 2)]
 

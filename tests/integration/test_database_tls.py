@@ -56,7 +56,7 @@ class Secured:
 
     hint: str
     is_by_tls: str
-    """The expression of the server's for whether this connection is by TLS."""
+    """The server's expression for whether this connection uses TLS."""
 
     def at(self, host: str, **query: str) -> str:
         return self.url.set(host=host).update_query_dict(query).render_as_string(hide_password=False)

@@ -78,10 +78,10 @@ EXPECTED = {
     *(f"a session ended: {reason}" for reason in EndReason if reason is not EndReason.UNKNOWN),
     *(f"{action} in the log" for action in Action if action is not Action.JOIN),
 }
-"""What the journeys come to, or they say little. Only databases have rows to join; test_adopting_left.py does."""
+"""What the journeys must cover to be meaningful. Rows to join exist only in databases; see test_adopting_left.py."""
 
 Fresh = Callable[[], Store]
-"""Makes an empty store, or empties the one that there is."""
+"""Makes an empty store, or empties the existing one."""
 
 _QUIET = settings(
     derandomize=True,

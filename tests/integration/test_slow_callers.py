@@ -20,7 +20,7 @@ from .servers import PASSWORD, Answer, Server, assert_envelope, read_answer, ser
 LIMIT_SECONDS = 6
 
 KEEP_ALIVE_SECONDS = 14
-"""How long a connection stays on which nothing is asked for: well over the limit for a head."""
+"""How long an idle connection stays open: well over the limit for a head."""
 
 COMMAND = (
     sys.executable,
@@ -55,7 +55,7 @@ class SlowCallers:
     half_heads: list[socket.socket]
     between_requests: list[socket.socket]
     dribbling: list[Future[float]]
-    """How long those could go on who send one character of a head after another."""
+    """How long callers that send a head one character at a time could continue."""
 
 
 @pytest.fixture(scope="module")

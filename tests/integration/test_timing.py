@@ -13,7 +13,7 @@ from .servers import Client, Server, serving
 ROUNDS, MOST_ROUNDS = 7, 40
 
 AS_LONG = 1.1
-"""How much longer the slowest may take. Where the cheapest of the three, our own hash, is left out, it is more."""
+"""How much longer the slowest may take. If the cheapest of the three, our own hash, were left out, it would be more."""
 
 PASSWORD = b"another password"
 SALT = b"saltsaltsaltsalt"

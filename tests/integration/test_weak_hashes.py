@@ -167,7 +167,7 @@ TUTORIALS = {
     "sha1($password)": hashlib.sha1(PASSWORD.encode()).hexdigest(),
     "a line feed in the salt": f"{md5(PASSWORD + chr(10))}:{chr(10)}",
 }
-"""As PHP that tutorials show, and what it makes."""
+"""PHP code from tutorials, and the hash that it makes."""
 
 
 @pytest.mark.parametrize("stored", TUTORIALS.values(), ids=TUTORIALS)

@@ -217,13 +217,13 @@ TAKEN = frozenset({1, 2, 3, 4, 8, 9, 10, 11, 12, 14, 15, 18, 20, 13, 22, 23, 24,
 """The ids of the nasty rows that can be taken."""
 
 DECISIONS = ("--state", "封禁=frozen", "--state", "停用=active")
-"""What an operator says that two of the states mean."""
+"""An operator's decisions about two of the states."""
 
 DECIDED = frozenset({26, 28, 29, 30})
-"""Whose state becomes another text by that, or since it has blanks around it."""
+"""The rows whose state changes because of that, or because of blanks around it."""
 
 WEAK = frozenset({24, 25})
-"""Whose hash is wrapped at once."""
+"""The rows whose hash is wrapped at once."""
 
 LEFT: tuple[dict[str, Any], ...] = (
     {"id": 5, "phone": "13800138001", "why": "phone_taken", "holder": 1, "account_balance": "0.0000"},
@@ -263,7 +263,7 @@ CAN_LOG_IN = {
     31: "13800138031",
     32: "13800138032",
 }
-"""Who logs in with the old password, and the number in its one spelling."""
+"""The rows that log in with the old password, and the number in its canonical spelling."""
 
 
 def plain_rows(count: int, first: int = 1) -> Iterable[dict[str, Any]]:

@@ -88,13 +88,13 @@ def test_an_id_or_a_name_with_a_control_character_is_refused(text: str) -> None:
         Device(name=text).check()
 
 
-@for_each("sign", ["x", "机", "🔑"])
-def test_lengths_are_in_characters_with_the_limit_allowed(sign: str) -> None:
-    Device(id=sign * MAX_DEVICE_ID_LENGTH, name=sign * MAX_DEVICE_NAME_LENGTH).check()
+@for_each("character", ["x", "机", "🔑"])
+def test_lengths_are_in_characters_with_the_limit_allowed(character: str) -> None:
+    Device(id=character * MAX_DEVICE_ID_LENGTH, name=character * MAX_DEVICE_NAME_LENGTH).check()
     with pytest.raises(DeviceInvalid):
-        Device(id=sign * (MAX_DEVICE_ID_LENGTH + 1)).check()
+        Device(id=character * (MAX_DEVICE_ID_LENGTH + 1)).check()
     with pytest.raises(DeviceInvalid):
-        Device(name=sign * (MAX_DEVICE_NAME_LENGTH + 1)).check()
+        Device(name=character * (MAX_DEVICE_NAME_LENGTH + 1)).check()
 
 
 @for_each("text", ["", *PLAIN])

@@ -34,10 +34,10 @@ class Watched:
 
     store: MemoryStore = field(factory=MemoryStore)
     seconds: float = 0.0
-    """What a page takes."""
+    """The seconds that a page takes."""
     time: float = 0.0
     asked: list[tuple[UserId, int]] = field(factory=list)
-    """After whom, and how many likenesses were to be left out."""
+    """After which user, and how many likenesses were to be left out."""
     before: Callable[[], None] = lambda: None
     """What happens before a page is read."""
 

@@ -21,7 +21,7 @@ BESIDE_THE_WAY = {
     "session_unknown",  # a session that somebody took out of the store: test_http_guard.py
     "user_closed",  # a user who came back, with the token from before: test_http_ends.py
 }
-"""Reasons that no request of the tour gets; the tests of each stand beside it."""
+"""Reasons that no request of the tour gets, with the tests of each."""
 
 
 def test_every_answer_is_as_it_was_written_down() -> None:

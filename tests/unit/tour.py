@@ -440,7 +440,7 @@ CHAPTERS: list[Callable[[Tour], None]] = [
     strict_passwords,
 ]
 TUTORIAL: list[Callable[[Tour], None]] = [registering, logging_in, being_known, every_route, elsewhere, faults]
-"""Those with answers that ALWAYS_HTTP_200 changes, and some that it does not."""
+"""Chapters whose answers ALWAYS_HTTP_200 changes, and some that it does not change."""
 
 
 def written() -> str:

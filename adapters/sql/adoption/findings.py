@@ -59,7 +59,7 @@ class AdoptionFindings:
     rows: int = 0
     """How many rows the table has, including accounts."""
     accounts: int = 0
-    """How many of them had been accounts before."""
+    """How many of them were accounts before."""
     taken: int = 0
     without_phone: int = 0
     left: Counter[Why] = field(factory=Counter)

@@ -43,7 +43,7 @@ class Joined:
 
     moved: Decimal
     balance: Decimal
-    """Of the account, afterwards."""
+    """The balance of the account afterwards."""
 
 
 def keep_numbers(database: Database, left: Sequence[Left]) -> int:
