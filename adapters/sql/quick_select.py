@@ -1,4 +1,4 @@
-"""A SELECT that is asked at every request, spelled once for the driver."""
+"""A SELECT that runs at every request, compiled once for the driver."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -16,16 +16,16 @@ Conversions = tuple[tuple[int, Callable[[Any], Any]], ...]
 
 @define
 class Spelled:
-    """A statement as one driver takes it."""
+    """A statement in the form that one driver takes."""
 
     text: str
     names: tuple[str, ...] | None
-    """The parameters in their order, where the driver takes them by place."""
+    """The parameters in order, if the driver takes them by position."""
     columns: tuple[str, ...]
     kinds: tuple[Any, ...]
     dialect: Dialect
     _conversions: Conversions | None = None
-    """What makes of a value what the type of its column promises, by place; known from the first answer on."""
+    """The conversions to the columns' types, by position; known from the first answer on."""
 
     def row(self, cursor: Any, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
         """The first row, by the names of its columns."""
@@ -52,7 +52,7 @@ class Spelled:
 
 @define
 class QuickSelect:
-    """*statement*, which names its columns and takes plain parameters, without what SQLAlchemy does anew for each execution.
+    """*statement*, which names its columns and takes plain parameters, without SQLAlchemy's work for each execution.
 
     Statement and conversions are still SQLAlchemy's own, so what comes back is what it would give.
     """
@@ -86,9 +86,9 @@ IsAskedFor = Callable[[Mapping[str, Any]], bool]
 def first(
     database: Database, select: QuickSelect, parameters: Mapping[str, Any], is_asked_for: IsAskedFor
 ) -> Mapping[str, Any] | None:
-    """The first row of *select*, by the driver; where that fails, by SQLAlchemy, which knows what to do about it.
+    """The first row of *select*, from the driver; if that fails, from SQLAlchemy, which handles the failure.
 
-    Raises StoreUnavailable, also for the answer to another question.
+    Raises StoreUnavailable, also for the answer to another query.
     """
     begin = time.monotonic()
     own = database.own()
@@ -96,7 +96,7 @@ def first(
     try:
         return _first_quickly(database, own.engine, select, parameters, is_asked_for)
     except own.engine.dialect.loaded_dbapi.Error as error:
-        # An answer that was waited for in vain is not waited for twice.
+        # After a time-out, there is no second wait.
         if time.monotonic() - begin > REPEAT_SECONDS:
             raise StoreUnavailable("the store did not answer") from error
     finally:

@@ -172,7 +172,7 @@ class TestTheChecker:
             (Kind.CHANGE_PASSWORD, Outcome.REFUSED, 403, Wrong.LOST),
         ],
     )
-    def test_it_finds_an_answer_that_is_wrong_by_itself(
+    def test_it_finds_an_answer_that_is_wrong_in_itself(
         self, house: House, kind: Kind, outcome: Outcome, status: int, wrong: Wrong
     ) -> None:
         house.note(kind, house.phones[1], outcome, status)

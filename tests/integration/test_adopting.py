@@ -173,7 +173,7 @@ def test_states_become_what_they_say_or_what_was_decided(adopted: Adopted) -> No
             assert client.login(f"138001380{user_id}", password_of(user_id)).reason == "user_not_active"
 
 
-def test_a_decision_that_comes_later_holds_for_who_was_adopted_before(adopted: Adopted) -> None:
+def test_a_later_decision_applies_to_accounts_adopted_before(adopted: Adopted) -> None:
     assert adopt(adopted.tutorial, "--yes", "--state", "禁用=frozen", "--state", "=frozen")["settled"] == 2
     found = adopted.tutorial.execute("SELECT id, state, state_reason FROM x_user WHERE id IN (10, 27) ORDER BY id")
     assert found == [(10, "冻结", "禁用"), (27, "冻结", None)]

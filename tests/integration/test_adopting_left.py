@@ -69,7 +69,7 @@ def refused(tutorial: Tutorial, *arguments: str) -> str:
     return only_line(err)
 
 
-def test_the_number_goes_to_who_can_be_taken_and_is_kept_where_nobody_can(tutorial: Tutorial) -> None:
+def test_the_number_goes_to_a_row_that_can_be_adopted_or_else_is_reserved(tutorial: Tutorial) -> None:
     tutorial.insert(
         [
             left_row(tutorial, 1, "13800138001"),

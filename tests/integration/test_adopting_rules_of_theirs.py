@@ -47,7 +47,7 @@ def mariadb_tutorial(request: pytest.FixtureRequest, tmp_path: Path) -> Tutorial
     return new_tutorial("mariadb", tmp_path, request)
 
 
-def test_a_time_that_changes_by_itself_is_refused(mariadb_tutorial: Tutorial) -> None:
+def test_a_time_that_changes_automatically_is_refused(mariadb_tutorial: Tutorial) -> None:
     mariadb_tutorial.make()
     mariadb_tutorial.execute(
         "ALTER TABLE x_user MODIFY registration_time TIMESTAMP NOT NULL"

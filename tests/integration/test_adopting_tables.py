@@ -274,7 +274,7 @@ def test_an_id_of_another_type_is_refused(tutorial: Tutorial) -> None:
 
 
 @pytest.mark.parametrize("product", ["postgresql", "mariadb"])
-def test_an_id_that_does_not_count_by_itself_is_refused(
+def test_an_id_that_is_not_numbered_automatically_is_refused(
     product: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     tutorial = new_tutorial(product, tmp_path, request)

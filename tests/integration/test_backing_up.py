@@ -16,7 +16,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "stores.md").read_text(encoding="ut
 [COMMAND] = re.findall(r"```sh\n(python3 -c .*VACUUM INTO.*)\n```", PAGE)
 
 
-def test_the_command_of_the_page_makes_a_copy_that_holds_what_was_acknowledged(tmp_path: Path) -> None:
+def test_the_command_of_the_page_makes_a_copy_with_all_that_was_acknowledged(tmp_path: Path) -> None:
     phones = [f"138001380{number:02}" for number in range(20)]
     with serving(tmp_path / "server") as server, server.client() as client:
         for phone in phones:

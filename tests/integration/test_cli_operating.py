@@ -52,7 +52,7 @@ class TestFreezing:
         assert client.refresh(registered.refresh_token).reason == "user_frozen"
         assert client.user_info(client.login(phone).token).status == 200
 
-    def test_a_timed_freeze_ends_by_itself(
+    def test_a_timed_freeze_ends_without_an_operator(
         self, server: Server, client: Client, registered: Answer, phone: str
     ) -> None:
         before = datetime.now(UTC)

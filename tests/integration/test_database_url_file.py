@@ -29,7 +29,7 @@ def test_the_url_is_what_the_file_holds(file: Path, ending: str) -> None:
 
 
 @pytest.mark.parametrize("written", [b"", b"\n", f" {URL}".encode(), f"\ufeff{URL}".encode(), URL.encode("utf-16")])
-def test_a_file_that_holds_no_such_text_is_refused_in_one_line(file: Path, written: bytes) -> None:
+def test_a_file_without_such_a_text_is_refused_in_one_line(file: Path, written: bytes) -> None:
     file.write_bytes(written)
     with pytest.raises(SettingInvalid) as refusal:
         read_settings({"MENSHEN_DATABASE_URL_FILE": str(file)})

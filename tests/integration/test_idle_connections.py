@@ -117,7 +117,7 @@ def test_the_first_finds_out_and_all_are_served(server: DatabaseServer, relay: R
         assert PING_SECONDS * 0.9 < time.monotonic() - begin < PING_SECONDS + SLACK_SECONDS
 
 
-def test_those_who_come_together_are_all_served(server: DatabaseServer, relay: Relay) -> None:
+def test_callers_that_come_together_are_all_served(server: DatabaseServer, relay: Relay) -> None:
     with _idle(server, relay) as database, ThreadPoolExecutor(SIZE) as pool:
         relay.forget()
         together = Barrier(SIZE)
@@ -145,7 +145,7 @@ def test_those_that_live_are_kept(server: DatabaseServer, relay: Relay) -> None:
 
 @pytest.mark.parametrize("is_patient", [False, True])
 @pytest.mark.parametrize("scheme", ["postgresql+psycopg", "mysql+pymysql"])
-def test_one_who_accepts_and_says_nothing_is_not_waited_for(scheme: str, is_patient: bool) -> None:
+def test_a_server_that_accepts_and_says_nothing_is_not_waited_for(scheme: str, is_patient: bool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"{scheme}://me@127.0.0.1:{silent.getsockname()[1]}/accounts"
         with closing(open_database(url, connections=1, is_patient=is_patient)) as database:
@@ -154,7 +154,7 @@ def test_one_who_accepts_and_says_nothing_is_not_waited_for(scheme: str, is_pati
     assert CONNECT_SECONDS * 0.9 < found.seconds < CONNECT_SECONDS + SLACK_SECONDS
 
 
-def test_one_who_begins_and_says_no_more_is_not_waited_for_from_the_beginning() -> None:
+def test_a_server_that_begins_and_falls_silent_is_not_waited_for_from_the_beginning() -> None:
     """Authentication counts towards the same limit."""
     greeting = b"\x0a5.5.5-10.11.0-MariaDB\x00" + bytes(4) + b"saltsalt\x00\xff\xf7\x2d\x02\x00\xff\x81\x15" + bytes(10)
     greeting += b"saltsaltsalt\x00mysql_native_password\x00"

@@ -67,7 +67,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     return Installed(python, (str(home / "bin" / "menshen"),))
 
 
-def test_the_wheel_holds_menshen_and_nothing_else(wheel: Path) -> None:
+def test_the_wheel_contains_menshen_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     tops = {name.partition("/")[0] for name in names}

@@ -154,7 +154,7 @@ class TestMetadataAndMigrations:
 
 
 class TestFromAnOlderVersion:
-    def test_sessions_and_those_who_still_write_them_as_before_go_on(
+    def test_sessions_and_programs_that_write_them_as_before_continue(
         self, empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with monkeypatch.context() as then:

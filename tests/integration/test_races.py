@@ -76,7 +76,7 @@ class TestLoggingInOnOneDevice:
 
 
 class TestABurstOfLogins:
-    def test_it_is_answered_and_does_not_starve_those_who_are_in(self, server: Server) -> None:
+    def test_it_is_answered_and_does_not_starve_logged_in_users(self, server: Server) -> None:
         with server.client() as client:
             token = client.register("13600136002").token
             client.register("13600136000")

@@ -142,7 +142,7 @@ class TestPostgreSql:
         assert (found.code, found.out) == (1, "")
         assert "no schema" in only_line(found.err)
 
-    def test_one_who_may_not_make_tables_is_told(self, postgresql: DatabaseServer, tmp_path: Path) -> None:
+    def test_a_role_that_may_not_make_tables_is_told(self, postgresql: DatabaseServer, tmp_path: Path) -> None:
         url = postgresql.new_database()
         guest = f"guest_of_{make_url(url).database}"
         by_hand(url, f"CREATE ROLE {guest} LOGIN")

@@ -123,7 +123,7 @@ def test_whom_the_newcomer_joins_is_within_every_limit_of_an_evicting_policy(cas
 
 @given(cases())
 @examples(30)
-def test_a_limit_that_held_before_holds_after(case: Case) -> None:
+def test_a_limit_that_was_met_before_is_met_after(case: Case) -> None:
     ends = case.decided()
     if ends is None:
         return

@@ -158,7 +158,7 @@ def test_every_end_of_a_session_names_the_session_and_how_it_ended(everything: E
     assert {event.detail for event in ends} == {reason.value for reason in EndReason if reason not in by_nobody}
 
 
-def test_no_entry_holds_a_password_a_hash_or_a_token(everything: Everything) -> None:
+def test_no_entry_contains_a_password_a_hash_or_a_token(everything: Everything) -> None:
     assert len(everything.secrets) > 15
     for entry in everything.house.store.audit.values():
         shown = repr(entry) + str(entry)
@@ -166,7 +166,7 @@ def test_no_entry_holds_a_password_a_hash_or_a_token(everything: Everything) -> 
             assert secret not in shown, entry
 
 
-def test_nothing_that_is_shown_of_users_and_sessions_holds_a_secret(everything: Everything) -> None:
+def test_nothing_that_is_shown_of_users_and_sessions_contains_a_secret(everything: Everything) -> None:
     house = everything.house
     digests = [repr(session.refreshing.digest) for session in house.store.sessions.values()]
     for row in (*house.store.users.values(), *house.store.sessions.values()):

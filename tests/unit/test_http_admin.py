@@ -192,7 +192,7 @@ def test_a_freeze_for_good_ends_all_and_lets_nobody_in(http: HttpService) -> Non
 @for_each(
     "until", ["2026-01-01T01:00:00Z", "2026-01-01T01:00:00+00:00", "2026-01-01T09:00:00+08:00", "20260101T010000Z"]
 )
-def test_a_timed_freeze_ends_by_itself(until: str) -> None:
+def test_a_timed_freeze_ends_without_an_operator(until: str) -> None:
     http = serve()
     before = http.registered()
     shown = done(http.request("POST", f"{USER}/freeze", {"reason": "x", "until": until}, token=http.admin()))

@@ -269,7 +269,7 @@ def test_after_logging_out_there_is_nothing_to_refresh(http: HttpService) -> Non
 
 
 @for_each("state", ["冻结", "注销中", "已注销", "", "normal"])
-def test_the_state_is_judged_anew(state: str) -> None:
+def test_the_state_is_checked_again(state: str) -> None:
     http = serve()
     answer = http.register()
     http.change_user(state=UserState(state))
@@ -291,7 +291,7 @@ def test_a_session_the_store_does_not_know_is_not_refreshed(http: HttpService) -
     refused(http.refresh(refresh_token_of(answer)), 401, "refresh_token_invalid")
 
 
-def test_the_policy_is_judged_anew(http: HttpService) -> None:
+def test_the_policy_is_checked_again(http: HttpService) -> None:
     first = http.register()
     http.clock.move(timedelta(minutes=1))
     second = http.login()

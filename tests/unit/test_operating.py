@@ -64,7 +64,7 @@ def test_a_freeze_ends_all_sessions_of_every_kind_and_keeps_the_user_out(house: 
     house.authenticate(other)
 
 
-def test_a_freeze_for_a_while_ends_by_itself_and_the_sessions_stay_ended(house: House, user: User) -> None:
+def test_a_timed_freeze_ends_and_the_sessions_stay_ended(house: House, user: User) -> None:
     granted, frozen_at = house.login(), house.clock.time
     house.service.operate.freeze(user.id, reason="x", until=frozen_at + HOUR, actor=OPERATOR)
     house.clock.time = frozen_at + HOUR - MOMENT
@@ -108,7 +108,7 @@ def test_nobody_is_frozen_until_a_time_that_has_passed(house: House, user: User,
     assert [event.outcome for event in house.events_of(Action.FREEZE)] == ["freeze_invalid"]
 
 
-def test_a_freeze_that_ends_by_itself_ends_within_ten_years(house: House, user: User) -> None:
+def test_a_timed_freeze_ends_within_ten_years(house: House, user: User) -> None:
     assert timedelta(days=3650) == LONGEST_FREEZE
     longest = house.clock.time + LONGEST_FREEZE
     for until in (longest + MOMENT, datetime.max.replace(tzinfo=UTC)):
@@ -172,7 +172,7 @@ def test_a_closed_account_is_not_frozen(house: House, user: User, until: timedel
         UserState.frozen(until=House().clock.time, reason="over"),
     ],
 )
-def test_only_who_is_frozen_can_be_unfrozen(house: House, user: User, state: UserState) -> None:
+def test_only_a_frozen_user_can_be_unfrozen(house: House, user: User, state: UserState) -> None:
     house.put_state(user, state)
     with pytest.raises(StateConflict):
         house.service.operate.unfreeze(user.id, actor=OPERATOR)

@@ -20,7 +20,7 @@ class Pinged:
             raise StoreUnavailable("gone", retry_after=7)
 
 
-def test_an_answer_holds_for_a_moment_whichever_it_is() -> None:
+def test_any_answer_is_used_for_a_moment() -> None:
     store = Pinged()
     ready = Readiness(store.ping, lambda: store.now)
     for _ in range(3):

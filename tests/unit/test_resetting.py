@@ -70,7 +70,7 @@ def test_another_password_logs_in_and_ends_all_sessions(house: House, user: User
     assert (event.subject, event.actor, event.detail) == (user.id, OPERATOR, None)
 
 
-def test_the_policy_holds_for_operators_too(house: House, user: User) -> None:
+def test_the_policy_applies_to_operators_too(house: House, user: User) -> None:
     with pytest.raises(PasswordLengthInvalid):
         house.service.set_password(user.id, password="short", actor=OPERATOR)
     house.login(password=PASSWORD)

@@ -169,7 +169,7 @@ class TestALargeStore:
         users.put(OURS, OURS, OURS, OURS, SLOW)
         users.seconds = 0.6
 
-    def test_each_who_comes_looks_for_a_second_at_the_most(self, users: Watched, stored: StoredWork) -> None:
+    def test_each_caller_looks_for_at_most_a_second(self, users: Watched, stored: StoredWork) -> None:
         for pages in (2, 4):
             assert known(stored) == {}
             assert [after for after, _ in users.asked] == list(range(pages))

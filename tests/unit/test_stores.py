@@ -224,7 +224,7 @@ class TestRepeats:
         assert isinstance(refused.value.__cause__, OSError)
         assert len(calls) == database.attempts == MAX_REPEATS + 1 == 6
 
-    def test_those_who_met_do_not_meet_again(self, busy: Callable[..., BusyDatabase]) -> None:
+    def test_transactions_that_collided_do_not_collide_again(self, busy: Callable[..., BusyDatabase]) -> None:
         waits = []
         for _ in range(20):
             database = busy(MAX_REPEATS)

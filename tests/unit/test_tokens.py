@@ -28,7 +28,7 @@ def claims(not_before: datetime | None = None, issued_at: datetime = ISSUED) -> 
 
 
 @for_each("now", [ISSUED, ISSUED + timedelta(days=3), EXPIRES - MOMENT])
-def test_a_token_holds_until_it_expires(now: datetime) -> None:
+def test_a_token_is_valid_until_it_expires(now: datetime) -> None:
     claims().check_time(now)
 
 

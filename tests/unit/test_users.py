@@ -247,7 +247,7 @@ def test_only_the_contracts_word_is_active(text: str) -> None:
     assert (UserState(text).standing(NOW) is Standing.ACTIVE) == (text == "正常")
 
 
-def test_a_freeze_until_a_time_ends_by_itself() -> None:
+def test_a_freeze_until_a_time_ends_then() -> None:
     state = UserState.frozen(until=LATER, reason="many complaints")
     assert state.standing(LATER - MOMENT) is Standing.FROZEN
     assert state.standing(LATER) is Standing.ACTIVE
@@ -260,7 +260,7 @@ def test_a_freeze_for_good_never_ends() -> None:
     assert UserState("冻结").standing(NOW + timedelta(days=36500)) is Standing.FROZEN
 
 
-def test_a_closing_becomes_closed_by_itself() -> None:
+def test_a_closing_becomes_closed_when_its_time_comes() -> None:
     state = UserState.closing(LATER)
     assert state.standing(LATER - MOMENT) is Standing.CLOSING
     assert state.standing(LATER) is Standing.CLOSED
