@@ -89,8 +89,7 @@ class AuditEvent:
     """For a read: how many users, sessions or entries were shown."""
 
     def likeness(self, window: timedelta) -> str:
-        """The same for all events that one row of the log counts: alike but for the moment, from one address, in one
-        *window*.
+        """The same for all events that one row of the log counts: equal except for their moments in one *window*.
 
         The windows are counted from the year 1, so that every process uses the same ones.
         """

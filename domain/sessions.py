@@ -209,7 +209,7 @@ class SessionFacts:
 
 @frozen(kw_only=True)
 class SessionOverview(SessionFacts):
-    """A session without what is secret: what a responder may hold. A Session is none, so that a type-checker sees a leak."""
+    """A session without secrets, for responders. A Session is not a subtype, so a type-checker finds leaks."""
 
 
 @frozen(kw_only=True)

@@ -6,7 +6,7 @@ from .errors import Refusal
 
 
 class TextInvalid(Refusal):
-    """A text for people is empty, too long, or holds control characters."""
+    """A text for people is empty, too long, or contains control characters."""
 
     reason = "text_invalid"
 

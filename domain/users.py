@@ -45,7 +45,7 @@ class PhoneInvalid(Refusal):
 
 
 class UserNameInvalid(Refusal):
-    """The user name is longer than 80 characters or holds control characters."""
+    """The user name is longer than 80 characters or contains control characters."""
 
     reason = "user_name_invalid"
 
@@ -247,7 +247,7 @@ class UserFacts:
 
 @frozen(kw_only=True)
 class Profile(UserFacts):
-    """A user without what is secret: what a responder may hold. A User is none, so that a type-checker sees a leak."""
+    """A user without secrets, for responders. A User is not a subtype, so a type-checker finds leaks."""
 
 
 @frozen(kw_only=True)

@@ -24,8 +24,7 @@ DRAIN_SECONDS = 10
 
 
 def end_with_parent() -> None:
-    """Have the kernel send this process SIGTERM when its parent dies, even by SIGKILL: an orphan would hold the
-    port."""
+    """Let the kernel send this process SIGTERM when its parent dies, even by SIGKILL: an orphan would hold the port."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 

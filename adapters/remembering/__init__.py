@@ -1,1 +1,1 @@
-"""What a guard may keep in memory, around the adapters that find it out."""
+"""What a guard may remember, as adapters around other adapters."""

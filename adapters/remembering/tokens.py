@@ -13,11 +13,10 @@ from ...domain.tokens import AccessTokenClaims
 
 @define(eq=False)
 class RememberedTokens:
-    """TokenCodec that asks *codec* once for each token: what a signature says never changes, and its times are judged
-    by whoever asks.
+    """TokenCodec that calls *codec* once for each token: a signature stays valid, and the caller checks the times.
 
-    At most *limit* tokens are remembered, those used last. Only verified ones are, so no garbage can push them out, and
-    none is kept in clear: a reader of the memory finds digests under a key that nobody else has.
+    At most *limit* tokens are remembered, those used last. Only verified ones are, so garbage cannot push them out, and
+    none is kept in clear text: the memory contains only digests under a private key.
 
     It is used by many threads without a lock: each step is one call into C.
     """
@@ -34,7 +33,7 @@ class RememberedTokens:
         try:
             name = blake2b(token.encode("ascii"), key=self._key, digest_size=16).digest()
         except UnicodeEncodeError:
-            # None of ours, but what it is called is the codec's to say.
+            # Not one of ours, but the codec decides how to refuse it.
             return self.codec.decode(token)
         claims = self._claims.get(name)
         if claims is None:

@@ -75,7 +75,7 @@ class Presences(Protocol):
     """Users with one of their sessions, as they are at one moment."""
 
     def by_session(self, user_id: UserId, session_id: SessionId) -> Presence | None:
-        """The user, and the session if it is this user's; None where there is no such user."""
+        """The user, and the session if it is this user's; None if there is no such user."""
         ...
 
 

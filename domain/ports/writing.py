@@ -85,9 +85,9 @@ class SessionPage:
 
 
 class Personal(Protocol):
-    """What the store holds about users besides themselves, within a transaction.
+    """What the store keeps about users besides their own rows, within a transaction.
 
-    A writer's port that has this one as a base is told to delete its rows when an account is erased.
+    When an account is erased, every writer whose port has this base deletes its rows.
     """
 
     def erase_of(self, user_id: UserId) -> None:
@@ -165,7 +165,7 @@ class Transaction:
     """The ports of all the store's writers of personal data: ``personal_among`` its writers' ports."""
     locked: set[UserId] = field(factory=set)
     """The users whom this transaction has locked. What decides whether somebody may act is changed under their lock, except when
-    all sessions of everybody end, and when one that has run out by itself is marked as ended."""
+    all sessions of everybody end, and when an expired one is marked as ended."""
 
     def __getitem__(self, port: type[P]) -> P:
         found: P = self.part(port)

@@ -14,7 +14,7 @@ def open_for_reading(url: str) -> Database:
 
 def open_for_adoption(url: str) -> Database:
     """The database at *url*, to be adopted. Raises ValueError, DriverMissing."""
-    # One to hold the lock, one to work.
+    # One for the lock, one for the work.
     database = _prepared(open_database(url, connections=2, is_patient=True))
     product_of(database.engine.dialect).begin(database)
     return database
