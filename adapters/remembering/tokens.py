@@ -16,7 +16,7 @@ class RememberedTokens:
     """TokenCodec that calls *codec* once for each token: a signature stays valid, and the caller checks the times.
 
     At most *limit* tokens are remembered, those used last. Only verified ones are, so garbage cannot push them out, and
-    none is kept in clear text: the memory contains only digests under a private key.
+    none is kept in clear text: the memory contains only digests, under a key that only this process has.
 
     It is used by many threads without a lock: each step is one call into C.
     """
