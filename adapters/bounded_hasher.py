@@ -1,20 +1,35 @@
-"""A limit on how many passwords are checked at a time.
+"""Threads that hash passwords, and nothing else does: a limit on how many are checked at a time.
 
 A hash deliberately costs 19 MiB, and a core for some 20 ms. A thousand logins at once would take 19 GiB and leave no
-core for anything else (ASVS 15.2.2, 15.4.4).
+core for anything else (ASVS 15.2.2, 15.4.4). The threads yield to all others, so that a flood of logins leaves the
+guard its share; and since there are few, few of the C library's arenas hold the memory of a hash, which is given back
+when nobody has logged in for a while.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from threading import BoundedSemaphore
+import ctypes
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import BoundedSemaphore, Event, Lock, Thread, get_native_id
+from typing import Any, Generic, TypeVar
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from ..domain.passwords import HasherBusy
 from ..domain.ports.outside import PasswordHasher, Verdict
 from .own_process import PerProcess
 
+T = TypeVar("T")
+
 MAX_WAIT_SECONDS = 4.0
+
+NICENESS = 10
+"""By how much the threads yield to others (``nice``)."""
+
+IDLE_SECONDS = 2.0
+"""After so long without a hash, memory is given back."""
 
 
 @frozen
@@ -25,41 +40,102 @@ class BoundedPasswordHasher:
     at_once: int
     waiting: int
     max_wait_seconds: float = MAX_WAIT_SECONDS
-    _turns: "PerProcess[_Turns]" = field(init=False, repr=False)
-    """In a forked process, nobody would return the turns that threads of its parent had taken."""
+    _threads: "PerProcess[_Threads]" = field(init=False, repr=False)
+    """Threads are not forked with their process."""
 
     def __attrs_post_init__(self) -> None:
-        running, admitted = self.at_once, self.at_once + self.waiting
-        turns = PerProcess(lambda: _Turns(BoundedSemaphore(running), BoundedSemaphore(admitted)))
-        object.__setattr__(self, "_turns", turns)
+        object.__setattr__(self, "_threads", PerProcess(lambda: _Threads(self.at_once, self.waiting)))
 
     def hash(self, password: str) -> str:
-        with self._turn():
-            return self.inner.hash(password)
+        return self._threads().do(lambda: self.inner.hash(password), self.max_wait_seconds)
 
     def verify(self, password: str, password_hash: str | None) -> Verdict:
-        with self._turn():
-            return self.inner.verify(password, password_hash)
+        return self._threads().do(lambda: self.inner.verify(password, password_hash), self.max_wait_seconds)
 
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        turns = self._turns()
-        if not turns.admitted.acquire(blocking=False):
+
+@define(eq=False)
+class _Job(Generic[T]):
+    """One call, which either a thread takes or whoever waits for it takes back."""
+
+    call: Callable[[], T]
+    begun: Event = field(factory=Event)
+    done: Event = field(factory=Event)
+    result: T | None = None
+    error: BaseException | None = None
+    _claimed: Lock = field(factory=Lock)
+
+    def claim(self) -> bool:
+        """Whether it is the caller's now."""
+        return self._claimed.acquire(blocking=False)
+
+    def run(self) -> None:
+        self.begun.set()
+        try:
+            self.result = self.call()
+        except BaseException as error:  # noqa: BLE001 - raised again where the call was made
+            self.error = error
+        self.done.set()
+
+    def outcome(self) -> T:
+        self.done.wait()
+        if self.error is not None:
+            raise self.error
+        return self.result  # type: ignore[return-value] # of the call's own type
+
+
+@define(eq=False)
+class _Threads:
+    """The threads of one process. They start with the first job."""
+
+    at_once: int
+    waiting: int
+    _jobs: "SimpleQueue[_Job[Any]]" = field(factory=SimpleQueue, init=False)
+    _places: BoundedSemaphore = field(init=False)
+    _started: Lock = field(factory=Lock, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._places = BoundedSemaphore(self.at_once + self.waiting)
+
+    def do(self, call: Callable[[], T], max_wait_seconds: float) -> T:
+        if not self._places.acquire(blocking=False):
             raise HasherBusy("too many passwords wait to be judged")
         try:
-            if not turns.running.acquire(timeout=self.max_wait_seconds):
+            if self._started.acquire(blocking=False):
+                for _ in range(self.at_once):
+                    Thread(target=self._work, name="menshen-hashing", daemon=True).start()
+            job = _Job(call)
+            self._jobs.put(job)
+            if not job.begun.wait(max_wait_seconds) and job.claim():
                 raise HasherBusy("a password waited too long to be judged")
-            try:
-                yield
-            finally:
-                turns.running.release()
+            return job.outcome()
         finally:
-            turns.admitted.release()
+            self._places.release()
+
+    def _work(self) -> None:
+        _yield_to_others()
+        has_worked = False
+        while True:
+            try:
+                job = self._jobs.get(timeout=IDLE_SECONDS if has_worked else None)
+            except Empty:
+                give_memory_back()
+                has_worked = False
+                continue
+            if job.claim():
+                job.run()
+                has_worked = True
+            # Or it would be kept until the next one comes.
+            del job
 
 
-@frozen
-class _Turns:
-    """Who may call *inner*, and who may wait for that."""
+def _yield_to_others() -> None:
+    # Linux has a niceness for each thread; elsewhere it would be the whole process that yields.
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, get_native_id(), NICENESS)
 
-    running: BoundedSemaphore
-    admitted: BoundedSemaphore
+
+def give_memory_back() -> None:
+    """Return what the C library keeps of memory that was freed, if it can."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)

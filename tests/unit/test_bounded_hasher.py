@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Event, Lock, Semaphore
+from threading import Event, Lock, Semaphore, current_thread
+from weakref import finalize
 
 import pytest
 from attrs import define, field
@@ -145,3 +146,33 @@ def test_two_hashers_have_limits_of_their_own() -> None:
         assert idle.hash("secret") == "fake:secret"
         inner.let_go.set()
         assert result.result(TIMEOUT) == "fake:secret"
+
+
+def test_no_password_and_no_result_is_kept_by_an_idle_thread() -> None:
+    inner = FakePasswordHasher()
+    hasher = BoundedPasswordHasher(inner, at_once=1, waiting=0)
+    secret = Recognised("a secret")
+    gone = finalize(secret, lambda: None)
+    hasher.hash(secret)
+    del secret
+    # The thread has let go of the job before it takes the next one.
+    hasher.hash("another")
+    assert not gone.alive
+
+
+class Recognised(str):
+    """A text that can be seen to be gone."""
+
+    __slots__ = ("__weakref__",)
+
+
+def test_the_caller_is_not_the_one_who_hashes() -> None:
+    names: list[str] = []
+
+    class Telling(FakePasswordHasher):
+        def hash(self, password: str) -> str:
+            names.append(current_thread().name)
+            return super().hash(password)
+
+    BoundedPasswordHasher(Telling(), at_once=1, waiting=0).hash("secret")
+    assert names == ["menshen-hashing"]
