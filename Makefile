@@ -62,6 +62,7 @@ benchmarks: .venv/dev
 	.venv/bin/python benchmarks/start_and_memory.py
 	.venv/bin/python benchmarks/guard.py
 	.venv/bin/python benchmarks/login.py
+	.venv/bin/python benchmarks/flood.py
 	.venv/bin/python benchmarks/admission.py
 	.venv/bin/python benchmarks/growth.py
 	.venv/bin/python benchmarks/adoption.py

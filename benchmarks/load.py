@@ -9,18 +9,32 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 _LENGTH = b"content-length: "
 
 
-def requests_per_second(port: int, request: bytes, *, connections: int, seconds: float) -> float:
-    """Send *request* repeatedly from a separate process, and count the answers."""
+@dataclass(frozen=True)
+class Measured:
+    """How many answers came in a second, and within how many milliseconds 99 of 100 came."""
+
+    rate: float
+    p99: float
+
+
+def measured(port: int, request: bytes, *, connections: int, seconds: float) -> Measured:
+    """Send *request* repeatedly from a separate process."""
     command = [sys.executable, str(Path(__file__)), str(port), str(connections), str(seconds)]
     done = subprocess.run(command, input=request, stdout=subprocess.PIPE, check=True, timeout=seconds + 20)
-    answers, elapsed = json.loads(done.stdout)
-    return float(answers / elapsed)
+    answers, elapsed, p99 = json.loads(done.stdout)
+    return Measured(answers / elapsed, p99)
+
+
+def requests_per_second(port: int, request: bytes, *, connections: int, seconds: float) -> float:
+    """The same, if only the answers count."""
+    return measured(port, request, connections=connections, seconds=seconds).rate
 
 
 def http_get(path: str, **headers: str) -> bytes:
@@ -33,15 +47,17 @@ def http_post(path: str, body: bytes) -> bytes:
     return head.encode() + b"\r\n\r\n" + body
 
 
-def _generate(port: int, request: bytes, connections: int, seconds: float) -> tuple[int, float]:
-    """The number of answers, and the time they took."""
+def _generate(port: int, request: bytes, connections: int, seconds: float) -> tuple[int, float, float]:
+    """The number of answers, the time they took together, and the milliseconds within which 99 of 100 came."""
     selector = selectors.DefaultSelector()
     for _ in range(connections):
         caller = socket.create_connection(("127.0.0.1", port), timeout=10)
         caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         selector.register(caller, selectors.EVENT_READ, bytearray())
         caller.sendall(request)
-    answers, start = 0, time.perf_counter()
+    start = time.perf_counter()
+    asked: dict[int, float] = {}
+    took: list[float] = []
     while (now := time.perf_counter()) < start + seconds:
         for key, _events in selector.select(timeout=1):
             caller, received = cast(socket.socket, key.fileobj), key.data
@@ -51,9 +67,11 @@ def _generate(port: int, request: bytes, connections: int, seconds: float) -> tu
             received += part
             if _is_whole(received):
                 received.clear()
-                answers += 1
+                answered = time.perf_counter()
+                took.append(answered - asked.get(key.fd, start))
+                asked[key.fd] = answered
                 caller.sendall(request)
-    return answers, now - start
+    return len(took), now - start, sorted(took)[len(took) * 99 // 100] * 1000
 
 
 def _is_whole(received: bytearray) -> bool:

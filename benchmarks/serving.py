@@ -64,9 +64,9 @@ def post(port: int, path: str, body: Mapping[str, str]) -> dict[str, Any]:
     return answer
 
 
-def register(port: int) -> str:
-    """Register the one user of a benchmark. Returns the token."""
-    return str(post(port, "/api/user/register", {"phone": PHONE, "password": PASSWORD})["token"])
+def register(port: int, phone: str = PHONE) -> str:
+    """Register a user. Returns the token."""
+    return str(post(port, "/api/user/register", {"phone": phone, "password": PASSWORD})["token"])
 
 
 def _wait_for_answer(server: subprocess.Popen[bytes], port: int) -> None:

@@ -39,11 +39,11 @@ def main() -> None:
             used = http_get("/api/user/user_info", token=register(port))
             requests_per_second(port, used, connections=4, seconds=0.5)
             time.sleep(1)
-            ours = _memory(server.pid)
+            ours = memory(server.pid)
         with running([*BARE_FALCON, "inline", str(port)], port) as server:
             requests_per_second(port, http_get("/healthz"), connections=4, seconds=0.5)
             time.sleep(1)
-            theirs = _memory(server.pid)
+            theirs = memory(server.pid)
 
     print(f"start to first answer, on a new data folder  {median(fresh):>6.0f} ms")
     print(f"start to first answer, data already there    {median(again):>6.0f} ms")
@@ -62,7 +62,7 @@ def _milliseconds_to_first_answer(
         return (time.perf_counter() - start) * 1000
 
 
-def _memory(pid: int) -> dict[str, float]:
+def memory(pid: int) -> dict[str, float]:
     """MiB used by the process and its descendants, from /proc/PID/smaps_rollup."""
     total = {"Rss": 0.0, "Pss": 0.0}
     for process in _family(pid):
