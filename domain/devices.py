@@ -44,7 +44,9 @@ def known_id(text: str | None) -> str | None:
 
     All devices that send the same one would count as one device, and each login would log the others out.
     """
-    folded = (text or "").strip().lower()
+    if text is None:
+        return None
+    folded = text.strip().lower()
     characters = set(folded.translate(_FILLING))
     return None if folded in _PLACEHOLDERS or characters in ({"0"}, {"f"}) else text
 

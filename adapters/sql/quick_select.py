@@ -1,15 +1,15 @@
-"""A SELECT that runs at every request, compiled once for the driver."""
+"""A SELECT that runs at every request or login, compiled once for the driver."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from attrs import define, field
 from sqlalchemy import Connection, Dialect, Engine, Select
+from sqlalchemy.exc import SQLAlchemyError
 
 from ...domain.errors import StoreUnavailable
 from .database import REPEAT_SECONDS, Database, check_answers
-from .failures import final, translated
 
 Conversions = tuple[tuple[int, Callable[[Any], Any]], ...]
 
@@ -21,6 +21,8 @@ class Spelled:
     text: str
     names: tuple[str, ...] | None
     """The parameters in order, if the driver takes them by position."""
+    binders: Mapping[str, Callable[[Any], Any]]
+    """The conversions of those parameters that need one."""
     columns: tuple[str, ...]
     kinds: tuple[Any, ...]
     dialect: Dialect
@@ -29,25 +31,32 @@ class Spelled:
 
     def row(self, cursor: Any, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
         """The first row, by the names of its columns."""
-        given = parameters if self.names is None else [parameters[name] for name in self.names]
-        cursor.execute(self.text, given)
+        cursor.execute(self.text, self.given(parameters))
         found = cursor.fetchone()
-        if found is None:
-            return None
-        conversions = self._conversions
-        if conversions is None:
-            conversions = self._conversions = self._converting([each[1] for each in cursor.description])
+        return None if found is None else self.converted(found, self.conversions(cursor))
+
+    def given(self, parameters: Mapping[str, Any]) -> Any:
+        """*parameters* as the driver takes them."""
+        if self.binders:
+            changed = {name: bind(parameters[name]) for name, bind in self.binders.items()}
+            parameters = {**parameters, **changed}
+        return parameters if self.names is None else tuple(parameters[name] for name in self.names)
+
+    def conversions(self, cursor: Any) -> Conversions:
+        """Those of the columns, which *cursor* has answered with."""
+        if self._conversions is None:
+            found = [
+                (place, kind._cached_result_processor(self.dialect, described[1]))
+                for place, (kind, described) in enumerate(zip(self.kinds, cursor.description, strict=True))
+            ]
+            self._conversions = tuple((place, convert) for place, convert in found if convert is not None)
+        return self._conversions
+
+    def converted(self, found: Iterable[Any], conversions: Conversions) -> dict[str, Any]:
         values = list(found)
         for place, convert in conversions:
             values[place] = convert(values[place])
         return dict(zip(self.columns, values, strict=True))
-
-    def _converting(self, drivers_types: list[Any]) -> Conversions:
-        found = [
-            (place, kind._cached_result_processor(self.dialect, drivers_type))
-            for place, (kind, drivers_type) in enumerate(zip(self.kinds, drivers_types, strict=True))
-        ]
-        return tuple((place, convert) for place, convert in found if convert is not None)
 
 
 @define
@@ -59,6 +68,13 @@ class QuickSelect:
 
     statement: Select[Any]
     _spelled: dict[str, Spelled] = field(factory=dict)
+
+    def all_on(self, connection: Connection, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Every row, by the names of its columns, on a connection that SQLAlchemy watches."""
+        spelled = self.spelled(connection.dialect)
+        result = connection.exec_driver_sql(spelled.text, spelled.given(parameters))
+        conversions = spelled.conversions(result.cursor)
+        return [spelled.converted(row, conversions) for row in result]
 
     def spelled(self, dialect: Dialect) -> Spelled:
         found = self._spelled.get(dialect.name)
@@ -73,6 +89,7 @@ def _spell(statement: Select[Any], dialect: Dialect) -> Spelled:
     return Spelled(
         text=str(compiled),
         names=tuple(compiled.positiontup) if compiled.positiontup is not None else None,
+        binders={name: bind for name, bind in compiled._bind_processors.items() if callable(bind)},
         columns=tuple(str(column.key) for column in columns),
         kinds=tuple(column.type for column in columns),
         dialect=dialect,
@@ -94,9 +111,9 @@ def first(
     own = database.own()
     own.enter()
     try:
-        return _first_quickly(database, own.engine, select, parameters, is_asked_for)
-    except own.engine.dialect.loaded_dbapi.Error as error:
-        # After a time-out, there is no second wait.
+        return _first_quickly(own.engine, select, parameters, is_asked_for)
+    except (SQLAlchemyError, own.engine.dialect.loaded_dbapi.Error) as error:
+        # A caller who has waited in vain does not wait twice.
         if time.monotonic() - begin > REPEAT_SECONDS:
             raise StoreUnavailable("the store did not answer") from error
     finally:
@@ -112,11 +129,10 @@ def first(
 
 
 def _first_quickly(
-    database: Database, engine: Engine, select: QuickSelect, parameters: Mapping[str, Any], is_asked_for: IsAskedFor
+    engine: Engine, select: QuickSelect, parameters: Mapping[str, Any], is_asked_for: IsAskedFor
 ) -> Mapping[str, Any] | None:
-    """May raise the driver's own errors."""
-    with final(), translated(database.product):
-        raw = engine.raw_connection()
+    """May raise the errors of the pool and of the driver."""
+    raw = engine.raw_connection()
     try:
         cursor = raw.cursor()
         row = select.spelled(engine.dialect).row(cursor, parameters)

@@ -26,7 +26,7 @@ _LIVE_OF_ANY = select(*SESSION_COLUMNS).where(
     sessions.c.ended_at.is_(None),
     sessions.c.expires_at > bindparam("now"),
 )
-_LIVE = _LIVE_OF_ANY.where(sessions.c.kind == bindparam("kind"))
+LIVE = QuickSelect(_LIVE_OF_ANY.where(sessions.c.kind == bindparam("kind")))
 _LIVE_OF_UNKNOWN = _LIVE_OF_ANY.where(
     sessions.c.kind.not_in([kind.value for kind in SessionKind if kind is not SessionKind.UNKNOWN])
 )
@@ -53,11 +53,12 @@ def session_by_id(connection: Connection, session_id: SessionId) -> Session | No
 
 def live_sessions(connection: Connection, user_id: UserId, kind: SessionKind, now: datetime) -> list[Session]:
     """As in the port ``Sessions``. Raises StoreUnavailable for the answer to another query."""
-    parameters: dict[str, object] = {"user_id": user_id, "now": now}
-    statement = _LIVE_OF_UNKNOWN
-    if kind is not SessionKind.UNKNOWN:
-        statement, parameters = _LIVE, {**parameters, "kind": kind.value}
-    found = [session_from(row._mapping) for row in connection.execute(statement, parameters)]
+    if kind is SessionKind.UNKNOWN:
+        rows = connection.execute(_LIVE_OF_UNKNOWN, {"user_id": user_id, "now": now})
+        found = [session_from(row._mapping) for row in rows]
+    else:
+        asked = {"user_id": user_id, "now": now, "kind": kind.value}
+        found = [session_from(row) for row in LIVE.all_on(connection, asked)]
     check_answers(connection, is_asked_for=all(session.user_id == user_id for session in found))
     # Idleness is arithmetic on two columns, which each database spells differently; few sessions are idle too long.
     live = [session for session in found if session.is_live(now)]

@@ -1,5 +1,6 @@
 """Column types that bring back exactly what went in."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -35,6 +36,21 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return None if value is None else value.replace(tzinfo=UTC)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        usual = super().result_processor(dialect, coltype)
+        if dialect.name != "sqlite" or usual is None:
+            return usual
+
+        def quickly(text: Any) -> datetime | None:
+            # A row of a session has seven moments, and setting the zone of each afterwards takes most of the time.
+            try:
+                return None if text is None else datetime.fromisoformat(text + "+00:00")
+            except (TypeError, ValueError):
+                found: datetime | None = usual(text)
+                return found
+
+        return quickly
 
 
 class Money(TypeDecorator[Decimal]):
