@@ -6,12 +6,19 @@ from pathlib import Path
 
 from attrs import frozen
 
-from ..adapters.sql.database import PRODUCTS, Database, open_database, sqlite_file, sqlite_url
+from ..adapters.sql.changes import are_watched
+from ..adapters.sql.database import Database, open_database, sqlite_file, sqlite_url
+from ..adapters.sql.products.every import PRODUCTS
 from ..adapters.sql.products.product import DriverMissing
 from ..adapters.sql.schema import ForeignSchema, Schema
 from ..domain.errors import StoreUnavailable
 from .places import Place
 from .settings import PREFIX, SettingInvalid, Settings
+
+_UNWATCHED = (
+    "this user of the database may not create triggers, which tell what other programs change: so each request reads"
+    " the database; docs/stores.md says what they need"
+)
 
 SERVING_THREADS = 64
 """How many requests a process handles at a time; most wait for the disk or for the hasher."""
@@ -73,7 +80,10 @@ class Migrations:
         place = self.place
         if place is None:
             with _ours(self.settings):
-                return migrate(self.database)
+                has_migrated = migrate(self.database)
+                if has_migrated and not self._are_watched():
+                    self.say(_UNWATCHED)
+                return has_migrated
         if self.settings.database_url is None:
             place.make_folder(self.say)
         place.check()
@@ -83,6 +93,18 @@ class Migrations:
         if not was_there:
             self.say(f"made the database {place.file}")
         return has_migrated
+
+    def watch_again(self) -> None:
+        """Create the triggers of a database that is up to date, if somebody has dropped or not allowed them."""
+        from ..adapters.sql.migrating import watch_alone
+
+        with _ours(self.settings):
+            if not self._are_watched() and watch_alone(self.database):
+                self.say("made the triggers that tell what other programs change")
+
+    def _are_watched(self) -> bool:
+        with self.database.reading() as connection:
+            return are_watched(connection)
 
     def _check_place(self) -> None:
         if self.place is not None and self.place.is_there:

@@ -9,7 +9,8 @@ from attrs import evolve
 
 from ..adapters.argon2_hasher import Argon2PasswordHasher
 from ..adapters.memory.store import MemoryStore, MemoryUnitOfWork
-from ..adapters.sql.database import PRODUCTS, Database
+from ..adapters.sql.database import Database
+from ..adapters.sql.products.every import PRODUCTS
 from ..adapters.sql.unit_of_work import SqlUnitOfWork
 from ..domain.ports.stores import Parts, Store
 from .databases import (

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -13,13 +13,13 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from ...domain.errors import StoreUnavailable
 from ..own_process import PerProcess
+from .changes import forget_old
 from .failures import DAMAGED, Repeatable, final, translated, undone_by_a_lost_connection
 from .own_engine import OwnEngine, own_engine
-from .products.mariadb import MariaDb
-from .products.postgresql import PostgreSql
+from .products.every import PRODUCTS
 from .products.product import WAIT_SECONDS, WRITES, Product
 from .products.reserve import NoReserve, Reserve
-from .products.sqlite import Sqlite, file_of
+from .products.sqlite import file_of
 
 T = TypeVar("T")
 
@@ -161,8 +161,12 @@ class Database:
                 connection.invalidate()
 
     def give_back(self) -> None:
-        """Return the space of deleted rows to the disk, as far as the product can."""
+        """Delete old changes, and return the space of deleted rows to the disk, as far as the product can."""
         own = self._own()
+        is_more = True
+        while is_more:
+            with final(), self.attempt(is_vital=True) as connection:
+                is_more = forget_old(connection)
         is_more = True
         while is_more:
             with self._turn(own), final(), translated(self.product), own.connect(own.engine) as connection:
@@ -235,14 +239,6 @@ def open_database(url: str, *, connections: int, is_patient: bool = False) -> Da
 
 # Nothing of such a URL is quoted: it may be part of the password.
 _UNREADABLE = "it cannot be read: in a name or a password, signs such as @ and : must be written as %40 and %3A"
-
-PRODUCTS: Mapping[str, Product] = {
-    "sqlite": Sqlite(),
-    "postgresql": PostgreSql(),
-    "mysql": MariaDb(),
-    "mariadb": MariaDb(),
-}
-"""By the scheme of the URL."""
 
 
 def _again(step: Callable[[], T]) -> T:

@@ -9,6 +9,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
+from .changes import watch
 from .database import Database
 from .schema import VERSIONS, Schema, version_on
 from .tables import VERSION_TABLE, metadata
@@ -31,6 +32,12 @@ def migrate_on(connection: Connection) -> bool:
     config.attributes["connection"] = connection
     command.upgrade(config, VERSIONS[-1])
     return True
+
+
+def watch_alone(database: Database) -> bool:
+    """``watch``, on a *database* that is up to date. Raises StoreUnavailable."""
+    with database.alone() as connection:
+        return watch(connection)
 
 
 def statements(database: Database) -> str:

@@ -121,6 +121,18 @@ audit = Table(
     **MARIADB,
 )
 
+changes = Table(
+    "x_change",
+    metadata,
+    # Triggers write a row for each change of a user or a session that a remembered answer would not know, in the
+    # transaction that changes it. An id is taken before the commit, so a lower one may become visible after a higher.
+    # Without AUTOINCREMENT, SQLite would use the id of a deleted last row again.
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("user_id", Integer, nullable=False),
+    sqlite_autoincrement=True,
+    **MARIADB,
+)
+
 marks = Table(
     "x_mark",
     metadata,

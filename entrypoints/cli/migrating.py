@@ -19,6 +19,8 @@ def _migrate(context: Context) -> int:
             print(migrations.statements(), end="")
             return DONE
         if not migrations.are_due():
+            if not context.arguments.check:
+                migrations.watch_again()
             print("the database is up to date")
             return DONE
         if context.arguments.check:

@@ -162,6 +162,26 @@ def by_hand(url: str, *scripts: str) -> None:
     engine.dispose()
 
 
+def by_client(url: str, script: str) -> None:
+    """Run *script* as the product's own client does: a statement ends at the end of a line, with the delimiter."""
+    delimiter, statement = ";", ""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for line in script.splitlines():
+            if line.startswith("DELIMITER "):
+                delimiter = line.removeprefix("DELIMITER ")
+                continue
+            statement += f"{line}\n"
+            if not statement.rstrip().endswith(delimiter):
+                continue
+            statement = statement.strip().removesuffix(delimiter)
+            if statement not in {"BEGIN", "COMMIT"}:
+                connection.exec_driver_sql(statement, execution_options={"no_parameters": True})
+            statement = ""
+    engine.dispose()
+    assert not statement.strip()
+
+
 def contents(url: str) -> dict[str, Any]:
     """The contents of a database: tables, in the database's own words, and rows."""
     if make_url(url).get_backend_name() == "sqlite" and not Path(str(make_url(url).database)).exists():
@@ -169,6 +189,8 @@ def contents(url: str) -> dict[str, Any]:
     engine = create_engine(url)
     with engine.connect() as connection:
         found = _CONTENTS[engine.dialect.name](connection)
+        if triggers := sorted(map(str, connection.exec_driver_sql(_TRIGGERS[engine.dialect.name]))):
+            found["triggers"] = triggers
     engine.dispose()
     return found
 
@@ -179,7 +201,7 @@ def _sqlite(connection: Connection) -> dict[str, Any]:
         connection,
         {
             row.name: re.sub(r"\s*([(),])\s*", r"\1", " ".join((row.sql or "").split()))
-            for row in connection.exec_driver_sql("SELECT name, sql FROM sqlite_master")
+            for row in connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type != 'trigger'")
         },
     )
 
@@ -217,6 +239,19 @@ def _postgresql(connection: Connection) -> dict[str, Any]:
     )
     return _with_rows(connection, found, tables)
 
+
+_TRIGGERS = {
+    "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'",
+    "mysql": (
+        "SELECT trigger_name, event_manipulation, event_object_table, action_statement FROM information_schema.triggers"
+        " WHERE trigger_schema = DATABASE()"
+    ),
+    "postgresql": (
+        "SELECT pg_get_triggerdef(trigger.oid), prosrc FROM pg_trigger AS trigger JOIN pg_proc AS function"
+        " ON function.oid = tgfoid WHERE NOT tgisinternal"
+    ),
+}
+_TRIGGERS["mariadb"] = _TRIGGERS["mysql"]
 
 _CONTENTS = {"sqlite": _sqlite, "mysql": _mariadb, "mariadb": _mariadb, "postgresql": _postgresql}
 

@@ -16,6 +16,7 @@ from sqlalchemy import Column, Integer, MetaData, insert, make_url
 from menshen.adapters.conformance.sessions import START
 from menshen.adapters.conformance.steps import Steps
 from menshen.adapters.sql import migrating, schema
+from menshen.adapters.sql.changes import are_watched
 from menshen.adapters.sql.database import Database, open_database
 from menshen.adapters.sql.migrating import differences
 from menshen.adapters.sql.schema import VERSIONS
@@ -25,7 +26,7 @@ from menshen.entrypoints.databases import Migrations
 from menshen.entrypoints.stores import sql_store
 
 from .databases import DatabaseServer
-from .migrators import Migrators, Task, by_hand, contents, migrators, told
+from .migrators import Migrators, Task, by_client, by_hand, contents, migrators, told
 from .servers import free_port, only_line
 from .stores import migrated, opened
 
@@ -93,8 +94,11 @@ class TestTheCommand:
         shown = told(empty, tmp_path, "migrate", "--sql")
         assert (shown.code, shown.err) == (0, "")
         assert contents(empty) == before
-        by_hand(empty, *(line for line in shown.out.split(";") if line.strip() not in {"BEGIN", "COMMIT"}))
+        by_client(empty, shown.out)
         made = contents(empty)
+        assert len(made["triggers"]) == 4
+        with _plainly_opened(empty) as database, database.reading() as connection:
+            assert are_watched(connection)
         assert told(empty, tmp_path, "migrate", "--check").code == 0
         assert "rows of x_user" in made or "rows of public.x_user" in made
         by_hand(empty, *_DROP_ALL)
@@ -121,6 +125,8 @@ class TestMetadataAndMigrations:
         with _plainly_opened(empty) as database, database.writing() as connection:
             metadata.create_all(connection)
         by_metadata = contents(empty)
+        # The metadata know no triggers.
+        assert (len(by_migrations.pop("triggers")), by_metadata.get("triggers")) == (4, None)
         assert set(by_migrations) - set(by_metadata) <= {
             *("menshen_version", "public.menshen_version"),
             *("rows of menshen_version", "rows of public.menshen_version"),
@@ -266,8 +272,9 @@ def _killed(urls: Sequence[str]) -> list[Task]:
     return [Task(first, dies_before=1), *(Task(url, dies_after=n) for n, url in enumerate(others, start=1))]
 
 
-_LATER = (1, 5, 1, 1)
-"""How many changes each later version makes, a table or a column or an index each; the last of 0003 is an index."""
+_LATER = (1, 5, 1, 1, 5)
+"""How many changes each later version makes, a table or a column or an index or a trigger each; the last of 0003 is an
+index."""
 
 # The version's table, three of ours with two indexes each, and the version's row; then, for each later version, its
 # changes and the row.

@@ -158,10 +158,12 @@ _HERE = "table_schema = DATABASE()"
 
 
 def _collations(url: str, table: str) -> set[object]:
-    """How the text in each column of *table* is compared."""
+    """How the text in each column of *table* is compared, and in a new one."""
     found = by_somebody_else(
         url,
-        "SELECT GROUP_CONCAT(DISTINCT collation_name) FROM information_schema.columns"
-        f" WHERE table_name = '{table}' AND {_HERE} AND collation_name IS NOT NULL",
+        "SELECT GROUP_CONCAT(DISTINCT collation) FROM (SELECT collation_name AS collation FROM"
+        f" information_schema.columns WHERE table_name = '{table}' AND {_HERE} AND collation_name IS NOT NULL"
+        " UNION SELECT table_collation FROM information_schema.tables"
+        f" WHERE table_name = '{table}' AND {_HERE}) AS collations",
     )
     return {*str(found[0]).split(",")}

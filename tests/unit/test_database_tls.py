@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import pytest
 from sqlalchemy import make_url
 
-from menshen.adapters.sql.database import PRODUCTS
 from menshen.adapters.sql.products import mariadb_tls, postgresql_tls
+from menshen.adapters.sql.products.every import PRODUCTS
 from menshen.adapters.sql.products.mariadb_tls import Tls
 from menshen.adapters.sql.products.network import CLEAR, UNCHECKED, UNNAMED, is_loopback
 from menshen.entrypoints.adoptions import open_adoption

@@ -9,6 +9,7 @@ from attrs import frozen
 from sqlalchemy import Connection
 
 from ....domain.ports.outside import StoredHashes
+from ..changes import watch
 from ..database import Database
 from ..schema import VERSIONS, version_on
 from .findings import AdoptionFindings
@@ -180,6 +181,8 @@ def _complete(database: Database) -> None:
         _run(connection, last_statements(connection, shape))
         # The version is written last: before that, every other command refuses this database.
         migrate_on(connection)
+        # If it was migrated before and somebody has rebuilt the table since, they are gone.
+        watch(connection)
         _run(connection, closing_statements(shape))
 
 

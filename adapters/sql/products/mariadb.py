@@ -1,6 +1,6 @@
 """MariaDB, by PyMySQL."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from inspect import signature
 from typing import Any
 
@@ -12,10 +12,12 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from . import mariadb_tls
 from .product import (
     ANSWER_SECONDS,
+    CHANGE_TRIGGERS,
     CONNECT_SECONDS,
     IDLE_SECONDS,
     STATEMENT_SECONDS,
     WAIT_SECONDS,
+    WATCHED,
     DriverMissing,
     in_other_words,
 )
@@ -28,6 +30,14 @@ _DUPLICATE = 1062
 
 # The server, the transaction, or the storage engine is read-only.
 _READ_ONLY = frozenset({1290, 1792, 1836})
+
+# No privilege (on the database, the table, in general), or a binary log that takes triggers only from administrators.
+_FORBIDDEN = frozenset({1044, 1142, 1227, 1419})
+
+_TRIGGERS = (
+    "SELECT trigger_name FROM information_schema.triggers"
+    " WHERE event_object_schema = DATABASE() AND event_object_table IN ('x_user', 'x_session')"
+)
 
 _DAY = 86400
 
@@ -115,6 +125,41 @@ class MariaDb(DatabaseServer):
 
     def put(self, table: Table, row: Mapping[str, object]) -> Executable:
         return insert(table).values(row).on_duplicate_key_update(row)
+
+    def change_function(self) -> Sequence[str]:
+        return ()
+
+    def change_triggers(self) -> Mapping[str, str]:
+        same = " AND ".join(f"OLD.{name} <=> NEW.{name}" for name in WATCHED)
+        # INSERT ... SELECT would keep the lock of the counter until the end of the outer statement, while that waits
+        # for rows; VALUES does not.
+        tell = "INSERT INTO x_change (user_id) VALUES ({})"
+        old, new = tell.format("OLD.user_id"), tell.format("NEW.user_id")
+        acts = {
+            "tr_x_user_changed": ("UPDATE", tell.format("OLD.id")),
+            "tr_x_user_gone": ("DELETE", tell.format("OLD.id")),
+            "tr_x_session_changed": (
+                "UPDATE",
+                f"IF NOT ({same}) THEN {old}; IF OLD.user_id <> NEW.user_id THEN {new}; END IF; END IF",
+            ),
+            "tr_x_session_gone": ("DELETE", f"IF OLD.ended_at IS NULL THEN {old}; END IF"),
+        }
+        return {
+            name: f"CREATE TRIGGER {name} AFTER {act} ON {CHANGE_TRIGGERS[name]} FOR EACH ROW {body}"
+            for name, (act, body) in acts.items()
+        }
+
+    def change_triggers_there(self, connection: Connection) -> set[str]:
+        return set(connection.exec_driver_sql(_TRIGGERS).scalars())
+
+    def drop_change_trigger(self, name: str) -> str:
+        return f"DROP TRIGGER {name}"
+
+    def for_its_client(self, statement: str) -> str:
+        return f"DELIMITER //\n{statement}//\nDELIMITER ;"
+
+    def is_forbidden(self, error: DBAPIError) -> bool:
+        return _number(error) in _FORBIDDEN
 
     def lock_all(self, connection: Connection) -> bool:
         return connection.exec_driver_sql("SELECT GET_LOCK(CONCAT('menshen ', DATABASE()), 0)").scalar() == 1

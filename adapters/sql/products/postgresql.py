@@ -1,6 +1,6 @@
 """PostgreSQL, by psycopg."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -11,10 +11,12 @@ from sqlalchemy.exc import DBAPIError
 from .postgresql_tls import Link, link_of, machine_roots
 from .product import (
     ANSWER_SECONDS,
+    CHANGE_TRIGGERS,
     CONNECT_SECONDS,
     IDLE_SECONDS,
     STATEMENT_SECONDS,
     WAIT_SECONDS,
+    WATCHED,
     WRITES,
     DriverMissing,
     in_other_words,
@@ -29,6 +31,29 @@ _REPEATABLE = frozenset({"40001", "40P01", "55P03"})
 
 # With remote_write and the like a replica may lag; data that this server acknowledged is on its disk all the same.
 _DANGEROUS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+# No privilege; no PL/pgSQL.
+_FORBIDDEN = frozenset({"42501", "42704"})
+
+# It runs with the rights of those who made the tables: another program that may change a user needs none for x_change,
+# and must not be able to put a table of its own in that place, so the schema is written into the function.
+_FUNCTION = (
+    "DO $do$ DECLARE place name; BEGIN"
+    " SELECT nspname INTO STRICT place FROM pg_namespace WHERE oid ="
+    " (SELECT relnamespace FROM pg_class WHERE oid = 'x_change'::regclass);"
+    " EXECUTE format($format$CREATE OR REPLACE FUNCTION %1$I.menshen_tell_change() RETURNS trigger"
+    " LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$ BEGIN"
+    " IF TG_TABLE_NAME = 'x_user' THEN INSERT INTO %1$I.x_change (user_id) VALUES (OLD.id); RETURN NULL; END IF;"
+    " INSERT INTO %1$I.x_change (user_id) VALUES (OLD.user_id);"
+    " IF TG_OP = 'UPDATE' THEN IF OLD.user_id <> NEW.user_id THEN"
+    " INSERT INTO %1$I.x_change (user_id) VALUES (NEW.user_id); END IF; END IF;"
+    " RETURN NULL; END $body$ $format$, place); END $do$"
+)
+
+_TRIGGERS = (
+    "SELECT tgname FROM pg_trigger WHERE tgrelid IN (to_regclass('x_user'), to_regclass('x_session'))"
+    " AND NOT tgisinternal AND tgenabled IN ('O', 'A')"
+)
 
 
 @frozen
@@ -103,6 +128,36 @@ class PostgreSql(DatabaseServer):
 
     def put(self, table: Table, row: Mapping[str, object]) -> Executable:
         return insert(table).values(row).on_conflict_do_update(index_elements=table.primary_key, set_=row)
+
+    def change_function(self) -> Sequence[str]:
+        return (_FUNCTION,)
+
+    def change_triggers(self) -> Mapping[str, str]:
+        differs = " OR ".join(f"OLD.{name} IS DISTINCT FROM NEW.{name}" for name in WATCHED)
+        acts = {
+            "tr_x_user_changed": ("UPDATE", ""),
+            "tr_x_user_gone": ("DELETE", ""),
+            "tr_x_session_changed": ("UPDATE", f" WHEN ({differs})"),
+            "tr_x_session_gone": ("DELETE", " WHEN (OLD.ended_at IS NULL)"),
+        }
+        return {
+            # Also one that somebody has disabled is put into force again.
+            name: f"CREATE OR REPLACE TRIGGER {name} AFTER {act} ON {CHANGE_TRIGGERS[name]} FOR EACH ROW{when}"
+            " EXECUTE FUNCTION menshen_tell_change()"
+            for name, (act, when) in acts.items()
+        }
+
+    def change_triggers_there(self, connection: Connection) -> set[str]:
+        return set(connection.exec_driver_sql(_TRIGGERS).scalars())
+
+    def drop_change_trigger(self, name: str) -> str:
+        return f"DROP TRIGGER {name} ON {CHANGE_TRIGGERS[name]}"
+
+    def for_its_client(self, statement: str) -> str:
+        return f"{statement};"
+
+    def is_forbidden(self, error: DBAPIError) -> bool:
+        return getattr(error.orig, "sqlstate", None) in _FORBIDDEN
 
     def lock_all(self, connection: Connection) -> bool:
         connection.exec_driver_sql("BEGIN")

@@ -1,6 +1,6 @@
 """What every database product provides."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from sqlalchemy import URL, Connection, Engine, Executable, Index, Table
@@ -28,6 +28,21 @@ IDLE_SECONDS = 4 * ANSWER_SECONDS
 
 WRITES = "menshen_writes"
 """The execution option of a connection whose transaction will write."""
+
+CHANGE_TRIGGERS: Mapping[str, str] = {
+    "tr_x_user_changed": "x_user",
+    "tr_x_user_gone": "x_user",
+    "tr_x_session_changed": "x_session",
+    "tr_x_session_gone": "x_session",
+}
+"""The triggers that tell changes, each with its table."""
+
+WATCHED = (
+    *("user_id", "kind", "ended_at", "expires_at", "idle_seconds"),
+    *("device_type", "device_id", "device_name", "address", "user_agent"),
+)
+"""The columns of a session whose change is told. The others change at each request or refresh, and no answer that is
+remembered depends on them."""
 
 
 class Product(Protocol):
@@ -107,6 +122,34 @@ class Product(Protocol):
 
     def put(self, table: Table, row: Mapping[str, object]) -> Executable:
         """The statement that writes *row*, replacing one with the same primary key."""
+        ...
+
+    def change_function(self) -> Sequence[str]:
+        """The statement that creates what the triggers call, if the product needs one; it can be repeated."""
+        ...
+
+    def change_triggers(self) -> Mapping[str, str]:
+        """The statement that creates each of CHANGE_TRIGGERS.
+
+        A change of a user, or of a session in WATCHED, and the deletion of a user or of a session that has not ended
+        write the user's id into ``x_change``, whoever makes it.
+        """
+        ...
+
+    def change_triggers_there(self, connection: Connection) -> set[str]:
+        """The names of all triggers on the two tables that are in force."""
+        ...
+
+    def drop_change_trigger(self, name: str) -> str:
+        """The statement that drops one of them."""
+        ...
+
+    def for_its_client(self, statement: str) -> str:
+        """Such a statement with its end, for the product's own client: semicolons inside do not end it."""
+        ...
+
+    def is_forbidden(self, error: DBAPIError) -> bool:
+        """Whether this user may not create a trigger, or not what it needs."""
         ...
 
     def lock_all(self, connection: Connection) -> bool:

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -13,7 +13,7 @@ from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from ..tables import VERSION_TABLE
-from .product import WAIT_SECONDS, WRITES, in_other_words
+from .product import CHANGE_TRIGGERS, WAIT_SECONDS, WATCHED, WRITES, in_other_words
 from .reserve import FileReserve, Reserve
 
 _BUSY = frozenset({"SQLITE_BUSY", "SQLITE_BUSY_RECOVERY", "SQLITE_BUSY_SNAPSHOT", "SQLITE_BUSY_TIMEOUT"})
@@ -32,6 +32,8 @@ _INCREMENTAL = 2
 """``PRAGMA auto_vacuum``."""
 
 _HAS_TABLE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+
+_TRIGGERS = "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN ('x_user', 'x_session')"
 
 _DURABLE = 2
 """``PRAGMA synchronous = FULL``."""
@@ -136,6 +138,39 @@ class Sqlite:
 
     def put(self, table: Table, row: Mapping[str, object]) -> Executable:
         return insert(table).values(row).on_conflict_do_update(index_elements=table.primary_key, set_=row)
+
+    def change_function(self) -> Sequence[str]:
+        return ()
+
+    def change_triggers(self) -> Mapping[str, str]:
+        differs = " OR ".join(f"OLD.{name} IS NOT NEW.{name}" for name in WATCHED)
+        acts = {
+            "tr_x_user_changed": ("UPDATE", "", "VALUES (OLD.id)"),
+            "tr_x_user_gone": ("DELETE", "", "VALUES (OLD.id)"),
+            "tr_x_session_changed": (
+                f"UPDATE OF {', '.join(WATCHED)}",
+                f" WHEN {differs}",
+                "SELECT OLD.user_id UNION SELECT NEW.user_id",
+            ),
+            "tr_x_session_gone": ("DELETE", " WHEN OLD.ended_at IS NULL", "VALUES (OLD.user_id)"),
+        }
+        return {
+            name: f"CREATE TRIGGER {name} AFTER {act} ON {CHANGE_TRIGGERS[name]} FOR EACH ROW{when}"
+            f" BEGIN INSERT INTO x_change (user_id) {ids}; END"
+            for name, (act, when, ids) in acts.items()
+        }
+
+    def change_triggers_there(self, connection: Connection) -> set[str]:
+        return set(connection.exec_driver_sql(_TRIGGERS).scalars())
+
+    def drop_change_trigger(self, name: str) -> str:
+        return f"DROP TRIGGER {name}"
+
+    def for_its_client(self, statement: str) -> str:
+        return f"{statement};"
+
+    def is_forbidden(self, error: DBAPIError) -> bool:
+        return False
 
     def lock_all(self, connection: Connection) -> bool:
         try:
