@@ -15,7 +15,7 @@ from ..domain.errors import StoreUnavailable
 from .places import Place
 from .settings import PREFIX, SettingInvalid, Settings
 
-_UNWATCHED = (
+UNWATCHED = (
     "this user of the database may not create triggers, which tell what other programs change: so each request reads"
     " the database; docs/stores.md says what they need"
 )
@@ -82,7 +82,7 @@ class Migrations:
             with _ours(self.settings):
                 has_migrated = migrate(self.database)
                 if has_migrated and not self._are_watched():
-                    self.say(_UNWATCHED)
+                    self.say(UNWATCHED)
                 return has_migrated
         if self.settings.database_url is None:
             place.make_folder(self.say)

@@ -6,6 +6,7 @@ from datetime import tzinfo
 
 from ...domain.users import Standing, UserId
 from ..adoptions import CannotJoin, open_adoption, open_joining, open_wrapping
+from ..databases import UNWATCHED
 from ..environment import read_settings
 from ..settings import PREFIX, SettingInvalid
 from .adoption_report import Shown, meant_by, new_list, visible
@@ -83,6 +84,8 @@ def _adopt(context: Context) -> int:
             f"{findings.left_in_all:,} rows are left, whose owners cannot log in: mend them and adopt again, or join one"
             " with the account that its owner has by now (menshen user join)"
         )
+    if not findings.is_watched:
+        note(UNWATCHED)
     for line in report.obstacles:
         note(line)
     return REFUSED if report.obstacles else DONE

@@ -1,5 +1,6 @@
 """Triggers tell which users are changed, whichever program does it, in the transaction that changes them."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,8 +21,9 @@ from menshen.entrypoints.stores import sql_store
 from .databases import DatabaseServer, MariaDbServer, running, server_folder
 from .migrators import by_hand, contents, told
 from .servers import only_line
+from .spellings import SPELLINGS, by_somebody_else
 from .stores import migrated, opened
-from .tutorial_tables import PRODUCTS, adopt, new_tutorial, row
+from .tutorial_tables import PRODUCTS, Tutorial, adopt, menshen_told, new_tutorial, row
 
 PAGE = (Path(__file__).parents[2] / "docs" / "stores.md").read_text(encoding="utf-8")
 
@@ -164,6 +166,32 @@ class TestWritesByHand:
             list(pool.map(write, range(100, 100 + writers)))
         with engine.connect() as connection:
             assert sorted(told_in(connection)) == sorted([*range(100, 100 + writers)] * times)
+
+    # SQLite has one writer at a time.
+    @pytest.mark.parametrize("url", ["postgresql", "mariadb"], indirect=True)
+    @pytest.mark.parametrize(
+        ("all_rows", "one_row", "users"),
+        [
+            ("UPDATE x_user SET mid = 5", "x_user SET mid = 6 WHERE id = 2", [1, 2, 2, 3]),
+            ("UPDATE x_session SET device_name = 'new'", "x_session SET address = 'new' WHERE id = 'live'", [1, 1, 2]),
+        ],
+    )
+    def test_of_many_rows_and_of_one_do_not_block_each_other_for_the_table_of_changes(
+        self, url: str, engine: Engine, all_rows: str, one_row: str, users: list[int]
+    ) -> None:
+        """A statement that has told some changes, and waits for a row, lets whoever has that row tell theirs."""
+        table, _, condition = one_row.partition(" SET ")
+        with engine.begin() as one, ThreadPoolExecutor(1) as pool:
+            one.exec_driver_sql(f"SELECT * FROM {table} WHERE {condition.partition(' WHERE ')[2]} FOR UPDATE")
+            others = pool.submit(by_hand, url, all_rows)
+            while by_somebody_else(url, SPELLINGS[engine.dialect.name.replace("mysql", "mariadb")].waiting) != [1]:
+                assert not others.done()
+                time.sleep(0.01)
+            one.exec_driver_sql(f"UPDATE {one_row}")
+            one.commit()
+            others.result(timeout=30)
+        with engine.connect() as connection:
+            assert sorted(told_in(connection)) == users
 
     def test_an_id_is_never_used_again(self, engine: Engine) -> None:
         def last(connection: Connection) -> int:
@@ -367,6 +395,18 @@ def test_an_adopted_table_has_them_beside_those_of_others(
     adopt(tutorial, "--yes")
     with opened(tutorial.url) as database, database.reading() as connection:
         assert are_watched(connection)
+
+
+def test_adopting_goes_on_without_them_where_they_are_not_allowed(mariadb: DatabaseServer) -> None:
+    there = Tutorial("mariadb", mariadb.new_database())
+    there.make()
+    there.insert([row(1, "13800138001")])
+    less = mariadb_user(mariadb, there.url, "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX ON {}.*")
+    code, out, err = menshen_told(Tutorial("mariadb", less), "adopt", "--yes")
+    assert (code, out.splitlines()[-1]) == (0, "adopted: 1 rows were taken, 0 were left as they are")
+    assert "may not create triggers" in err
+    assert "triggers" not in contents(there.url)
+    assert there.execute("SELECT is_account FROM x_user") == [(1,)]
 
 
 _TRIGGERS_OF_THEIRS: dict[str, Sequence[str]] = {

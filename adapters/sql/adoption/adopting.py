@@ -149,7 +149,7 @@ class Adoption:
                     check()
                     findings.kept += repeated(partial(keep_numbers, database, some))
                 self._settle(database, unknown)
-                repeated(lambda: _complete(database))
+                findings.is_watched = repeated(lambda: _complete(database))
         finally:
             database.close()
         return findings
@@ -172,7 +172,7 @@ def _bring_into_form(database: Database) -> Shape:
         return shape_of(connection)
 
 
-def _complete(database: Database) -> None:
+def _complete(database: Database) -> bool:
     # Alembic is slow to load.
     from ..migrating import migrate_on
 
@@ -181,9 +181,9 @@ def _complete(database: Database) -> None:
         _run(connection, last_statements(connection, shape))
         # The version is written last: before that, every other command refuses this database.
         migrate_on(connection)
-        # If it was migrated before and somebody has rebuilt the table since, they are gone.
-        watch(connection)
         _run(connection, closing_statements(shape))
+        # If it was migrated before and somebody has rebuilt the table since, they are gone.
+        return watch(connection)
 
 
 def _run(connection: Connection, statements: Sequence[str]) -> None:

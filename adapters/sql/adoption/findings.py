@@ -69,6 +69,8 @@ class AdoptionFindings:
     """How many numbers of rows left out can no longer be registered."""
     settled: int = 0
     """How many existing accounts get a known state in place of an unknown one."""
+    is_watched: bool = True
+    """Whether the triggers could be made that tell changes."""
     _kinds: Counter[HashKind] = field(factory=Counter, init=False)
     _file: sqlite3.Connection = field(init=False, factory=_temporary_file)
 
