@@ -33,6 +33,11 @@ class PerProcess(Generic[T]):
         return self._made.setdefault(pid, self.make()) if found is None else found
 
     @property
+    def made(self) -> T | None:
+        """This process' own, if it has asked for it."""
+        return self._made.get(getpid())
+
+    @property
     def inherited(self) -> Sequence[T]:
         """The objects of the ancestors."""
         pid = getpid()

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from typing import NewType
 
 from attrs import field, frozen
@@ -218,7 +219,8 @@ class Session(SessionFacts):
 
     refreshing: Refreshing
 
-    @property
+    # Made once for each, since what is remembered is shown at every request.
+    @cached_property
     def overview(self) -> SessionOverview:
         """The session without secrets."""
         return SessionOverview(

@@ -4,6 +4,7 @@ import re
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import cached_property
 from typing import NewType, Self
 
 from attrs import field, frozen
@@ -256,7 +257,8 @@ class User(UserFacts):
 
     password_hash: str = field(repr=False)
 
-    @property
+    # Made once for each, since what is remembered is shown at every request.
+    @cached_property
     def profile(self) -> Profile:
         """The user without secrets."""
         return Profile(

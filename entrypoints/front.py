@@ -13,10 +13,12 @@ import sys
 from asyncio import AbstractEventLoop
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from attrs import define, field
 
+from ..domain.ports.reading import WouldWait
 from .connection_watch import CAN_WATCH, ConnectionWatch
 from .http.app import OVERDUE
 from .http.json_body import MAX_BODY_BYTES
@@ -54,7 +56,8 @@ class Front:
     """An ASGI application in front of a WSGI one.
 
     *runs_inline* says for a method and a path whether a request without a body can be answered on the event loop at
-    once: handing it to a thread and back costs more than reading an embedded database. *crowd* is the number of
+    once: handing it to a thread and back costs more than reading an embedded database. *without_waiting* is for a store
+    that is not embedded: within it the answer is given only if nothing has to be read, and otherwise by a thread. *crowd* is the number of
     connections above which idle ones are closed sooner.
     """
 
@@ -63,6 +66,7 @@ class Front:
     runs_inline: Callable[[str, str], bool]
     port: int
     crowd: int
+    without_waiting: Callable[[], AbstractContextManager[None]] = nullcontext
     at_serving: Callable[[], None] = lambda: None
     at_exit: Callable[[], None] = lambda: None
     _busy: set[str] = field(factory=set, init=False)
@@ -103,7 +107,7 @@ class Front:
                 await _collect(environ, receive)
                 response = await self._in_time(environ)
             elif self.runs_inline(environ["REQUEST_METHOD"], environ["PATH_INFO"]):
-                response = self._respond(environ)
+                response = await self._at_once(environ)
             else:
                 response = await self._in_time(environ)
         except Exception:  # noqa: BLE001 - the last line of defence (ASVS 16.5.4)
@@ -118,6 +122,13 @@ class Front:
             headers = [*headers, (b"connection", b"close")]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    async def _at_once(self, environ: dict[str, Any]) -> Response:
+        try:
+            with self.without_waiting():
+                return self._respond(environ.copy())
+        except WouldWait:
+            return await self._in_time(environ)
 
     async def _in_time(self, environ: dict[str, Any]) -> Response:
         """The answer, or one that says it takes too long: nobody waits endlessly for a store."""

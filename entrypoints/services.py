@@ -22,6 +22,7 @@ from ..domain.realms import Realm
 from .databases import SERVING_THREADS, place_of
 from .places import exposures
 from .realms import admin_realm, user_realm
+from .remembering import remembering
 from .secret import find_secret, make_secret, secret_place
 from .settings import PREFIX, SettingInvalid, Settings
 from .stores import argon2_hasher, closed_on_failure, open_store
@@ -76,10 +77,13 @@ def open_adapters(settings: Settings, secret: bytes, store: Store) -> Adapters:
     argon2 = argon2_hasher(settings)
     hasher = EvenPasswordHasher(argon2, StoredWork(store[PasswordHashes], argon2))
     clock = SystemClock()
+    kept = remembering(settings, store, clock)
+    store = kept.store
     last_seen = BackgroundLastSeen(store.work, clock)
 
     def close() -> None:
         last_seen.close()
+        kept.close()
         store.close()
 
     return Adapters(
@@ -88,7 +92,9 @@ def open_adapters(settings: Settings, secret: bytes, store: Store) -> Adapters:
         codec=_codec(settings, secret, user_realm(settings)),
         admin_codec=_codec(settings, secret, admin_realm(settings)),
         refresh_codec=HmacRefreshTokenCodec(secret),
-        last_seen=last_seen,
+        last_seen=kept.last_seen(last_seen),
+        presences=kept.presences,
+        without_waiting=None if kept.presences is None else kept.presences.patience.without,
         clock=clock,
         ids=SystemRandomIds(),
         common_passwords=common_passwords() if settings.password_policy == "strict" else frozenset(),
@@ -98,7 +104,7 @@ def open_adapters(settings: Settings, secret: bytes, store: Store) -> Adapters:
 
 def _codec(settings: Settings, secret: bytes, realm: Realm) -> TokenCodec:
     codec = JwtTokenCodec(secret=secret, issuer=settings.issuer, audience=realm.audience)
-    return RememberedTokens(codec, settings.remembered_tokens) if settings.remembered_tokens else codec
+    return RememberedTokens(codec, settings.remembered) if settings.remembered else codec
 
 
 def _another_secret(settings: Settings, without_secret: WithoutSecret, say: Callable[[str], None]) -> bytes:

@@ -215,10 +215,10 @@ class Settings:
     )
     argon2_time_cost: int = _setting(whole(1, 16), "Passes of one password hash (OWASP: 2).", default=2)
     argon2_parallelism: int = _setting(whole(1, 16), "Lanes of one password hash (OWASP: 1).", default=1)
-    remembered_tokens: int = _setting(
+    remembered: int = _setting(
         whole(0, 1_000_000),
-        "How many access tokens each worker remembers whose signature it has verified, so as not to verify it again; 0 for "
-        "none. Whether a session may be used is asked at each request all the same.",
+        "How many tokens each worker remembers whose signature it has verified, and how many sessions as long as it knows "
+        "that nothing has changed (docs/decisions/0012); 0 for none.",
         default=10_000,
     )
     issuer: str = _setting(text, "`iss` of the tokens: who gives them out.", default="menshen")

@@ -1,6 +1,7 @@
 """The composition root: the one page that knows both sides of every port."""
 
 from collections.abc import Callable, Container, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from attrs import frozen
@@ -97,6 +98,10 @@ class Adapters:
     clock: Clock
     ids: RandomIds
     common_passwords: Container[str] = frozenset()
+    presences: Presences | None = None
+    """What the guard of users asks, if it is not the store itself."""
+    without_waiting: Callable[[], AbstractContextManager[None]] | None = None
+    """Within it, what the guard of users would have to read raises WouldWait; None if it always reads."""
     close: Callable[[], None] = lambda: None
 
 
@@ -134,6 +139,7 @@ class Service:
     """Why the store takes no writes at the moment; None if it does."""
     close: Callable[[], None]
     is_embedded: bool
+    without_waiting: Callable[[], AbstractContextManager[None]] | None
 
 
 def wire(settings: Settings, adapters: Adapters) -> Service:
@@ -152,7 +158,9 @@ def wire(settings: Settings, adapters: Adapters) -> Service:
         PhoneAndPassword: password,
     }
     reauthenticate = Reauthenticate(store[Presences], store.work, hasher, clock)
-    authenticate = Authenticate(store[Presences], adapters.codec, clock, adapters.last_seen, users)
+    authenticate = Authenticate(
+        adapters.presences or store[Presences], adapters.codec, clock, adapters.last_seen, users
+    )
     authenticate_admin = Authenticate(store[Presences], adapters.admin_codec, clock, adapters.last_seen, admins)
     register_user = RegisterUser(store.work, hasher, policy, clock)
     find_user, find_users = FindUser(store.users), FindUsers(store[UserSearch], clock)
@@ -188,6 +196,7 @@ def wire(settings: Settings, adapters: Adapters) -> Service:
         trouble=Readiness(store.ping),
         close=adapters.close,
         is_embedded=store.is_embedded,
+        without_waiting=adapters.without_waiting,
     )
 
 

@@ -71,6 +71,10 @@ class DueClosings(Protocol):
         ...
 
 
+class WouldWait(Exception):
+    """The answer is not at hand, and whoever asks has said that they do not wait for the store."""
+
+
 class Presences(Protocol):
     """Users with one of their sessions, as they are at one moment."""
 

@@ -1,6 +1,7 @@
 """``menshen serve``."""
 
 import socket
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -57,13 +58,15 @@ def _front(settings: Settings) -> Any:
         service.close()
         stop_logging(log)
 
-    quick = _QUICK if service.is_embedded else _WITHOUT_STORE
+    is_quick = service.is_embedded or service.without_waiting is not None
+    quick = _QUICK if is_quick else _WITHOUT_STORE
     return Front(
         create_app(service, settings),
         threads=SERVING_THREADS,
         port=settings.port,
         crowd=most_connections() // 2,
         runs_inline=lambda method, path: method in {"GET", "HEAD"} and path in quick,
+        without_waiting=nullcontext if service.is_embedded else service.without_waiting or nullcontext,
         at_serving=take_stop_signals,
         at_exit=close,
     )

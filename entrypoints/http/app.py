@@ -10,6 +10,7 @@ from attrs import frozen
 from falcon.routing import CompiledRouter
 
 from ...domain.errors import Refusal, StoreUnavailable
+from ...domain.ports.reading import WouldWait
 from ...domain.use_cases.authenticators.password import PhoneAndPassword
 from ..guarding.answers import NOT_REGISTERED, PASSWORD_NOT_CHANGED, PROFILE_NOT_CHANGED
 from ..guarding.envelopes import Refused
@@ -95,6 +96,7 @@ def create_app(service: Service, settings: Settings, router: CompiledRouter | No
     app.add_error_handler(falcon.HTTPError, errors.http_error)
     app.add_error_handler(Refusal, errors.refusal)
     app.add_error_handler(KeptOut, errors.kept_out)
+    app.add_error_handler(WouldWait, _let_through)
     return app
 
 
@@ -133,6 +135,11 @@ def _add_admin_routes(app: RoutesApp, service: Service, clients: Clients, envelo
     app.add_route("/api/admin/sessions/kick", EverybodysSessionsResource(desk))
     app.add_route("/api/admin/audit", AuditResource(desk))
     app.add_route("/api/admin/explain", ExplainResource(desk))
+
+
+def _let_through(req: falcon.Request, resp: falcon.Response, error: Exception, params: dict[str, Any]) -> None:
+    """No fault, and no answer: the server asks again where it can wait."""
+    raise error
 
 
 @frozen

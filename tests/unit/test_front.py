@@ -3,15 +3,19 @@
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from attrs import define, field
 
+from menshen.adapters.remembering.presences import Patience
+from menshen.domain.ports.reading import WouldWait
 from menshen.entrypoints import front as fronts
 from menshen.entrypoints.front import Front, Response, Scope
 
+from .cases import for_each
 from .http_service import serve
 
 REQUESTS = 5
@@ -73,9 +77,12 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowStore]:
 
 def ask(slow: SlowStore, path: str, *, threads: int) -> list[Response]:
     """The answers to some requests at once."""
-
     client = serve(ping=slow.ping).client
     front = Front(client.app, threads=threads, runs_inline=lambda _method, _path: False, port=0, crowd=1)
+    return answers_of(front, path, slow.over.set)
+
+
+def answers_of(front: Front, path: str, at_end: Callable[[], None] = lambda: None) -> list[Response]:
     exchanges = [Exchange() for _ in range(REQUESTS)]
 
     async def all_at_once() -> None:
@@ -89,7 +96,7 @@ def ask(slow: SlowStore, path: str, *, threads: int) -> list[Response]:
         messages.put_nowait({"type": "lifespan.startup"})
         await started.wait()
         await asyncio.gather(*(front(a_scope(path), exchange.receive, exchange.send) for exchange in exchanges))
-        slow.over.set()
+        at_end()
         messages.put_nowait({"type": "lifespan.shutdown"})
         await life
 
@@ -124,3 +131,25 @@ def test_what_is_in_time_is_answered_as_it_is(slow: SlowStore, monkeypatch: pyte
     monkeypatch.setattr(fronts, "ANSWER_SECONDS", 30)
     answers = ask(slow, "/healthz", threads=1)
     assert [status for status, _, _ in answers] == [200] * REQUESTS
+
+
+@for_each("is_at_hand", [True, False])
+def test_what_is_at_hand_is_answered_at_once_and_what_would_wait_by_a_thread(is_at_hand: bool) -> None:
+    patience, asked = Patience(), list[tuple[bool, bool]]()
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        asked.append((threading.current_thread() is threading.main_thread(), patience.is_lost))
+        # What an app leaves there is not there when it is asked again.
+        assert environ.setdefault("left", len(asked)) == len(asked)
+        if patience.is_lost and not is_at_hand:
+            raise WouldWait
+        start_response("200 OK", [("content-type", "text/plain")])
+        return [b"done"]
+
+    front = Front(
+        app, threads=1, runs_inline=lambda _method, _path: True, port=0, crowd=1, without_waiting=patience.without
+    )
+    assert {(status, body) for status, _, body in answers_of(front, "/x")} == {(200, b"done")}
+    at_once, by_a_thread = (True, True), (False, False)
+    assert Counter(asked) == ({at_once: REQUESTS} if is_at_hand else {at_once: REQUESTS, by_a_thread: REQUESTS})
+    assert not patience.is_lost

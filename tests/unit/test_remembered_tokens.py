@@ -128,7 +128,7 @@ def test_many_threads_do_not_disturb_each_other() -> None:
 
 @for_each(("limit", "kind"), [(0, JwtTokenCodec), (1, RememberedTokens)])
 def test_none_is_remembered_where_the_setting_says_so(limit: int, kind: type) -> None:
-    settings = Settings(database_url="memory://", remembered_tokens=limit)
+    settings = Settings(database_url="memory://", remembered=limit)
     adapters = open_adapters(settings, SECRET, open_store(settings))
     assert type(adapters.codec) is type(adapters.admin_codec) is kind
     adapters.close()

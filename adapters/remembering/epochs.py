@@ -1,0 +1,72 @@
+"""What tells a reader that something it remembers may have changed: the two ports of remembering, and the simplest of each."""
+
+from array import array
+from collections.abc import Iterable
+from secrets import randbits, token_bytes
+from typing import Protocol
+
+from attrs import define, field
+
+from ...domain.users import UserId
+
+SLOTS = 1 << 16
+"""How many values there are. Users whose ids differ by a multiple of this share one, and are read anew for each other."""
+
+
+class Epochs(Protocol):
+    """A value for each user, which every change of that user replaces by one that has never been there.
+
+    A reader takes the value, then reads the row. As long as the value is still there, so is the row: whoever writes
+    replaces the value after the commit and before the caller is told. All processes of a machine share the values.
+    """
+
+    def of(self, user_id: UserId) -> int:
+        """The present value."""
+        ...
+
+    def change(self, users: Iterable[UserId]) -> None:
+        """Replace the values of these users. Returns when every process sees it."""
+        ...
+
+    def change_all(self) -> None:
+        """Replace the values of all users."""
+        ...
+
+
+class Channel(Protocol):
+    """Brings word of what was written without changing this machine's epochs: by another machine, or by hand."""
+
+    def is_trusted(self) -> bool:
+        """Whether word of everything that was written more than a second ago has come. Where not, nobody may rely on memory."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@define(eq=False)
+class LocalEpochs:
+    """Epochs of one process alone."""
+
+    _values: "array[int]" = field(factory=lambda: array("Q", token_bytes(SLOTS * 8)), init=False)
+
+    def of(self, user_id: UserId) -> int:
+        return self._values[user_id % SLOTS]
+
+    def change(self, users: Iterable[UserId]) -> None:
+        for user_id in users:
+            # Random, so that nobody has to read and count first, and what stood there before does not come back.
+            self._values[user_id % SLOTS] = randbits(64)
+
+    def change_all(self) -> None:
+        self._values[:] = array("Q", token_bytes(SLOTS * 8))
+
+
+@define(eq=False)
+class NobodyElse:
+    """The channel of a store that nobody but this process writes to."""
+
+    def is_trusted(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        return None

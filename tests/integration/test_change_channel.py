@@ -1,0 +1,310 @@
+"""What another machine writes, or a person by hand, is heard of within a second, or nothing that is remembered is served."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import define, evolve, field
+from sqlalchemy import create_engine, text
+
+from menshen.adapters.conformance.sessions import new_session
+from menshen.adapters.conformance.steps import Steps
+from menshen.adapters.conformance.users import another_user
+from menshen.adapters.memory.fakes import FakeClock
+from menshen.adapters.remembering.announcing import AnnouncingUnitOfWork
+from menshen.adapters.remembering.epochs import LocalEpochs
+from menshen.adapters.remembering.presences import RememberedPresences
+from menshen.adapters.sql.change_channel import SqlChannel
+from menshen.adapters.sql.database import Database
+from menshen.domain.errors import StoreUnavailable
+from menshen.domain.ports.reading import Presences
+from menshen.domain.ports.stores import Store
+from menshen.domain.ports.writing import Transaction
+from menshen.domain.sessions import EndReason, Session, SessionEnd
+from menshen.domain.users import User
+from menshen.entrypoints.stores import sql_store
+
+from .databases import DatabaseServer
+from .stores import migrated, opened
+
+START = datetime.fromisoformat("2026-01-02T03:04:05.678901+00:00")
+BOUND = 1.0
+"""Seconds within which whatever was written counts."""
+
+ROUNDS = 30
+HAND_MADE = "UPDATE x_user SET fee_percentage = {} WHERE id = {}"
+
+
+@define(eq=False)
+class Machine:
+    """A process on a machine of its own, with epochs that no other shares."""
+
+    database: Database
+    store: Store = field(init=False)
+    epochs: LocalEpochs = field(factory=LocalEpochs)
+    channel: SqlChannel = field(init=False)
+    presences: RememberedPresences = field(init=False)
+    reads: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        store = sql_store(self.database)
+        self.store = evolve(store, work=AnnouncingUnitOfWork(store.work, self.epochs))
+        self.channel = SqlChannel(self.database, self.epochs)
+        inner = store[Presences]
+
+        class Counted:
+            def by_session(_, *asked: Any) -> Any:  # noqa: N805
+                self.reads += 1
+                return inner.by_session(*asked)
+
+        self.presences = RememberedPresences(Counted(), self.epochs, self.channel, FakeClock(START), 100)
+
+    def fee(self, session: Session) -> int:
+        """What the guard would show."""
+        found = self.presences.by_session(session.user_id, session.id)
+        assert found is not None
+        return found.user.fee_percentage
+
+    def is_remembered(self, session: Session) -> bool:
+        before = self.reads
+        self.fee(session)
+        return self.reads == before
+
+    def remember(self, session: Session) -> None:
+        """Ask until it comes from memory."""
+        until(lambda: self.is_remembered(session))
+
+
+def until(is_so: Callable[[], bool], seconds: float = 10.0) -> float:
+    """Wait for it. Returns how long it took."""
+    begin = time.monotonic()
+    while not is_so():
+        assert time.monotonic() - begin < seconds, "it did not come about"
+        time.sleep(0.001)
+    return time.monotonic() - begin
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql", "mariadb"])
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    if request.param == "sqlite":
+        found = f"sqlite:///{tmp_path_factory.mktemp('channel')}/accounts.sqlite3"
+    else:
+        server: DatabaseServer = request.getfixturevalue(request.param)
+        found = server.new_database()
+    migrated(found)
+    return found
+
+
+@pytest.fixture
+def machines(url: str) -> Iterator[tuple[Machine, Machine]]:
+    with ExitStack() as stack:
+        one, other = (Machine(stack.enter_context(opened(url))) for _ in range(2))
+        yield one, other
+        one.channel.close()
+        other.channel.close()
+
+
+@pytest.fixture
+def user(machines: tuple[Machine, Machine]) -> User:
+    return Steps(machines[0].store).users.add(another_user())
+
+
+@pytest.fixture
+def session(machines: tuple[Machine, Machine], user: User) -> Session:
+    session = new_session(user.id, started_at=START)
+    Steps(machines[0].store).sessions.add(session)
+    return session
+
+
+def by_hand(url: str, statement: str) -> None:
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+def test_what_is_written_by_hand_counts_within_a_second(
+    url: str, machines: tuple[Machine, Machine], session: Session
+) -> None:
+    one, _ = machines
+    took = []
+    for number in range(ROUNDS):
+        one.remember(session)
+        by_hand(url, HAND_MADE.format(number + 10, session.user_id))
+        took.append(until(lambda number=number: one.fee(session) == number + 10))  # type: ignore[misc]
+    assert max(took) < BOUND, took
+
+
+def test_what_another_machine_writes_counts_there_at_once_and_here_within_a_second(
+    machines: tuple[Machine, Machine], user: User, session: Session
+) -> None:
+    one, other = machines
+    took = []
+    for number in range(ROUNDS):
+        one.remember(session)
+        other.remember(session)
+        Steps(other.store).users.save(evolve(user, fee_percentage=number + 10))
+        assert other.fee(session) == number + 10
+        took.append(until(lambda number=number: one.fee(session) == number + 10))  # type: ignore[misc]
+    assert max(took) < BOUND, took
+
+
+def test_a_session_that_another_machine_ends_is_refused_within_a_second(
+    machines: tuple[Machine, Machine], session: Session
+) -> None:
+    one, other = machines
+    one.remember(session)
+
+    def end(tx: Transaction) -> None:
+        tx.lock(session.user_id)
+        tx.sessions.end([session.id], SessionEnd(START, EndReason.KICKED))
+
+    other.store.work.transact(end)
+
+    def is_over() -> bool:
+        found = one.presences.by_session(session.user_id, session.id)
+        return found is not None and found.session is not None and found.session.end is not None
+
+    assert until(is_over) < BOUND
+
+
+def test_what_is_undone_and_what_decides_nothing_leaves_all_remembered(
+    url: str, machines: tuple[Machine, Machine], session: Session
+) -> None:
+    one, other = machines
+    one.remember(session)
+
+    def undone(tx: Transaction) -> None:
+        user = tx.lock(session.user_id)
+        assert user is not None
+        tx.users.save(evolve(user, fee_percentage=99))
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        other.store.work.transact(undone)
+    Steps(other.store).sessions.see([(session.id, START)], START)
+    refreshed = evolve(session.refreshing, digest=b"\x01" * 32, rotations=1)
+    assert Steps(other.store).sessions.rotate(session.id, old=session.refreshing.digest, new=refreshed)
+    epoch = one.epochs.of(session.user_id)
+    time.sleep(0.2)
+    assert one.epochs.of(session.user_id) == epoch
+    assert one.is_remembered(session)
+
+
+def test_a_change_that_commits_after_a_later_one_is_heard_of(
+    url: str, machines: tuple[Machine, Machine], session: Session
+) -> None:
+    if url.startswith("sqlite"):
+        pytest.skip("SQLite has one writer at a time")
+    one, other = machines
+    bystander = Steps(other.store).users.add(another_user())
+    elsewhere = new_session(bystander.id, started_at=START)
+    Steps(other.store).sessions.add(elsewhere)
+    one.remember(session)
+    one.remember(elsewhere)
+    engine = create_engine(url)
+    with engine.connect() as late:
+        transaction = late.begin()
+        # It has its number now.
+        late.execute(text(HAND_MADE.format(77, session.user_id)))
+        by_hand(url, HAND_MADE.format(78, bystander.id))
+        until(lambda: one.fee(elsewhere) == 78)
+        one.remember(session)
+        time.sleep(0.1)
+        assert one.fee(session) != 77
+        transaction.commit()
+        assert until(lambda: one.fee(session) == 77) < BOUND
+    engine.dispose()
+
+
+def test_a_change_from_before_the_first_question_that_commits_afterwards_is_heard_of(
+    url: str, machines: tuple[Machine, Machine], session: Session
+) -> None:
+    if url.startswith("sqlite"):
+        pytest.skip("SQLite has one writer at a time")
+    one, other = machines
+    bystander = Steps(other.store).users.add(another_user())
+    engine = create_engine(url)
+    with engine.connect() as late:
+        transaction = late.begin()
+        late.execute(text(HAND_MADE.format(55, session.user_id)))
+        by_hand(url, HAND_MADE.format(78, bystander.id))
+        # Only now it begins to listen.
+        one.remember(session)
+        transaction.commit()
+        assert until(lambda: one.fee(session) == 55) < BOUND
+    engine.dispose()
+
+
+def test_what_cannot_be_asked_is_not_relied_on(
+    monkeypatch: pytest.MonkeyPatch, url: str, machines: tuple[Machine, Machine], session: Session
+) -> None:
+    one, _ = machines
+    one.remember(session)
+
+    def gone(self: Database, work: object) -> None:
+        raise StoreUnavailable("gone")
+
+    with monkeypatch.context() as then:
+        then.setattr(Database, "read", gone)
+        assert until(lambda: not one.channel.is_trusted()) < BOUND
+        assert not one.is_remembered(session)
+        by_hand(url, HAND_MADE.format(33, session.user_id))
+    # Whatever was written meanwhile, nothing from before is served.
+    until(one.channel.is_trusted)
+    assert one.fee(session) == 33
+    one.remember(session)
+
+
+def test_an_answer_that_does_not_come_ends_the_trust_within_a_second(
+    monkeypatch: pytest.MonkeyPatch, machines: tuple[Machine, Machine], session: Session
+) -> None:
+    one, _ = machines
+    one.remember(session)
+    usual = Database.read
+    is_held = [True]
+
+    def hangs(self: Database, work: Any) -> Any:
+        while is_held[0]:
+            time.sleep(0.01)
+        return usual(self, work)
+
+    with monkeypatch.context() as then:
+        then.setattr(Database, "read", hangs)
+        took = until(lambda: not one.channel.is_trusted())
+        is_held[0] = False
+    assert took < BOUND
+    until(one.channel.is_trusted)
+
+
+def test_without_the_triggers_nothing_is_ever_relied_on(url: str, tmp_path: Path) -> None:
+    if not url.startswith("sqlite"):
+        pytest.skip("the same rule, and the schema of this database is for all tests")
+    other = f"sqlite:///{tmp_path}/without.sqlite3"
+    migrated(other)
+    with opened(other) as database:
+        with database.writing() as connection:
+            [name] = connection.execute(
+                text("SELECT name FROM sqlite_master WHERE type = 'trigger' ORDER BY name LIMIT 1")
+            ).scalars()
+            connection.exec_driver_sql(f"DROP TRIGGER {name}")
+        channel = SqlChannel(database, LocalEpochs())
+        for _ in range(20):
+            assert not channel.is_trusted()
+            time.sleep(0.02)
+        channel.close()
+
+
+def test_a_file_that_others_do_not_share_is_not_relied_on(machines: tuple[Machine, Machine]) -> None:
+    is_shared = [True]
+    channel = SqlChannel(machines[0].database, LocalEpochs(), lambda: is_shared[0])
+    until(channel.is_trusted)
+    is_shared[0] = False
+    assert until(lambda: not channel.is_trusted()) < BOUND
+    is_shared[0] = True
+    until(channel.is_trusted)
+    channel.close()

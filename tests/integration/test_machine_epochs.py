@@ -1,0 +1,143 @@
+"""Epochs that the processes of a machine share."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from menshen.adapters.machine_epochs import MachineEpochs
+from menshen.adapters.remembering.epochs import SLOTS, Epochs, LocalEpochs
+from menshen.domain.users import UserId
+
+SIZE = SLOTS * 8
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "epochs"
+
+
+@pytest.fixture(params=["local", "machine"])
+def epochs(request: pytest.FixtureRequest, path: Path) -> Epochs:
+    return LocalEpochs() if request.param == "local" else MachineEpochs(path)
+
+
+class TestEpochs:
+    def test_a_change_is_one_of_those_users_alone(self, epochs: Epochs) -> None:
+        epochs.change_all()
+        users = [UserId(number) for number in (0, 1, 2, 77, SLOTS - 1)]
+        before = {user: epochs.of(user) for user in users}
+        epochs.change(users[1:3])
+        changed = {user for user in users if epochs.of(user) != before[user]}
+        assert changed == set(users[1:3])
+
+    def test_users_whose_ids_differ_by_the_number_of_slots_share_one(self, epochs: Epochs) -> None:
+        before = epochs.of(UserId(5))
+        epochs.change([UserId(5 + SLOTS)])
+        assert epochs.of(UserId(5)) != before
+        assert epochs.of(UserId(5)) == epochs.of(UserId(5 + 7 * SLOTS))
+
+    def test_what_stood_there_does_not_come_back(self, epochs: Epochs) -> None:
+        seen = set()
+        for _ in range(1000):
+            epochs.change([UserId(9)])
+            seen.add(epochs.of(UserId(9)))
+        assert len(seen) == 1000
+
+    def test_all_can_change_at_once(self, epochs: Epochs) -> None:
+        before = [epochs.of(UserId(number)) for number in range(SLOTS)]
+        epochs.change_all()
+        assert not any(epochs.of(UserId(number)) == old for number, old in enumerate(before))
+
+
+_CHANGE = """
+import sys
+from pathlib import Path
+from menshen.adapters.machine_epochs import MachineEpochs
+from menshen.domain.users import UserId
+MachineEpochs(Path(sys.argv[1])).change([UserId(int(number)) for number in sys.argv[2:]])
+"""
+
+
+def test_another_process_sees_a_change_at_once(path: Path) -> None:
+    epochs = MachineEpochs(path)
+    before = [epochs.of(UserId(number)) for number in range(3)]
+    subprocess.run([sys.executable, "-c", _CHANGE, str(path), "1"], check=True, timeout=60)
+    after = [epochs.of(UserId(number)) for number in range(3)]
+    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, True]
+
+
+def test_a_forked_process_shares_them(path: Path) -> None:
+    epochs = MachineEpochs(path)
+    before = epochs.of(UserId(1))
+    child = os.fork()
+    if child == 0:
+        epochs.change([UserId(1)])
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert epochs.of(UserId(1)) != before
+
+
+def test_the_file_is_for_its_owner_alone(path: Path) -> None:
+    MachineEpochs(path).change(())
+    assert (path.stat().st_mode & 0o777, path.stat().st_size) == (0o600, SIZE)
+
+
+def _removed(path: Path) -> None:
+    path.unlink()
+
+
+def _replaced(path: Path) -> None:
+    path.with_name("new").write_bytes(bytes(SIZE))
+    path.with_name("new").replace(path)
+
+
+def _cut(path: Path) -> None:
+    path.with_name("new").write_bytes(bytes(8))
+    path.with_name("new").replace(path)
+
+
+@pytest.mark.parametrize("befalls", [_removed, _replaced, _cut])
+def test_it_notices_that_others_use_another_file(path: Path, befalls: Callable[[Path], None]) -> None:
+    epochs = MachineEpochs(path)
+    epochs.change(())
+    assert epochs.is_shared()
+    befalls(path)
+    assert not epochs.is_shared()
+    # From now on it uses the one that others use.
+    assert epochs.is_shared()
+    before = epochs.of(UserId(1))
+    MachineEpochs(path).change([UserId(1)])
+    assert epochs.of(UserId(1)) != before
+
+
+def test_a_link_is_not_followed(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_bytes(bytes(SIZE))
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic links"):
+        MachineEpochs(path).of(UserId(1))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_the_file_of_somebody_else_is_not_believed(path: Path, tmp_path: Path) -> None:
+    path.write_bytes(bytes(SIZE))
+    os.chown(path, 65534, 65534)
+    with pytest.raises(PermissionError, match="somebody else"):
+        MachineEpochs(path).of(UserId(1))
+    # But for that of whoever has the database, which root changes from the command line.
+    database = tmp_path / "database"
+    database.write_bytes(b"")
+    os.chown(database, 65534, 65534)
+    MachineEpochs(path, owner_of=database).of(UserId(1))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_root_makes_it_for_whoever_has_the_database(path: Path, tmp_path: Path) -> None:
+    database = tmp_path / "database"
+    database.write_bytes(b"")
+    os.chown(database, 65534, 65534)
+    MachineEpochs(path, owner_of=database).change(())
+    assert (path.stat().st_uid, path.stat().st_gid) == (65534, 65534)

@@ -1,0 +1,497 @@
+"""What is remembered is served only as long as it is known to be so."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from attrs import define, evolve, field
+from falcon.testing import create_environ
+from hypothesis import given
+from hypothesis import strategies as st
+
+from menshen.adapters.memory.store import MemoryUnitOfWork
+from menshen.adapters.remembering.announcing import AnnouncingUnitOfWork
+from menshen.adapters.remembering.epochs import SLOTS, LocalEpochs
+from menshen.adapters.remembering.presences import MOST_SECONDS, RememberedPresences, RememberingLastSeen
+from menshen.domain.devices import NO_CLIENT
+from menshen.domain.errors import Refusal, StoreUnavailable
+from menshen.domain.ports.reading import Presences, WouldWait
+from menshen.domain.ports.writing import SessionSweep, Transaction
+from menshen.domain.presences import Presence
+from menshen.domain.sessions import EndReason, SessionEnd, SessionId
+from menshen.domain.use_cases.authenticators.password import PhoneAndPassword
+from menshen.domain.use_cases.issuing import Granted
+from menshen.domain.users import UserId
+from menshen.entrypoints.http.app import create_app
+from menshen.entrypoints.settings import Settings
+from menshen.entrypoints.stores import memory_store
+from menshen.entrypoints.wiring import Adapters, Service, wire
+
+from .cases import examples, for_each
+from .http_service import logged
+from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, PHONE, House
+
+
+@define
+class Reading:
+    """Presences of a store, which count how often they are read, and let something happen just before and just after."""
+
+    inner: Presences
+    reads: int = 0
+    before: Callable[[], object] = lambda: None
+    after: Callable[[], object] = lambda: None
+
+    def by_session(self, user_id: UserId, session_id: SessionId) -> Presence | None:
+        self.reads += 1
+        before, self.before = self.before, lambda: None
+        before()
+        found = self.inner.by_session(user_id, session_id)
+        after, self.after = self.after, lambda: None
+        after()
+        return found
+
+
+@define
+class Word:
+    """A channel that is trusted until it is cut off."""
+
+    trusted: bool = True
+
+    def is_trusted(self) -> bool:
+        return self.trusted
+
+    def close(self) -> None:
+        return None
+
+
+@define
+class RememberingHouse:
+    """A service whose guard remembers, over a store in memory."""
+
+    house: House = field(factory=House)
+    channel: Word = field(factory=Word)
+    epochs: LocalEpochs = field(factory=LocalEpochs)
+    time: float = 1000.0
+    reading: Reading = field(init=False)
+    presences: RememberedPresences = field(init=False)
+    service: Service = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        store = memory_store(self.house.store)
+        self.reading = Reading(store[Presences])
+        self.presences = RememberedPresences(
+            self.reading, self.epochs, self.channel, self.house.clock, 100, lambda: self.time
+        )
+        announced = evolve(store, work=AnnouncingUnitOfWork(store.work, self.epochs))
+        adapters = Adapters(
+            store=announced,
+            hasher=self.house.hasher,
+            codec=self.house.codec,
+            admin_codec=self.house.admin_codec,
+            refresh_codec=self.house.refresh_codec,
+            last_seen=RememberingLastSeen(Noted(announced.work), self.presences),
+            clock=self.house.clock,
+            ids=self.house.ids,
+            presences=self.presences,
+        )
+        self.service = wire(Settings(device_policy=self.house.settings.device_policy), adapters)
+
+    def login(self, phone: str = PHONE) -> Granted:
+        return self.service.login(PhoneAndPassword(phone, PASSWORD))
+
+    def shown(self, granted: Granted) -> str:
+        """What the guard says: the user's name, or why the token opens nothing."""
+        try:
+            return str(self.service.authenticate(granted.access_token).user.user_name)
+        except Refusal as refusal:
+            return refusal.reason
+
+    def reads(self, granted: Granted) -> int:
+        """How often the store is read for one request."""
+        before = self.reading.reads
+        self.shown(granted)
+        return self.reading.reads - before
+
+
+@define
+class Noted:
+    """LastSeen that writes at once, and counts."""
+
+    work: Any
+    notes: int = 0
+
+    def note(self, session_id: SessionId, at: Any) -> None:
+        self.notes += 1
+        self.work.transact(lambda tx: tx.sessions.see([(session_id, at)], at))
+
+    def note_end(self, session_id: SessionId, end: SessionEnd) -> None:
+        self.work.transact(lambda tx: tx.sessions.end([session_id], end))
+
+
+@pytest.fixture
+def remembering() -> RememberingHouse:
+    found = RememberingHouse()
+    found.house.register()
+    return found
+
+
+def test_the_second_request_reads_nothing(remembering: RememberingHouse) -> None:
+    granted, other = remembering.login(), remembering.login()
+    assert [remembering.reads(each) for each in (granted, other, granted, other, granted)] == [1, 1, 0, 0, 0]
+
+
+CHANGES: dict[str, tuple[Callable[[RememberingHouse, Granted, Granted], object], str]] = {
+    "logout": (lambda r, g, _: r.service.logout(g.principal), "session_logged_out"),
+    "kick": (lambda r, g, _: r.service.operate.kick(g.user.id, session_id=None, actor=OPERATOR), "session_kicked"),
+    "kick one": (
+        lambda r, g, _: r.service.operate.kick(g.user.id, session_id=g.session.id, actor=OPERATOR),
+        "session_kicked",
+    ),
+    "kicked by another session": (
+        lambda r, g, o: r.service.end_sessions.others(o.principal, password=None, client=NO_CLIENT),
+        "session_kicked",
+    ),
+    "everybody kicked": (lambda r, g, _: r.service.kick_everybody(caller=OPERATOR), "session_kicked"),
+    "everybody kicked by an admin": (
+        lambda r, g, _: r.service.kick_everybody(caller=admin(r).principal, password=PASSWORD),
+        "session_kicked",
+    ),
+    "freeze": (
+        lambda r, g, _: r.service.operate.freeze(g.user.id, reason="x", until=None, actor=OPERATOR),
+        "user_not_active",
+    ),
+    "password": (
+        lambda r, g, o: r.service.change_password(o.principal, old=PASSWORD, new="another password", client=NO_CLIENT),
+        "password_changed",
+    ),
+    "password set": (
+        lambda r, g, _: r.service.set_password(g.user.id, password="another password", actor=OPERATOR),
+        "password_changed",
+    ),
+    "close": (
+        lambda r, g, o: r.service.close_account(o.principal, password=PASSWORD, client=NO_CLIENT),
+        "user_not_active",
+    ),
+    "name": (lambda r, g, o: r.service.rename_user(o.principal, user_name="new", client=NO_CLIENT), "new"),
+    "fee": (lambda r, g, _: r.service.operate.set_fee(g.user.id, percentage=7, actor=OPERATOR), "None"),
+}
+
+
+def admin(remembering: RememberingHouse) -> Granted:
+    """Another user, who is an admin."""
+    found = remembering.house.register_admin(OTHER_PHONE)
+    assert found.is_admin
+    return remembering.service.admin_login(PhoneAndPassword(OTHER_PHONE, PASSWORD))
+
+
+@for_each("change", CHANGES)
+def test_a_change_counts_at_the_very_next_request(change: str) -> None:
+    remembering = RememberingHouse()
+    remembering.house.register()
+    granted, other = remembering.login(), remembering.login()
+    act, expected = CHANGES[change]
+    for _ in range(2):
+        assert remembering.shown(granted) == "None"
+    act(remembering, granted, other)
+    assert remembering.reads(granted) == 1
+    assert remembering.shown(granted) == expected
+    if change == "fee":
+        assert remembering.service.authenticate(granted.access_token).user.fee_percentage == 7
+
+
+def test_a_login_that_replaces_another_counts_at_once() -> None:
+    house = House.with_policy({"total": 1})
+    remembering = RememberingHouse(house)
+    house.register()
+    granted = remembering.login()
+    assert [remembering.shown(granted) for _ in range(2)] == ["None"] * 2
+    remembering.login()
+    assert remembering.shown(granted) == "session_replaced"
+
+
+def test_a_refusal_is_read_each_time(remembering: RememberingHouse) -> None:
+    granted = remembering.login()
+    remembering.shown(granted)
+    remembering.service.operate.freeze(granted.user.id, reason="x", until=None, actor=OPERATOR)
+    assert [remembering.reads(granted) for _ in range(3)] == [1, 1, 1]
+    assert [remembering.reads(evolve(granted, access_token="x")) for _ in range(2)] == [0, 0]
+
+
+def test_without_trust_in_the_channel_each_request_reads(remembering: RememberingHouse) -> None:
+    granted = remembering.login()
+    remembering.shown(granted)
+    assert remembering.reads(granted) == 0
+    remembering.channel.trusted = False
+    assert [remembering.reads(granted) for _ in range(2)] == [1, 1]
+    # What was read meanwhile may be served again.
+    remembering.channel.trusted = True
+    assert remembering.reads(granted) == 0
+
+
+def test_nothing_is_served_for_longer_than_a_minute(remembering: RememberingHouse) -> None:
+    granted = remembering.login()
+    remembering.shown(granted)
+    remembering.time += MOST_SECONDS - 0.01
+    assert remembering.reads(granted) == 0
+    remembering.time += 0.01
+    assert [remembering.reads(granted) for _ in range(2)] == [1, 0]
+
+
+def test_a_session_that_seems_to_have_run_out_is_read_before_it_is_refused(remembering: RememberingHouse) -> None:
+    granted = remembering.login()
+    remembering.shown(granted)
+    stored = remembering.house.stored(granted)
+    token = remembering.house.codec.issued[granted.access_token]
+    remembering.house.codec.issued[granted.access_token] = evolve(token, expires_at=stored.expires_at)
+    # Another process has noted that it was used.
+    remembering.house.clock.time = stored.idle_at - timedelta(seconds=1)
+    remembering.house.store.sessions[stored.id] = evolve(stored, last_seen_at=remembering.house.clock.time)
+    remembering.house.clock.move(timedelta(seconds=1))
+    assert remembering.reads(granted) == 1
+    assert remembering.shown(granted) == "None"
+
+
+def test_an_expired_session_is_refused_and_its_end_is_final(remembering: RememberingHouse) -> None:
+    granted = remembering.login()
+    remembering.shown(granted)
+    token = remembering.house.codec.issued[granted.access_token]
+    remembering.house.codec.issued[granted.access_token] = evolve(
+        token, expires_at=token.expires_at + timedelta(days=90)
+    )
+    remembering.house.clock.time = remembering.house.stored(granted).expires_at
+    assert remembering.shown(granted) in {"session_expired", "session_idle"}
+    remembering.house.clock.move(-timedelta(days=20))
+    assert remembering.shown(granted) in {"session_expired", "session_idle"}
+
+
+def test_a_hot_session_is_noted_once_a_minute(remembering: RememberingHouse) -> None:
+    granted = remembering.login()
+    last_seen = remembering.service.authenticate.last_seen
+    assert isinstance(last_seen, RememberingLastSeen)
+    noted = last_seen.inner
+    assert isinstance(noted, Noted)
+    for _ in range(12):
+        for _ in range(5):
+            remembering.shown(granted)
+        remembering.house.clock.move(timedelta(seconds=10))
+        remembering.time += 1
+    assert noted.notes == 1
+    assert remembering.house.stored(granted).last_seen_at > granted.session.last_seen_at
+
+
+def test_the_sessions_used_last_are_kept() -> None:
+    remembering = RememberingHouse()
+    remembering.presences.limit = 2
+    remembering.house.register()
+    first, second, third = (remembering.login() for _ in range(3))
+    for each in (first, second, first, third):
+        remembering.shown(each)
+    assert len(remembering.presences._entries) == 2
+    assert [remembering.reads(each) for each in (first, third, second)] == [0, 0, 1]
+
+
+def test_the_session_of_another_user_is_never_served(remembering: RememberingHouse) -> None:
+    granted = remembering.login()
+    remembering.house.register(OTHER_PHONE)
+    remembering.shown(granted)
+    # One whose epoch is the same.
+    assert remembering.presences.by_session(UserId(granted.user.id + SLOTS), granted.session.id) is None
+    remembering.shown(granted)
+    found = remembering.presences.by_session(UserId(2), granted.session.id)
+    assert found is not None
+    assert (found.user.id, found.session) == (2, None)
+
+
+def test_what_the_store_cannot_say_is_an_error_and_leaves_what_was_remembered(remembering: RememberingHouse) -> None:
+    granted = remembering.login()
+    remembering.shown(granted)
+
+    def fail() -> None:
+        raise StoreUnavailable("gone")
+
+    remembering.channel.trusted = False
+    remembering.reading.before = fail
+    assert remembering.shown(granted) == "store_unavailable"
+    remembering.channel.trusted = True
+    assert remembering.reads(granted) == 0
+
+
+def test_whoever_does_not_wait_is_told_so_and_the_app_makes_no_fault_of_it(remembering: RememberingHouse) -> None:
+    granted = remembering.login()
+    app = create_app(remembering.service, Settings())
+
+    def ask() -> list[bytes]:
+        return list(app(create_environ("/api/user/user_info", headers={"token": granted.access_token}), _ignored))
+
+    with logged("menshen") as records, remembering.presences.patience.without(), pytest.raises(WouldWait):
+        ask()
+    assert ask()
+    assert remembering.reading.reads == 1
+    with remembering.presences.patience.without():
+        assert ask()
+    assert remembering.reading.reads == 1
+    assert not records
+
+
+def _ignored(*_: object) -> None:
+    return None
+
+
+# The protocol: at whatever moment of a reader a writer comes, nothing old is served once the writer has been told.
+
+
+@examples(300)
+@given(data=st.data())
+def test_whenever_a_writer_comes_nobody_is_served_what_was_before(data: st.DataObject) -> None:
+    """A writer has two moments, the commit and the announcement, of which the second may never come, as if it was killed; a
+    reader has three: it takes the epoch, reads the row, and remembers it. The schedule puts one into the other.
+    """
+    remembering = RememberingHouse()
+    remembering.house.register()
+    granted = remembering.login()
+    names = iter(f"name {number}" for number in range(100))
+    acknowledged = ["None"]
+
+    def write(meanwhile: Callable[[], object] = lambda: None, *, is_killed: bool = False) -> None:
+        name = next(names)
+        epochs = Killed() if is_killed else Between(remembering.epochs, meanwhile)
+        work = AnnouncingUnitOfWork(MemoryUnitOfWork(remembering.house.store, WRITERS_OF), epochs)
+
+        def rename(tx: Transaction) -> None:
+            user = tx.lock(granted.user.id)
+            assert user is not None
+            tx.users.save(evolve(user, user_name=name))
+
+        work.transact(rename)
+        if is_killed:
+            # Word of it comes by the channel, within the time for which it is trusted.
+            remembering.epochs.change([granted.user.id])
+        acknowledged[0] = name
+
+    def read() -> None:
+        assert remembering.shown(granted) == acknowledged[0]
+
+    def read_while_it_is_written() -> None:
+        """Between commit and announcement either is true."""
+        remembering.shown(granted)
+
+    def drop() -> None:
+        """So that the next reader reads the row."""
+        remembering.presences.forget(granted.session.id)
+
+    def write_before_the_row_is_read() -> None:
+        remembering.reading.before = write
+        drop()
+        read()
+
+    def write_after_the_row_is_read() -> None:
+        remembering.reading.after = write
+        drop()
+        # It began before the write was acknowledged: what it is told is what it has read.
+        remembering.shown(granted)
+
+    def lose_the_channel() -> None:
+        remembering.channel.trusted = False
+
+    def find_the_channel() -> None:
+        remembering.epochs.change_all()
+        remembering.channel.trusted = True
+
+    steps: dict[str, Callable[[], None]] = {
+        "read": read,
+        "write": write,
+        "write, with a reader in between": lambda: write(read_while_it_is_written),
+        "a writer before the row is read": write_before_the_row_is_read,
+        "a writer after the row is read": write_after_the_row_is_read,
+        "killed": lambda: write(is_killed=True),
+        "the channel is lost": lose_the_channel,
+        "the channel is back": find_the_channel,
+    }
+
+    for name in data.draw(st.lists(st.sampled_from(sorted(steps)), max_size=12)):
+        steps[name]()
+        read()
+
+
+@define
+class Between:
+    """Epochs that let something happen after the commit and before they change."""
+
+    inner: LocalEpochs
+    meanwhile: Callable[[], object]
+
+    def of(self, user_id: UserId) -> int:
+        return self.inner.of(user_id)
+
+    def change(self, users: Any) -> None:
+        self.meanwhile()
+        self.inner.change(users)
+
+    def change_all(self) -> None:
+        self.inner.change_all()
+
+
+class Killed:
+    """Nobody announces anything any more."""
+
+    def of(self, user_id: UserId) -> int:
+        raise AssertionError
+
+    def change(self, users: Any) -> None:
+        return None
+
+    def change_all(self) -> None:
+        return None
+
+
+def test_a_commit_whose_outcome_is_unknown_is_announced() -> None:
+    house = House()
+    user = house.register()
+    epochs = LocalEpochs()
+
+    class Unsure(MemoryUnitOfWork):
+        def transact(self, work: Any, *, is_vital: bool = False) -> Any:
+            super().transact(work)
+            raise StoreUnavailable("nobody knows")
+
+    before = epochs.of(user.id)
+    with pytest.raises(StoreUnavailable):
+        AnnouncingUnitOfWork(Unsure(house.store, WRITERS_OF), epochs).transact(lambda tx: tx.lock(user.id))
+    assert epochs.of(user.id) != before
+
+
+@for_each("reason", EndReason)
+def test_an_end_without_a_lock_is_announced_to_all_unless_it_came_by_itself(reason: EndReason) -> None:
+    house = House()
+    user = house.register()
+    granted, epochs = house.login(), LocalEpochs()
+    work = AnnouncingUnitOfWork(MemoryUnitOfWork(house.store, WRITERS_OF), epochs)
+    before = [epochs.of(UserId(each)) for each in (user.id, 77)]
+    work.transact(lambda tx: tx.sessions.end([granted.session.id], SessionEnd(house.clock.time, reason)))
+    after = [epochs.of(UserId(each)) for each in (user.id, 77)]
+    is_by_itself = reason in {EndReason.EXPIRED, EndReason.IDLE}
+    assert [one == other for one, other in zip(before, after, strict=True)] == [is_by_itself] * 2
+
+
+def test_whoever_goes_through_all_sessions_announces_it_to_all() -> None:
+    house = House()
+    epochs = LocalEpochs()
+    before = epochs.of(UserId(5))
+    work = AnnouncingUnitOfWork(MemoryUnitOfWork(house.store, WRITERS_OF), epochs)
+    work.transact(lambda tx: tx[SessionSweep].unended(after=SessionId(""), limit=1))
+    assert epochs.of(UserId(5)) != before
+
+
+def test_whom_a_transaction_has_not_locked_is_not_read_anew() -> None:
+    house = House()
+    user, other = house.register(), house.register(OTHER_PHONE)
+    epochs = LocalEpochs()
+    before = epochs.of(other.id)
+    work = AnnouncingUnitOfWork(MemoryUnitOfWork(house.store, WRITERS_OF), epochs)
+    work.transact(lambda tx: tx.lock(user.id))
+    work.transact(lambda tx: tx.sessions.see([], house.clock.time))
+    assert epochs.of(other.id) == before
+
+
+WRITERS_OF = memory_store(House().store).work.writers  # type: ignore[attr-defined] # the one in memory has them
