@@ -155,7 +155,8 @@ def opened():
             found.append(os.readlink(f"/proc/self/fd/{handle}"))
         except FileNotFoundError:  # that of the listing
             pass
-    return {each for each in found if each.startswith("socket:") or "sqlite3" in each}
+    # The epochs are no connection: processes share them.
+    return {each for each in found if each.startswith("socket:") or ("sqlite3" in each and not each.endswith("-epochs"))}
 
 before = opened()
 accounts = Accounts.from_environment()

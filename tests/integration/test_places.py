@@ -236,6 +236,7 @@ class TestLooking:
         assert {path.name.removesuffix("-shm").removesuffix("-wal") for path in tmp_path.iterdir()} <= {
             database.name,
             f"{database.name}-reserve",
+            f"{database.name}-epochs",
         }
         if arguments == ("token", "explain"):
             assert (found.code, found.out) == (2, "")

@@ -334,7 +334,7 @@ def test_whoever_does_not_wait_is_told_so_and_the_app_makes_no_fault_of_it(remem
     assert not records
 
 
-def _ignored(*_: object) -> None:
+def _ignored(status: str, headers: Any, exc_info: Any = None, /) -> Any:
     return None
 
 
