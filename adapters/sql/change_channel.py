@@ -113,7 +113,8 @@ class _Poller:
         asked = seconds()
         if not self.channel.is_shared():
             raise RuntimeError("the file of the epochs is another one")
-        if self._is_begun:
+        # After a longer pause, what was not read may have been pruned.
+        if self._is_begun and asked < self.trusted_until:
             self._work_off(asked)
         elif not self.channel.database.read(self._begin):
             return UNWATCHED_SECONDS

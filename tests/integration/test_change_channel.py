@@ -18,7 +18,7 @@ from menshen.adapters.memory.fakes import FakeClock
 from menshen.adapters.remembering.announcing import AnnouncingUnitOfWork
 from menshen.adapters.remembering.epochs import LocalEpochs
 from menshen.adapters.remembering.presences import RememberedPresences
-from menshen.adapters.sql.change_channel import SqlChannel
+from menshen.adapters.sql.change_channel import TRUST_SECONDS, SqlChannel
 from menshen.adapters.sql.database import Database
 from menshen.domain.errors import StoreUnavailable
 from menshen.domain.ports.reading import Presences
@@ -279,6 +279,26 @@ def test_an_answer_that_does_not_come_ends_the_trust_within_a_second(
         is_held[0] = False
     assert took < BOUND
     until(one.channel.is_trusted)
+
+
+def test_after_a_pause_nothing_from_before_is_served(
+    monkeypatch: pytest.MonkeyPatch, machines: tuple[Machine, Machine], session: Session
+) -> None:
+    one, _ = machines
+    one.remember(session)
+    epoch = one.epochs.of(session.user_id)
+    usual = Database.read
+
+    def pauses(self: Database, work: Any) -> Any:
+        time.sleep(TRUST_SECONDS + 0.1)
+        monkeypatch.setattr(Database, "read", usual)
+        return usual(self, work)
+
+    monkeypatch.setattr(Database, "read", pauses)
+    until(lambda: not one.channel.is_trusted())
+    until(one.channel.is_trusted)
+    # What was pruned meanwhile nobody would have told it.
+    assert one.epochs.of(session.user_id) != epoch
 
 
 def test_without_the_triggers_nothing_is_ever_relied_on(url: str, tmp_path: Path) -> None:
