@@ -19,13 +19,15 @@ from .wiring import Service
 class Accounts:
     """The account routes, and the guard for any other route.
 
-    ``guard`` protects one resource or responder: ``@falcon.before(accounts.guard)``. ``wsgi`` is the whole account API
-    as a separate WSGI application. ``head_as_get`` is middleware that answers HEAD on every route with GET, with all
-    guards.
+    ``guard`` protects one resource or responder: ``@falcon.before(accounts.guard)``. ``strict_guard`` does the same and
+    reads user and session at each request, for routes on which not even another machine's change of the last second may
+    be missed. ``wsgi`` is the whole account API as a separate WSGI application. ``head_as_get`` is middleware that
+    answers HEAD on every route with GET, with all guards.
     """
 
     def __init__(self, service: Service, settings: Settings) -> None:
         self.guard: FalconGuard = create_guard(service, settings)
+        self.strict_guard: FalconGuard = create_guard(service, settings, is_strict=True)
         self._router = CompiledRouter()
         self.head_as_get = HeadAsGet()
         self.wsgi = create_app(service, settings, self._router)

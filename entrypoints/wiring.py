@@ -123,6 +123,8 @@ class Service:
     kick_everybody: KickEverybody
     admin_login: OpenSession
     admin_refresh: RefreshSession
+    authenticate_strictly: Authenticate
+    """The guard of users that always reads."""
     authenticate_admin: Authenticate
     find_user: FindUser
     find_users: FindUsers
@@ -161,11 +163,12 @@ def wire(settings: Settings, adapters: Adapters) -> Service:
     authenticate = Authenticate(
         adapters.presences or store[Presences], adapters.codec, clock, adapters.last_seen, users
     )
+    strict = Authenticate(store[Presences], adapters.codec, clock, adapters.last_seen, users)
     authenticate_admin = Authenticate(store[Presences], adapters.admin_codec, clock, adapters.last_seen, admins)
     register_user = RegisterUser(store.work, hasher, policy, clock)
     find_user, find_users = FindUser(store.users), FindUsers(store[UserSearch], clock)
     sessions_of, read_audit = SessionsOf(store.users, store.sessions, clock), ReadAudit(store.audit)
-    explain_token = ExplainToken((authenticate, authenticate_admin), store[Presences])
+    explain_token = ExplainToken((strict, authenticate_admin), store[Presences])
     return Service(
         register_user=register_user,
         register_and_login=RegisterAndLogin(register_user, opening),
@@ -181,6 +184,7 @@ def wire(settings: Settings, adapters: Adapters) -> Service:
         kick_everybody=KickEverybody(store.work, reauthenticate, clock),
         admin_login=OpenSession(admin_authenticators, store.work, admin_opening, clock),
         admin_refresh=RefreshSession(store.sessions, store.work, admin_opening.issuer, clock),
+        authenticate_strictly=strict,
         authenticate_admin=authenticate_admin,
         find_user=find_user,
         find_users=find_users,

@@ -60,9 +60,13 @@ _FAILED = {"/api/user/password": PASSWORD_NOT_CHANGED, "/api/user/profile": PROF
 """What a route was to do, if a rule applies to several; registering for all others."""
 
 
-def create_guard(service: Service, settings: Settings) -> FalconGuard:
-    """The guard of users, for this app's routes and for those of other apps."""
-    return FalconGuard(Guard(service.authenticate, _envelopes(service, settings)))
+def create_guard(service: Service, settings: Settings, *, is_strict: bool = False) -> FalconGuard:
+    """The guard of users, for this app's routes and for those of other apps.
+
+    A strict one reads the store for every request, remembering nothing.
+    """
+    authenticate = service.authenticate_strictly if is_strict else service.authenticate
+    return FalconGuard(Guard(authenticate, _envelopes(service, settings)))
 
 
 def _envelopes(service: Service, settings: Settings) -> FalconEnvelopes:

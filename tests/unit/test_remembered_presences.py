@@ -4,9 +4,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import falcon
 import pytest
 from attrs import define, evolve, field
-from falcon.testing import create_environ
+from falcon.testing import TestClient, create_environ
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,14 +23,15 @@ from menshen.domain.presences import Presence
 from menshen.domain.sessions import EndReason, SessionEnd, SessionId
 from menshen.domain.use_cases.authenticators.password import PhoneAndPassword
 from menshen.domain.use_cases.issuing import Granted
-from menshen.domain.users import UserId
+from menshen.domain.users import UserId, UserNotActive
+from menshen.entrypoints.accounts import Accounts
 from menshen.entrypoints.http.app import create_app
 from menshen.entrypoints.settings import Settings
 from menshen.entrypoints.stores import memory_store
 from menshen.entrypoints.wiring import Adapters, Service, wire
 
 from .cases import examples, for_each
-from .http_service import logged
+from .http_service import Mine, logged
 from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, PHONE, House
 
 
@@ -315,6 +317,29 @@ def test_what_the_store_cannot_say_is_an_error_and_leaves_what_was_remembered(re
     assert remembering.shown(granted) == "store_unavailable"
     remembering.channel.trusted = True
     assert remembering.reads(granted) == 0
+
+
+def test_a_strict_guard_and_explain_read_what_nobody_was_told_of(remembering: RememberingHouse) -> None:
+    granted = remembering.login()
+    assert remembering.shown(granted) == "None"
+    # By hand, and no word of it has come yet.
+    remembering.house.freeze(granted.user)
+    assert remembering.shown(granted) == "None"
+    with pytest.raises(UserNotActive):
+        remembering.service.authenticate_strictly(granted.access_token)
+    assert remembering.service.explain_token(granted.access_token).verdict == "user_not_active"
+
+
+def test_an_app_can_have_a_strict_guard_on_a_route(remembering: RememberingHouse) -> None:
+    granted = remembering.login()
+    accounts = Accounts(remembering.service, Settings())
+    app = falcon.App()
+    app.add_route("/usual", falcon.before(accounts.guard)(type("Usual", (Mine,), {}))())
+    app.add_route("/strict", falcon.before(accounts.strict_guard)(type("Strict", (Mine,), {}))())
+    client, token = TestClient(app), {"token": granted.access_token}
+    assert [client.simulate_get(path, headers=token).status_code for path in ("/usual", "/strict")] == [200, 200]
+    remembering.house.freeze(granted.user)
+    assert [client.simulate_get(path, headers=token).status_code for path in ("/usual", "/strict")] == [200, 401]
 
 
 def test_whoever_does_not_wait_is_told_so_and_the_app_makes_no_fault_of_it(remembering: RememberingHouse) -> None:

@@ -95,7 +95,7 @@ def test_the_guard_remembers_where_the_setting_says_so(remembered: int, is_remem
     assert isinstance(adapters.store.work, AnnouncingUnitOfWork)
     service = wire(settings, adapters)
     assert (service.authenticate.presences is adapters.presences) is is_remembering
-    for strict in (service.authenticate_admin, service.explain_token):
+    for strict in (service.authenticate_strictly, service.authenticate_admin, *service.explain_token.guards):
         assert strict.presences is adapters.store[Presences]
     service.close()
 
