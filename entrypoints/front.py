@@ -57,8 +57,8 @@ class Front:
 
     *runs_inline* says for a method and a path whether a request without a body can be answered on the event loop at
     once: handing it to a thread and back costs more than reading an embedded database. *without_waiting* is for a store
-    that is not embedded: within it the answer is given only if nothing has to be read, and otherwise by a thread. *crowd* is the number of
-    connections above which idle ones are closed sooner.
+    that is not embedded: within it the answer is given only if nothing has to be read, and otherwise by a thread.
+    *crowd* is the number of connections above which idle ones are closed sooner.
     """
 
     app: WsgiApp
@@ -214,12 +214,39 @@ def _environ(scope: Scope) -> dict[str, Any]:
         # X_Forwarded_For would become the same variable as X-Forwarded-For.
         if b"_" in name:
             continue
-        variable = name.decode("latin-1").upper().replace("-", "_")
-        key = variable if variable in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{variable}"
+        key = _USUAL.get(name) or _variable(name)
         text = value.decode("latin-1")
         environ[key] = f"{environ[key]},{text}" if key.startswith("HTTP_") and key in environ else text
     return environ
 
+
+def _variable(name: bytes) -> str:
+    """What PEP 3333 calls the header *name*."""
+    variable = name.decode("latin-1").upper().replace("-", "_")
+    return variable if variable in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{variable}"
+
+
+_USUAL = {
+    name: _variable(name)
+    for name in [
+        b"accept",
+        b"accept-encoding",
+        b"accept-language",
+        b"authorization",
+        b"connection",
+        b"content-length",
+        b"content-type",
+        b"cookie",
+        b"host",
+        b"origin",
+        b"referer",
+        b"token",
+        b"user-agent",
+        b"x-forwarded-for",
+        b"x-forwarded-proto",
+    ]
+}
+"""The headers of most requests, spelled once; not whatever a caller sends, which would have no bound."""
 
 _BASE_ENVIRON: dict[str, Any] = {
     "SCRIPT_NAME": "",
