@@ -58,8 +58,10 @@ class MachineEpochs:
         else:
             is_shared = (found.st_dev, found.st_ino, found.st_size) == (mapped.device, mapped.inode, _SIZE)
         if not is_shared:
-            self._file = PerProcess(lambda: _mapped(self.path, self.owner_of))
-            self._file()
+            file = PerProcess(lambda: _mapped(self.path, self.owner_of))
+            # One that cannot be had leaves us the one we have.
+            file()
+            self._file = file
         return is_shared
 
 
@@ -84,7 +86,14 @@ def _mapped(path: Path, owner_of: Path | None) -> _Mapped:
             os.ftruncate(descriptor, _SIZE)
             if owner is not None and os.geteuid() == 0:
                 os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        _fill(descriptor)
         whole = mmap.mmap(descriptor, _SIZE)
     finally:
         os.close(descriptor)
     return _Mapped(found.st_dev, found.st_ino, memoryview(whole), memoryview(whole).cast("Q"))
+
+
+def _fill(descriptor: int) -> None:
+    """Take the space now: a disk that is full would end the process at a write into the map. Raises OSError."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, _SIZE)

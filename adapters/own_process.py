@@ -7,6 +7,7 @@ threads do not exist in the child at all.
 
 from collections.abc import Callable, Sequence
 from os import getpid
+from threading import Lock
 from typing import Generic, TypeVar
 
 from attrs import define, field
@@ -24,13 +25,20 @@ class PerProcess(Generic[T]):
 
     make: Callable[[], T]
     _made: dict[int, T] = field(factory=dict, init=False)
+    _locks: dict[int, Lock] = field(factory=dict, init=False, repr=False)
 
     def __call__(self) -> T:
         """This process' own."""
         pid = getpid()
         found = self._made.get(pid)
-        # setdefault: several threads that ask first at the same time all get the same one.
-        return self._made.setdefault(pid, self.make()) if found is None else found
+        return self._first(pid) if found is None else found
+
+    def _first(self, pid: int) -> T:
+        # Of several threads that ask first at the same time one makes it; a lock of the parent may be held for ever.
+        with self._locks.setdefault(pid, Lock()):
+            if pid not in self._made:
+                self._made[pid] = self.make()
+        return self._made[pid]
 
     @property
     def made(self) -> T | None:

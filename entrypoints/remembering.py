@@ -69,10 +69,14 @@ def _machine_epochs(settings: Settings, database: Database) -> MachineEpochs | N
     if place is not None:
         epochs = MachineEpochs(place.file.with_name(f"{place.file.name}-epochs"), owner_of=place.file)
     else:
-        # The processes of one user on one database. Those with another data folder hear of each other like other machines.
+        # The processes with one data folder, and without any those of one user; the rest hear of each other like machines.
         name = sha256(database.engine.url.render_as_string(hide_password=True).encode()).hexdigest()[:16]
-        folder = settings.data_dir if settings.data_dir.is_dir() else SHARED_MEMORY
-        epochs = MachineEpochs(folder / f"menshen-{os.geteuid()}-{name}-epochs")
+        data_dir = settings.data_dir
+        epochs = (
+            MachineEpochs(data_dir / f"menshen-{name}-epochs", owner_of=data_dir)
+            if data_dir.is_dir()
+            else MachineEpochs(SHARED_MEMORY / f"menshen-{os.geteuid()}-{name}-epochs")
+        )
     try:
         epochs.change(())
     except OSError:

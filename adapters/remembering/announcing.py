@@ -1,5 +1,6 @@
 """Transactions whose effect on who may act is announced before the caller is told that they are done."""
 
+import logging
 from collections.abc import Callable, Collection
 from typing import Any, TypeVar
 
@@ -9,6 +10,8 @@ from ...domain.ports.writing import SessionPage, SessionSweep, SessionWriter, Tr
 from ...domain.sessions import EndReason, SessionEnd, SessionId
 from ...domain.users import UserId
 from .epochs import Epochs
+
+_log = logging.getLogger("menshen.store")
 
 T = TypeVar("T")
 
@@ -37,10 +40,17 @@ class AnnouncingUnitOfWork:
         try:
             return self.inner.transact(watched, is_vital=is_vital)
         finally:
+            self._announce(touched)
+
+    def _announce(self, touched: "_Touched") -> None:
+        try:
             if touched.is_everybody:
                 self.epochs.change_all()
             else:
                 self.epochs.change({user_id for locked in touched.locked for user_id in locked})
+        except OSError as error:
+            # What is done is done, and must not seem to have failed. The others hear of it from the store.
+            _log.error("a change is not announced to other processes: %s", error)
 
 
 @define(eq=False)

@@ -1,6 +1,5 @@
 """Users with their sessions, as long as they are known to be unchanged."""
 
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,16 +13,12 @@ from ...domain.ports.reading import Presences, WouldWait
 from ...domain.presences import Presence
 from ...domain.sessions import SessionEnd, SessionId
 from ...domain.users import UserId
+from ..boot_clock import seconds
 from .epochs import Channel, Epochs
 
 MOST_SECONDS = 60.0
 """For how long an entry is served at most, whatever is known: the last use of a session that other processes have noted
 may be later than remembered by that much."""
-
-
-def seconds() -> float:
-    """On the clock that also counts while the machine is suspended."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 @frozen
@@ -71,10 +66,11 @@ class RememberedPresences:
     _entries: OrderedDict[SessionId, _Entry] = field(factory=OrderedDict, init=False, repr=False)
 
     def by_session(self, user_id: UserId, session_id: SessionId) -> Presence | None:
-        epoch = self.epochs.of(user_id)
+        epoch = self._epoch(user_id)
         entry = self._entries.get(session_id)
         if (
             entry is not None
+            and epoch is not None
             and entry.epoch == epoch
             and entry.user_id == user_id
             and self.channel.is_trusted()
@@ -89,6 +85,9 @@ class RememberedPresences:
         # The epoch was taken before the row is read: if the row changes in between, so does the epoch.
         read_at = self.seconds()
         presence = self.inner.by_session(user_id, session_id)
+        if epoch is None:
+            self.forget(session_id)
+            return presence
         self._remember(user_id, session_id, presence, epoch, read_at)
         return presence
 
@@ -105,6 +104,13 @@ class RememberedPresences:
     def forget(self, session_id: SessionId) -> None:
         """Read the session the next time."""
         self._entries.pop(session_id, None)
+
+    def _epoch(self, user_id: UserId) -> int | None:
+        """None where it cannot be known: then each request reads."""
+        try:
+            return self.epochs.of(user_id)
+        except OSError:
+            return None
 
     def _remember(
         self, user_id: UserId, session_id: SessionId, presence: Presence | None, epoch: int, read_at: float

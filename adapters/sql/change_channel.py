@@ -1,18 +1,19 @@
 """Word of what was written without telling this machine: by another one, or by hand. Triggers write it into a table."""
 
 import logging
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from threading import Event, Thread
 from typing import Protocol
 
 from attrs import define, field
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Select, between, func, or_, select
 
 from ...domain.users import UserId
+from ..boot_clock import seconds
 from ..own_process import PerProcess
 from .changes import are_watched
 from .database import Database
+from .passed_over import KEPT_SECONDS, PassedOver, Range
 from .tables import changes
 
 _log = logging.getLogger("menshen.store")
@@ -26,12 +27,12 @@ UNWATCHED_SECONDS = 30.0
 """How long to wait before asking again for triggers that are not there."""
 
 _MANY = 5000
-_LOOK_BACK = 1000
-_GAP_SECONDS = 3600.0
-"""How long a number that was passed over may still come: its transaction had taken it and has not ended."""
-_MOST_GAPS = 2000
-_YOUNG_SECONDS, _OFTEN = 5.0, 20
-"""Those younger than that are asked for each time, the others each twentieth."""
+_LOOK_BACK = 10_000
+"""How many numbers below the highest are looked at when it begins: their transactions may not have ended yet."""
+
+_YOUNG_SECONDS = 5.0
+_SELDOM_SECONDS = 0.4
+"""Most that come late come soon, and are asked for each time; the others, and the triggers, as often as that."""
 
 
 class Told(Protocol):
@@ -40,11 +41,6 @@ class Told(Protocol):
     def change(self, users: Iterable[UserId]) -> None: ...
 
     def change_all(self) -> None: ...
-
-
-def seconds() -> float:
-    """On the clock that also counts while the machine is suspended."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 @define(eq=False)
@@ -82,15 +78,17 @@ class _Poller:
     _is_begun: bool = False
     _high: int = 0
     """The highest number that was seen."""
-    _gaps: dict[int, float] = field(factory=dict)
-    """Lower numbers that were not, and since when. No database gives numbers in the order of the commits."""
-    _turn: int = 0
+    _passed_over: PassedOver = field(factory=PassedOver)
+    """Lower ones that were not."""
+    _all_asked: float = 0.0
+    """When it was last asked for all of those and for the triggers, and not only for the young ones."""
     _closing: Event = field(factory=Event)
     _thread: Thread | None = None
 
     def start(self) -> None:
-        self._thread = Thread(target=self._run, name="menshen-changes", daemon=True)
-        self._thread.start()
+        thread = Thread(target=self._run, name="menshen-changes", daemon=True)
+        thread.start()
+        self._thread = thread
 
     def close(self) -> None:
         self._closing.set()
@@ -118,54 +116,74 @@ class _Poller:
             self._work_off(asked)
         elif not self.channel.database.read(self._begin):
             return UNWATCHED_SECONDS
-        # What was committed before the question is worked off; anything later is younger than this.
-        self.trusted_until = asked + TRUST_SECONDS
+        else:
+            self._all_asked = asked
+        # What was committed before all was asked for is worked off; anything later is younger than this.
+        self.trusted_until = self._all_asked + TRUST_SECONDS
         return self.channel.interval_seconds
 
     def _begin(self, connection: Connection) -> bool:
         """Whether the triggers are there. What was remembered before is not known to be right."""
         if not are_watched(connection):
             return False
-        newest = select(changes.c.id).order_by(changes.c.id.desc()).limit(_LOOK_BACK)
-        known = set(connection.scalars(newest))
-        self._high = max(known, default=0)
-        self._gaps = dict.fromkeys(set(range(min(known, default=1), self._high)) - known, seconds())
+        high = connection.scalar(select(func.max(changes.c.id))) or 0
+        low = max(0, high - _LOOK_BACK)
+        known = select(changes.c.id).where(between(changes.c.id, low + 1, high)).order_by(changes.c.id)
+        # What was waited for before a failure is still waited for.
+        self._passed_over.forget_above(low)
+        self._high = self._passed_over.note(list(connection.scalars(known)), low, seconds())
         self.channel.told.change_all()
         self._is_begun = True
         return True
 
-    def _work_off(self, now: float) -> None:
+    def _work_off(self, asked: float) -> None:
+        is_all = asked - self._all_asked >= _SELDOM_SECONDS
+        self._passed_over.forget(since_before=asked - KEPT_SECONDS)
+        awaited = [each for each in self._passed_over.ranges if is_all or each.since >= asked - _YOUNG_SECONDS]
+        if awaited or is_all:
+            late = self.channel.database.read(lambda connection: _late(connection, awaited, is_all=is_all))
+            self._tell(late)
+            self._passed_over.came(number for number, _ in late)
         is_more = True
         while is_more:
-            found = self.channel.database.read(self._next)
+            found = self.channel.database.read(self._new)
             is_more = len(found) >= _MANY
-            if not found:
-                return
-            self.channel.told.change({UserId(user_id) for _, user_id in found})
-            for number, _ in found:
-                if number > self._high:
-                    self._gaps.update(dict.fromkeys(range(self._high + 1, number), now))
-                    self._high = number
-                else:
-                    self._gaps.pop(number, None)
-            self._gaps = dict(
-                [(number, since) for number, since in self._gaps.items() if now - since < _GAP_SECONDS][-_MOST_GAPS:]
-            )
+            self._tell(found)
+            self._high = self._passed_over.note([number for number, _ in found], self._high, asked)
+        if is_all:
+            self._all_asked = asked
 
-    def _next(self, connection: Connection) -> list[tuple[int, int]]:
-        columns = (changes.c.id, changes.c.user_id)
-        statement = select(*columns).where(changes.c.id > self._high).order_by(changes.c.id).limit(_MANY)
-        found = [(row.id, row.user_id) for row in connection.execute(statement)]
-        self._turn += 1
-        since = seconds() - _YOUNG_SECONDS
-        # Most that come late come soon, and the others need not be asked for so often.
-        awaited = [number for number, seen in self._gaps.items() if seen > since or self._turn % _OFTEN == 0]
-        if awaited:
-            late = select(*columns).where(changes.c.id.in_(awaited))
-            found = [*((row.id, row.user_id) for row in connection.execute(late)), *found]
-        return found
+    def _tell(self, found: Iterable[tuple[int, int]]) -> None:
+        self.channel.told.change({UserId(user_id) for _, user_id in found})
+
+    def _new(self, connection: Connection) -> Sequence[tuple[int, int]]:
+        """What has come above the highest, and that this one is still there."""
+        statement = select(changes.c.id, changes.c.user_id).where(changes.c.id >= self._high)
+        found = _pairs(connection, statement.order_by(changes.c.id).limit(_MANY + 1))
+        if self._high == 0:
+            return found
+        if not found or found[0][0] != self._high:
+            raise RuntimeError("the numbers of the changes went back: this is another database, or an older one")
+        return found[1:]
+
+
+def _late(connection: Connection, awaited: Sequence[Range], *, is_all: bool) -> Sequence[tuple[int, int]]:
+    if is_all and not are_watched(connection):
+        raise RuntimeError("the triggers are gone")
+    if not awaited:
+        return []
+    late = or_(*(between(changes.c.id, each.first, each.last) for each in awaited))
+    return _pairs(connection, select(changes.c.id, changes.c.user_id).where(late))
+
+
+def _pairs(connection: Connection, statement: Select[tuple[int, int]]) -> Sequence[tuple[int, int]]:
+    return [(row.id, row.user_id) for row in connection.execute(statement)]
 
 
 def _started(poller: _Poller) -> _Poller:
-    poller.start()
+    try:
+        poller.start()
+    except RuntimeError as error:
+        # No more threads: nothing is heard, so nothing is relied on.
+        _log.error("what others write is not heard of, so each request reads: %s", error)
     return poller

@@ -114,6 +114,25 @@ def test_it_notices_that_others_use_another_file(path: Path, befalls: Callable[[
     assert epochs.of(UserId(1)) != before
 
 
+def test_one_that_cannot_be_had_leaves_it_the_one_it_has(path: Path) -> None:
+    epochs = MachineEpochs(path)
+    before = epochs.of(UserId(1))
+    path.unlink()
+    path.symlink_to("nowhere")
+    for _ in range(2):
+        with pytest.raises(OSError, match="symbolic links"):
+            epochs.is_shared()
+    assert epochs.of(UserId(1)) == before
+    epochs.change([UserId(1)])
+    assert epochs.of(UserId(1)) != before
+
+
+def test_the_disk_has_its_space(path: Path) -> None:
+    """Else a write into the map would end the process once the disk is full."""
+    MachineEpochs(path).change(())
+    assert path.stat().st_blocks * 512 >= SIZE
+
+
 def test_a_link_is_not_followed(path: Path, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_bytes(bytes(SIZE))
     path.symlink_to(tmp_path / "elsewhere")

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import count
 from threading import Barrier
+from time import sleep
 
 import pytest
 from attrs import define, field
@@ -52,15 +53,39 @@ def test_a_child_makes_its_own_and_keeps_those_of_its_ancestors_alive(become: Ca
 
 
 def test_threads_that_come_first_at_once_get_the_same_one(become: Callable[[int], None]) -> None:
-    meeting = Barrier(8)
+    meeting, numbers = Barrier(8), count(1)
 
-    def make() -> object:
-        meeting.wait(30)
-        return object()
+    def make() -> int:
+        # Long enough for the others to ask as well.
+        sleep(0.01)
+        return next(numbers)
 
     things = PerProcess(make)
+
+    def ask(_: int) -> int:
+        meeting.wait(30)
+        return things()
+
+    # What is made may be a thread or a connection: a second one would never be closed.
     with ThreadPoolExecutor(8) as threads:
-        assert len(set(threads.map(lambda _: things(), range(8)))) == 1
+        assert set(threads.map(ask, range(8))) == {1}
+    assert next(numbers) == 2
+
+
+def test_a_child_makes_its_own_though_its_parent_was_making_one(become: Callable[[int], None]) -> None:
+    made: list[str] = []
+
+    def make() -> str:
+        if not made:
+            made.append("in the parent")
+            become(2)
+            made.append(things())
+            return "in the parent"
+        return "in the child"
+
+    things = PerProcess(make)
+    things()
+    assert made == ["in the parent", "in the child"]
 
 
 def test_a_child_can_hash_though_its_parent_was_hashing(become: Callable[[int], None]) -> None:

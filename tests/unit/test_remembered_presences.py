@@ -1,6 +1,6 @@
 """What is remembered is served only as long as it is known to be so."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -317,6 +317,47 @@ def test_what_the_store_cannot_say_is_an_error_and_leaves_what_was_remembered(re
     assert remembering.shown(granted) == "store_unavailable"
     remembering.channel.trusted = True
     assert remembering.reads(granted) == 0
+
+
+@define(eq=False)
+class LostEpochs(LocalEpochs):
+    """Epochs whose file may have become one that cannot be opened."""
+
+    is_lost: bool = False
+
+    def of(self, user_id: UserId) -> int:
+        self._check()
+        return super().of(user_id)
+
+    def change(self, users: Iterable[UserId]) -> None:
+        self._check()
+        super().change(users)
+
+    def change_all(self) -> None:
+        self._check()
+        super().change_all()
+
+    def _check(self) -> None:
+        if self.is_lost:
+            raise PermissionError("it belongs to somebody else")
+
+
+def test_without_epochs_each_request_reads_and_what_is_done_does_not_seem_to_fail() -> None:
+    epochs = LostEpochs()
+    remembering = RememberingHouse(epochs=epochs)
+    remembering.house.register()
+    granted = remembering.login()
+    assert remembering.shown(granted) == "None"
+    epochs.is_lost = True
+    assert [remembering.reads(granted) for _ in range(3)] == [1, 1, 1]
+    other = remembering.login()
+    with logged("menshen.store") as records:
+        remembering.service.logout(granted.principal)
+        assert remembering.shown(granted) == "session_logged_out"
+        assert remembering.service.kick_everybody(caller=OPERATOR) == 1
+        assert remembering.shown(other) == "session_kicked"
+    said = "a change is not announced to other processes: it belongs to somebody else"
+    assert [record.getMessage() for record in records] == [said, said]
 
 
 def test_a_strict_guard_and_explain_read_what_nobody_was_told_of(remembering: RememberingHouse) -> None:
