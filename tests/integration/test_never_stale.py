@@ -1,5 +1,8 @@
 """A request that begins after a revocation was acknowledged is refused, in every process of the machine."""
 
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -120,4 +123,41 @@ def test_what_is_written_by_hand_counts_within_a_second(
             assert time.monotonic() - begin < 5
         took.append(time.monotonic() - begin)
     engine.dispose()
+    assert max(took) < 1.0, took
+
+
+_KILLED_BEFORE_IT_SAYS_SO = """
+import os, signal, sys
+from menshen.adapters.remembering.announcing import AnnouncingUnitOfWork
+from menshen.entrypoints.cli.main import main
+
+AnnouncingUnitOfWork._announce = lambda self, touched: os.kill(os.getpid(), signal.SIGKILL)
+main(sys.argv[1:], os.environ)
+"""
+
+
+def test_a_process_that_is_killed_between_its_commit_and_its_word_leaves_nobody_stale_for_a_second(
+    server: Server, workers: tuple[Client, Client], phone: str
+) -> None:
+    token = workers[0].register(phone).token
+    took = []
+    for command, reason in [("freeze", "user_not_active"), ("unfreeze", None)] * 3:
+        look(workers, token)
+        why = ("--reason", "a test") if command == "freeze" else ()
+        killed = subprocess.run(
+            [sys.executable, "-c", _KILLED_BEFORE_IT_SAYS_SO, "user", command, phone, *why],
+            cwd=server.folder,
+            env=server.environment,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        begin = time.monotonic()
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        if reason is not None:
+            while look(workers, token) != {reason}:
+                assert time.monotonic() - begin < 5
+            took.append(time.monotonic() - begin)
+        else:
+            token = workers[0].login(phone).token
     assert max(took) < 1.0, took
