@@ -27,6 +27,7 @@ KINDS = {
     "wsgi": "bare Falcon route, granian's own WSGI interface",
 }
 USER_INFO = "user_info, guarded, on SQLite"
+READING = "the same, remembering nothing (MENSHEN_REMEMBERED=0)"
 
 
 def main() -> None:
@@ -36,10 +37,11 @@ def main() -> None:
             port = free_port()
             stack.enter_context(running([*BARE_FALCON, kind, str(port)], port))
             targets[name] = port, http_get("/healthz")
-        port = free_port()
-        data_dir = stack.enter_context(tempfile.TemporaryDirectory())
-        stack.enter_context(running(MENSHEN, port, menshen_environment(data_dir, port)))
-        targets[USER_INFO] = port, http_get("/api/user/user_info", token=register(port))
+        for name, settings in {USER_INFO: {}, READING: {"MENSHEN_REMEMBERED": "0"}}.items():
+            port = free_port()
+            data_dir = stack.enter_context(tempfile.TemporaryDirectory())
+            stack.enter_context(running(MENSHEN, port, {**menshen_environment(data_dir, port), **settings}))
+            targets[name] = port, http_get("/api/user/user_info", token=register(port))
 
         rates: dict[str, list[float]] = {name: [] for name in targets}
         for turn in range(ROUNDS + 1):
@@ -54,7 +56,7 @@ def main() -> None:
     for name, measured in rates.items():
         print(f"{name:<54} {median(measured):>7.0f} /s")
     bare = rates[KINDS["inline"]]
-    for name in [KINDS["thread"], KINDS["wsgi"], USER_INFO]:
+    for name in [KINDS["thread"], KINDS["wsgi"], USER_INFO, READING]:
         print(f"ratio to the first: {name:<54} {_ratio(rates[name], bare):.2f}")
 
 

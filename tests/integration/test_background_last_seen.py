@@ -30,6 +30,8 @@ from menshen.domain.sessions import Session, SessionEnd, SessionId
 from menshen.entrypoints.settings import Settings
 from menshen.entrypoints.stores import open_store
 
+from .patience import until
+
 T = TypeVar("T")
 
 QUICK = 0.02
@@ -107,15 +109,6 @@ def session(users: UserSteps, sessions: SessionSteps) -> Session:
     session = new_session(users.add(new_user()).id, started_at=START)
     sessions.add(session)
     return session
-
-
-def until(is_so: Callable[[], bool]) -> None:
-    """Wait, for ten seconds at the most."""
-    for _ in range(2000):
-        if is_so():
-            return
-        time.sleep(0.005)
-    raise AssertionError("it did not come about")
 
 
 def until_seen(sessions: SessionSteps, session: Session, at: datetime) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from attrs import define, evolve, field
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, func, select, text
 
 from menshen.adapters.conformance.sessions import new_session
 from menshen.adapters.conformance.steps import Steps
@@ -18,7 +18,6 @@ from menshen.adapters.memory.fakes import FakeClock
 from menshen.adapters.remembering.announcing import AnnouncingUnitOfWork
 from menshen.adapters.remembering.epochs import LocalEpochs
 from menshen.adapters.remembering.presences import RememberedPresences
-from menshen.adapters.sql import change_channel
 from menshen.adapters.sql.change_channel import TRUST_SECONDS, SqlChannel
 from menshen.adapters.sql.database import Database
 from menshen.adapters.sql.tables import changes
@@ -26,11 +25,13 @@ from menshen.domain.errors import StoreUnavailable
 from menshen.domain.ports.reading import Presences
 from menshen.domain.ports.stores import Store
 from menshen.domain.ports.writing import Transaction
-from menshen.domain.sessions import EndReason, Session, SessionEnd
+from menshen.domain.presences import Presence
+from menshen.domain.sessions import EndReason, Session, SessionEnd, SessionId
 from menshen.domain.users import User, UserId
 from menshen.entrypoints.stores import sql_store
 
 from .databases import DatabaseServer
+from .patience import until
 from .stores import migrated, opened
 
 START = datetime.fromisoformat("2026-01-02T03:04:05.678901+00:00")
@@ -42,6 +43,18 @@ HAND_MADE = "UPDATE x_user SET fee_percentage = {} WHERE id = {}"
 
 
 @define(eq=False)
+class Counted:
+    """Presences that counts how often it is read."""
+
+    inner: Presences
+    reads: int = 0
+
+    def by_session(self, user_id: UserId, session_id: SessionId) -> Presence | None:
+        self.reads += 1
+        return self.inner.by_session(user_id, session_id)
+
+
+@define(eq=False)
 class Machine:
     """A process on a machine of its own, with epochs that no other shares."""
 
@@ -50,20 +63,14 @@ class Machine:
     epochs: LocalEpochs = field(factory=LocalEpochs)
     channel: SqlChannel = field(init=False)
     presences: RememberedPresences = field(init=False)
-    reads: int = 0
+    reading: Counted = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         store = sql_store(self.database)
         self.store = evolve(store, work=AnnouncingUnitOfWork(store.work, self.epochs))
         self.channel = SqlChannel(self.database, self.epochs)
-        inner = store[Presences]
-
-        class Counted:
-            def by_session(_, *asked: Any) -> Any:  # noqa: N805
-                self.reads += 1
-                return inner.by_session(*asked)
-
-        self.presences = RememberedPresences(Counted(), self.epochs, self.channel, FakeClock(START), 100)
+        self.reading = Counted(store[Presences])
+        self.presences = RememberedPresences(self.reading, self.epochs, self.channel, FakeClock(START), 100)
 
     def fee(self, session: Session) -> int:
         """What the guard would show."""
@@ -71,23 +78,17 @@ class Machine:
         assert found is not None
         return found.user.fee_percentage
 
+    def shows(self, session: Session, fee: int) -> Callable[[], bool]:
+        return lambda: self.fee(session) == fee
+
     def is_remembered(self, session: Session) -> bool:
-        before = self.reads
+        before = self.reading.reads
         self.fee(session)
-        return self.reads == before
+        return self.reading.reads == before
 
     def remember(self, session: Session) -> None:
         """Ask until it comes from memory."""
         until(lambda: self.is_remembered(session))
-
-
-def until(is_so: Callable[[], bool], seconds: float = 10.0) -> float:
-    """Wait for it. Returns how long it took."""
-    begin = time.monotonic()
-    while not is_so():
-        assert time.monotonic() - begin < seconds, "it did not come about"
-        time.sleep(0.001)
-    return time.monotonic() - begin
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql", "mariadb"])
@@ -122,11 +123,36 @@ def session(machines: tuple[Machine, Machine], user: User) -> Session:
     return session
 
 
+@pytest.fixture
+def bystander(machines: tuple[Machine, Machine]) -> User:
+    return Steps(machines[1].store).users.add(another_user())
+
+
+@pytest.fixture
+def late(url: str) -> Iterator[Connection]:
+    """A connection whose changes have their numbers long before they are committed."""
+    if url.startswith("sqlite"):
+        pytest.skip("SQLite has one writer at a time")
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
 def by_hand(url: str, statement: str) -> None:
     engine = create_engine(url)
     with engine.begin() as connection:
         connection.execute(text(statement))
     engine.dispose()
+
+
+def told(url: str, user_id: int) -> int:
+    """How many changes of the user there are to hear of."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        rows = connection.execute(select(func.count()).where(changes.c.user_id == user_id)).scalar_one()
+    engine.dispose()
+    return rows
 
 
 def test_what_is_written_by_hand_counts_within_a_second(
@@ -137,7 +163,7 @@ def test_what_is_written_by_hand_counts_within_a_second(
     for number in range(ROUNDS):
         one.remember(session)
         by_hand(url, HAND_MADE.format(number + 10, session.user_id))
-        took.append(until(lambda number=number: one.fee(session) == number + 10))  # type: ignore[misc]
+        took.append(until(one.shows(session, number + 10)))
     assert max(took) < BOUND, took
 
 
@@ -151,7 +177,7 @@ def test_what_another_machine_writes_counts_there_at_once_and_here_within_a_seco
         other.remember(session)
         Steps(other.store).users.save(evolve(user, fee_percentage=number + 10))
         assert other.fee(session) == number + 10
-        took.append(until(lambda number=number: one.fee(session) == number + 10))  # type: ignore[misc]
+        took.append(until(one.shows(session, number + 10)))
     assert max(took) < BOUND, took
 
 
@@ -174,11 +200,11 @@ def test_a_session_that_another_machine_ends_is_refused_within_a_second(
     assert until(is_over) < BOUND
 
 
-def test_what_is_undone_and_what_decides_nothing_leaves_all_remembered(
+def test_what_is_undone_and_what_decides_nothing_is_no_change(
     url: str, machines: tuple[Machine, Machine], session: Session
 ) -> None:
-    one, other = machines
-    one.remember(session)
+    _, other = machines
+    before = told(url, session.user_id)
 
     def undone(tx: Transaction) -> None:
         user = tx.lock(session.user_id)
@@ -191,55 +217,39 @@ def test_what_is_undone_and_what_decides_nothing_leaves_all_remembered(
     Steps(other.store).sessions.see([(session.id, START)], START)
     refreshed = evolve(session.refreshing, digest=b"\x01" * 32, rotations=1)
     assert Steps(other.store).sessions.rotate(session.id, old=session.refreshing.digest, new=refreshed)
-    epoch = one.epochs.of(session.user_id)
-    time.sleep(0.2)
-    assert one.epochs.of(session.user_id) == epoch
-    assert one.is_remembered(session)
+    assert told(url, session.user_id) == before
+    by_hand(url, HAND_MADE.format(9, session.user_id))
+    assert told(url, session.user_id) == before + 1
 
 
 def test_a_change_that_commits_after_a_later_one_is_heard_of(
-    url: str, machines: tuple[Machine, Machine], session: Session
+    url: str, machines: tuple[Machine, Machine], session: Session, bystander: User, late: Connection
 ) -> None:
-    if url.startswith("sqlite"):
-        pytest.skip("SQLite has one writer at a time")
     one, other = machines
-    bystander = Steps(other.store).users.add(another_user())
     elsewhere = new_session(bystander.id, started_at=START)
     Steps(other.store).sessions.add(elsewhere)
     one.remember(session)
     one.remember(elsewhere)
-    engine = create_engine(url)
-    with engine.connect() as late:
-        transaction = late.begin()
-        # It has its number now.
-        late.execute(text(HAND_MADE.format(77, session.user_id)))
-        by_hand(url, HAND_MADE.format(78, bystander.id))
-        until(lambda: one.fee(elsewhere) == 78)
-        one.remember(session)
-        time.sleep(0.1)
-        assert one.fee(session) != 77
-        transaction.commit()
-        assert until(lambda: one.fee(session) == 77) < BOUND
-    engine.dispose()
+    late.execute(text(HAND_MADE.format(77, session.user_id)))
+    by_hand(url, HAND_MADE.format(78, bystander.id))
+    until(one.shows(elsewhere, 78))
+    one.remember(session)
+    time.sleep(0.1)
+    assert one.fee(session) != 77
+    late.commit()
+    assert until(one.shows(session, 77)) < BOUND
 
 
 def test_a_change_from_before_the_first_question_that_commits_afterwards_is_heard_of(
-    url: str, machines: tuple[Machine, Machine], session: Session
+    url: str, machines: tuple[Machine, Machine], session: Session, bystander: User, late: Connection
 ) -> None:
-    if url.startswith("sqlite"):
-        pytest.skip("SQLite has one writer at a time")
-    one, other = machines
-    bystander = Steps(other.store).users.add(another_user())
-    engine = create_engine(url)
-    with engine.connect() as late:
-        transaction = late.begin()
-        late.execute(text(HAND_MADE.format(55, session.user_id)))
-        by_hand(url, HAND_MADE.format(78, bystander.id))
-        # Only now it begins to listen.
-        one.remember(session)
-        transaction.commit()
-        assert until(lambda: one.fee(session) == 55) < BOUND
-    engine.dispose()
+    one, _ = machines
+    late.execute(text(HAND_MADE.format(55, session.user_id)))
+    by_hand(url, HAND_MADE.format(78, bystander.id))
+    # Only now it begins to listen.
+    one.remember(session)
+    late.commit()
+    assert until(one.shows(session, 55)) < BOUND
 
 
 def test_what_cannot_be_asked_is_not_relied_on(
@@ -330,126 +340,3 @@ def test_a_file_that_others_do_not_share_is_not_relied_on(machines: tuple[Machin
     is_shared[0] = True
     until(channel.is_trusted)
     channel.close()
-
-
-@define(eq=False)
-class Numbered:
-    """A channel on a database whose changes come with the numbers that a test gives them, user 1000 with number 1 and so on."""
-
-    database: Database
-    epochs: LocalEpochs = field(factory=LocalEpochs)
-    channel: SqlChannel = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.channel = SqlChannel(self.database, self.epochs)
-
-    def commit(self, *numbers: int) -> None:
-        rows = [{"id": number, "user_id": number + 1000} for number in numbers]
-        with self.database.writing() as connection:
-            connection.execute(changes.insert(), rows)
-
-    def heard(self, *numbers: int) -> float:
-        """Commit them, and wait until all of them are heard of."""
-        before = {number: self.epochs.of(UserId(number + 1000)) for number in numbers}
-        self.commit(*numbers)
-        return until(lambda: all(self.epochs.of(UserId(number + 1000)) != old for number, old in before.items()))
-
-    def run(self, statement: str) -> None:
-        with self.database.writing() as connection:
-            connection.exec_driver_sql(statement)
-
-
-@pytest.fixture
-def numbered(tmp_path: Path) -> Iterator[Numbered]:
-    url = f"sqlite:///{tmp_path}/numbered.sqlite3"
-    migrated(url)
-    with opened(url) as database:
-        numbered = Numbered(database)
-        yield numbered
-        numbered.channel.close()
-
-
-def test_what_comes_late_is_heard_of_though_nothing_had_come_before(numbered: Numbered) -> None:
-    numbered.commit(4)
-    until(numbered.channel.is_trusted)
-    for number in (3, 1, 2):
-        assert numbered.heard(number) < BOUND
-
-
-def test_what_was_waited_for_is_still_waited_for_after_a_failure(
-    monkeypatch: pytest.MonkeyPatch, numbered: Numbered
-) -> None:
-    numbered.commit(1)
-    until(numbered.channel.is_trusted)
-    assert numbered.heard(3) < BOUND
-    assert numbered.heard(20_000) < BOUND
-
-    def gone(self: Database, work: object) -> None:
-        raise StoreUnavailable("gone")
-
-    with monkeypatch.context() as then:
-        then.setattr(Database, "read", gone)
-        until(lambda: not numbered.channel.is_trusted())
-    until(numbered.channel.is_trusted)
-    assert numbered.heard(2) < BOUND
-    assert numbered.heard(10_500) < BOUND
-
-
-def test_many_that_come_late_are_all_heard_of(numbered: Numbered) -> None:
-    numbered.commit(1)
-    until(numbered.channel.is_trusted)
-    # Each third, as on a Galera node of three; then what the other nodes have, and a bulk change of everybody's.
-    assert numbered.heard(*range(4, 6000, 3)) < BOUND
-    assert numbered.heard(20_000) < BOUND
-    assert numbered.heard(*range(2, 6000, 3)) < BOUND
-    assert numbered.heard(*range(6001, 20_000)) < 3 * BOUND
-
-
-def test_what_comes_very_late_is_heard_of_within_the_bound(monkeypatch: pytest.MonkeyPatch, numbered: Numbered) -> None:
-    monkeypatch.setattr(change_channel, "_YOUNG_SECONDS", 0.05)
-    numbered.commit(1)
-    until(numbered.channel.is_trusted)
-    assert numbered.heard(100) < BOUND
-    time.sleep(0.2)
-    for number in range(40, 46):
-        assert numbered.heard(number) < BOUND
-
-
-def test_a_slow_database_is_not_relied_on_for_longer(monkeypatch: pytest.MonkeyPatch, numbered: Numbered) -> None:
-    monkeypatch.setattr(change_channel, "_YOUNG_SECONDS", 0.05)
-    usual = Database.read
-
-    def slowly(self: Database, work: Any) -> Any:
-        time.sleep(0.3)
-        return usual(self, work)
-
-    numbered.commit(1)
-    until(numbered.channel.is_trusted)
-    assert numbered.heard(100) < BOUND
-    monkeypatch.setattr(Database, "read", slowly)
-    for number in range(40, 44):
-        before = numbered.epochs.of(UserId(number + 1000))
-        numbered.commit(number)
-        began = time.monotonic()
-        while numbered.epochs.of(UserId(number + 1000)) == before:
-            is_late = time.monotonic() - began > BOUND
-            assert not (is_late and numbered.channel.is_trusted())
-            assert time.monotonic() - began < 10
-            time.sleep(0.005)
-
-
-@pytest.mark.parametrize(
-    "befalls", ["DELETE FROM x_change", "DELETE FROM x_change WHERE id > 2", "DROP TRIGGER tr_x_user_changed"]
-)
-def test_whatever_would_hide_changes_ends_the_trust(numbered: Numbered, befalls: str) -> None:
-    numbered.commit(1, 2, 3)
-    until(numbered.channel.is_trusted)
-    numbered.heard(4)
-    before = numbered.epochs.of(UserId(5))
-    numbered.run(befalls)
-    assert until(lambda: not numbered.channel.is_trusted()) < BOUND
-    if "TRIGGER" not in befalls:
-        until(numbered.channel.is_trusted)
-        assert numbered.epochs.of(UserId(5)) != before
-        # An older copy of the database gives numbers again that were heard of.
-        assert numbered.heard(3 if "WHERE" in befalls else 1) < BOUND

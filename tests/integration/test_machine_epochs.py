@@ -9,8 +9,15 @@ from pathlib import Path
 import pytest
 
 from menshen.adapters.machine_epochs import MachineEpochs
+from menshen.adapters.memory.fakes import FakeClock
 from menshen.adapters.remembering.epochs import SLOTS, Epochs, LocalEpochs
 from menshen.domain.users import UserId
+from menshen.entrypoints.remembering import remembering
+from menshen.entrypoints.settings import Settings
+from menshen.entrypoints.stores import sql_store
+
+from .databases import DatabaseServer
+from .stores import opened
 
 SIZE = SLOTS * 8
 
@@ -160,3 +167,20 @@ def test_root_makes_it_for_whoever_has_the_database(path: Path, tmp_path: Path) 
     os.chown(database, 65534, 65534)
     MachineEpochs(path, owner_of=database).change(())
     assert (path.stat().st_uid, path.stat().st_gid) == (65534, 65534)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_one_data_folder_has_one_file_for_a_database_server_whoever_makes_it(
+    postgresql: DatabaseServer, tmp_path: Path
+) -> None:
+    os.chown(tmp_path, 65534, 65534)
+    url = postgresql.new_database()
+    settings = Settings(database_url=url, data_dir=tmp_path)
+    with opened(url) as database:
+        for _ in range(2):
+            remembering(settings, sql_store(database), FakeClock()).close()
+    [found] = tmp_path.iterdir()
+    # Root's command line writes into the one that the workers have mapped, which run as somebody else.
+    assert found.name.endswith("-epochs")
+    assert str(os.geteuid()) not in found.name.split("-")
+    assert (found.stat().st_uid, found.stat().st_gid) == (65534, 65534)
