@@ -10,7 +10,6 @@ from typing import Any
 from attrs import define, field
 
 from ..domain.users import UserId
-from .own_process import PerProcess
 
 SLOTS = 1 << 16
 _SIZE = SLOTS * 8
@@ -22,35 +21,32 @@ class MachineEpochs:
 
     To replace a value is to write eight random bytes. Nobody has to read and count first, so no lock and no atomic
     instruction is needed; two who write at once leave one of two new values, or a mixture, which is a new one as well.
-    May raise OSError.
+    A forked process shares what is mapped with its parent, and needs nothing of its own. May raise OSError.
     """
 
     path: Path
     owner_of: Path | None = None
     """Whose owner is to have the file, if root makes it."""
-    _file: "PerProcess[_Mapped]" = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._file = PerProcess(lambda: _mapped(self.path, self.owner_of))
+    _file: "_Mapped | None" = field(default=None, init=False)
 
     def of(self, user_id: UserId) -> int:
-        value: int = self._file().values[user_id % SLOTS]
+        value: int = (self._file or self._found()).values[user_id % SLOTS]
         return value
 
     def change(self, users: Iterable[UserId]) -> None:
-        values = self._file().values
+        values = self._found().values
         for user_id in users:
             values[user_id % SLOTS] = randbits(64)
 
     def change_all(self) -> None:
-        self._file().whole[:] = token_bytes(_SIZE)
+        self._found().whole[:] = token_bytes(_SIZE)
 
     def is_shared(self) -> bool:
         """Whether the file that this process has mapped is still the one that others find; else it maps that one from now on.
 
         Nobody may rely on what was remembered before, until all values of the new file have been changed.
         """
-        mapped = self._file()
+        mapped = self._found()
         try:
             found = os.stat(self.path)
         except FileNotFoundError:
@@ -58,11 +54,14 @@ class MachineEpochs:
         else:
             is_shared = (found.st_dev, found.st_ino, found.st_size) == (mapped.device, mapped.inode, _SIZE)
         if not is_shared:
-            file = PerProcess(lambda: _mapped(self.path, self.owner_of))
             # One that cannot be had leaves us the one we have.
-            file()
-            self._file = file
+            self._file = _mapped(self.path, self.owner_of)
         return is_shared
+
+    def _found(self) -> "_Mapped":
+        if self._file is None:
+            self._file = _mapped(self.path, self.owner_of)
+        return self._file
 
 
 @define(eq=False)

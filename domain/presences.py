@@ -26,6 +26,18 @@ class Principal:
 
 
 @frozen
+class Judgement:
+    """Who was let in, and between which moments the clock alone changes nothing about it.
+
+    Before *since* and from *until* on it is to be judged anew: something has expired, or is due to be noted.
+    """
+
+    principal: Principal
+    since: datetime
+    until: datetime
+
+
+@frozen
 class Presence:
     """A user and, if the store has it, one session of this user, both as they were at one moment."""
 

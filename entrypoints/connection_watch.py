@@ -30,7 +30,8 @@ class Connection:
     socket: socket.socket
     inode: int
     """Distinguishes it from a later one with the same number."""
-    peer: str
+    peer: tuple[str, str]
+    """Address and port."""
     sent_ago: float
     """Seconds since we sent something."""
     received_ago: float
@@ -47,14 +48,14 @@ class Connection:
 class ConnectionWatch:
     """Closes connections whose head takes longer than *head_seconds*.
 
-    *is_busy* says whether a request of a peer (``address:port``) is being processed. While there are more than *crowd*
+    *is_busy* says whether a request of a peer is being processed. While there are more than *crowd*
     connections, idle ones get no more time either.
     """
 
     port: int
     head_seconds: float
     crowd: int
-    is_busy: Callable[[str], bool]
+    is_busy: Callable[[tuple[str, str]], bool]
     interval_seconds: float = INTERVAL_SECONDS
     _since: dict[int, tuple[float, int]] = field(factory=dict, init=False)
     """By inode: since when a head is awaited, and what had been sent by then."""
@@ -140,7 +141,7 @@ def _connection(found: socket.socket, port: int) -> Connection | None:
     return Connection(
         socket=found,
         inode=os.fstat(found.fileno()).st_ino,
-        peer=f"[{host}]:{peer_port}" if ":" in host else f"{host}:{peer_port}",
+        peer=(host, str(peer_port)),
         sent_ago=sent_ago / 1000,
         received_ago=received_ago / 1000,
         segments_sent=segments_sent,

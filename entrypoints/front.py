@@ -13,7 +13,8 @@ import sys
 from asyncio import AbstractEventLoop
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
+from functools import lru_cache
 from typing import Any
 
 from attrs import define, field
@@ -21,6 +22,7 @@ from attrs import define, field
 from ..domain.ports.reading import WouldWait
 from .connection_watch import CAN_WATCH, ConnectionWatch
 from .http.app import OVERDUE
+from .http.heads import HEAD_SIZE
 from .http.json_body import MAX_BODY_BYTES
 
 _log = logging.getLogger("menshen.server")
@@ -57,7 +59,8 @@ class Front:
 
     *runs_inline* says for a method and a path whether a request without a body can be answered on the event loop at
     once: handing it to a thread and back costs more than reading an embedded database. *without_waiting* is for a store
-    that is not embedded: within it the answer is given only if nothing has to be read, and otherwise by a thread.
+    that is not embedded, otherwise None: within it the answer is given only if nothing has to be read, and otherwise by a
+    thread.
     *crowd* is the number of connections above which idle ones are closed sooner.
     """
 
@@ -66,10 +69,10 @@ class Front:
     runs_inline: Callable[[str, str], bool]
     port: int
     crowd: int
-    without_waiting: Callable[[], AbstractContextManager[None]] = nullcontext
+    without_waiting: Callable[[], AbstractContextManager[None]] | None = None
     at_serving: Callable[[], None] = lambda: None
     at_exit: Callable[[], None] = lambda: None
-    _busy: set[str] = field(factory=set, init=False)
+    _busy: set[tuple[str, str]] = field(factory=set, init=False)
     """The callers whose requests are being processed."""
     _watch: ConnectionWatch = field(init=False)
     _pool: ThreadPoolExecutor = field(init=False)
@@ -99,16 +102,16 @@ class Front:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        peer = _peer(scope)
+        peer = scope["client"]
         self._busy.add(peer)
         environ = _environ(scope)
+        response: Response | None = None
         try:
             if _has_body(environ):
                 await _collect(environ, receive)
-                response = await self._in_time(environ)
             elif self.runs_inline(environ["REQUEST_METHOD"], environ["PATH_INFO"]):
-                response = await self._at_once(environ)
-            else:
+                response = self._at_once(environ)
+            if response is None:
                 response = await self._in_time(environ)
         except Exception:  # noqa: BLE001 - the last line of defence (ASVS 16.5.4)
             _log.exception("the server failed to answer")
@@ -123,12 +126,15 @@ class Front:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def _at_once(self, environ: dict[str, Any]) -> Response:
+    def _at_once(self, environ: dict[str, Any]) -> Response | None:
+        """The answer, unless it would have to be waited for."""
+        if self.without_waiting is None:
+            return self._respond(environ)
         try:
             with self.without_waiting():
                 return self._respond(environ.copy())
         except WouldWait:
-            return await self._in_time(environ)
+            return None
 
     async def _in_time(self, environ: dict[str, Any]) -> Response:
         """The answer, or one that says it takes too long: nobody waits endlessly for a store."""
@@ -141,16 +147,21 @@ class Front:
             return self._respond({**environ, OVERDUE: True})
 
     def _respond(self, environ: dict[str, Any]) -> Response:
-        head: list[tuple[int, list[tuple[bytes, bytes]]]] = []
+        status, headers = "", []
 
-        def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> None:
-            pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-            head.append((int(status[:3]), pairs))
+        def start_response(its_status: str, its_headers: list[tuple[str, str]], exc_info: object = None) -> None:
+            nonlocal status, headers
+            status, headers = its_status, its_headers
 
         body = b"".join(self.app(environ, start_response))
-        status, headers = head[-1]
-        headers.append((b"server", b"menshen"))
-        return status, headers, body
+        return int(status[:3]), [*map(_header, headers), (b"server", b"menshen")], body
+
+
+# Most headers of most answers are the same.
+@lru_cache(maxsize=1024)
+def _header(header: tuple[str, str]) -> tuple[bytes, bytes]:
+    name, value = header
+    return name.lower().encode("latin-1"), value.encode("latin-1")
 
 
 def _has_body(environ: dict[str, Any]) -> bool:
@@ -190,11 +201,6 @@ async def _body(receive: Receive) -> io.BytesIO | _BrokenBody:
     return body
 
 
-def _peer(scope: Scope) -> str:
-    host, port = scope["client"]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
 def _environ(scope: Scope) -> dict[str, Any]:
     """The WSGI environment of a request (PEP 3333), with the target as it was sent in ``RAW_URI``, as gunicorn has it."""
     environ = _BASE_ENVIRON.copy()
@@ -210,13 +216,16 @@ def _environ(scope: Scope) -> dict[str, Any]:
     environ["wsgi.url_scheme"] = scope["scheme"]
     environ["wsgi.input"] = io.BytesIO()
     environ["REMOTE_ADDR"] = scope["client"][0]
+    size = 0
     for name, value in scope["headers"]:
+        size += len(value)
         # X_Forwarded_For would become the same variable as X-Forwarded-For.
         if b"_" in name:
             continue
         key = _USUAL.get(name) or _variable(name)
         text = value.decode("latin-1")
         environ[key] = f"{environ[key]},{text}" if key.startswith("HTTP_") and key in environ else text
+    environ[HEAD_SIZE] = size
     return environ
 
 

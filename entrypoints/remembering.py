@@ -11,13 +11,13 @@ from ..adapters.machine_epochs import MachineEpochs
 from ..adapters.memory.store import MemoryUnitOfWork
 from ..adapters.remembering.announcing import AnnouncingUnitOfWork
 from ..adapters.remembering.epochs import Channel, Epochs, LocalEpochs, NobodyElse
-from ..adapters.remembering.presences import RememberedPresences, RememberingLastSeen
+from ..adapters.remembering.judgements import Patience, RememberedJudgements
 from ..adapters.sql.change_channel import SqlChannel
 from ..adapters.sql.database import Database
 from ..adapters.sql.unit_of_work import SqlUnitOfWork
-from ..domain.ports.outside import Clock, LastSeen
-from ..domain.ports.reading import Presences
+from ..domain.ports.outside import Clock
 from ..domain.ports.stores import Store
+from ..domain.use_cases.authentication import Authenticate
 from .databases import place_of
 from .settings import Settings
 
@@ -29,12 +29,10 @@ class Remembering:
     """A store whose changes are announced, and what is remembered of it."""
 
     store: Store
-    presences: RememberedPresences | None
+    remembered: Callable[[Authenticate], RememberedJudgements] | None
     """None where each request reads: the setting says so, or nobody would tell of changes."""
+    patience: Patience | None = None
     close: Callable[[], None] = lambda: None
-
-    def last_seen(self, inner: LastSeen) -> LastSeen:
-        return inner if self.presences is None else RememberingLastSeen(inner, self.presences)
 
 
 def remembering(settings: Settings, store: Store, clock: Clock) -> Remembering:
@@ -48,8 +46,12 @@ def remembering(settings: Settings, store: Store, clock: Clock) -> Remembering:
     announced = evolve(store, work=AnnouncingUnitOfWork(store.work, epochs))
     if not settings.remembered:
         return Remembering(announced, None)
-    presences = RememberedPresences(store[Presences], epochs, channel, clock, settings.remembered)
-    return Remembering(announced, presences, channel.close)
+    patience = Patience()
+
+    def remembered(judge: Authenticate) -> RememberedJudgements:
+        return RememberedJudgements(judge, epochs, channel, clock, settings.remembered, patience=patience)
+
+    return Remembering(announced, remembered, patience, channel.close)
 
 
 def _told_by(settings: Settings, store: Store) -> tuple[Epochs | None, Channel | None]:

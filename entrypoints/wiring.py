@@ -25,7 +25,7 @@ from ..domain.ports.stores import Store
 from ..domain.ports.writing import AuditPruning, AuditWriter, SessionSweep, SessionWriter, UserWriter
 from ..domain.realms import Realm
 from ..domain.use_cases.account import ChangePassword, EndSessions, ListSessions, RenameUser
-from ..domain.use_cases.authentication import Authenticate
+from ..domain.use_cases.authentication import Authenticate, Authenticating
 from ..domain.use_cases.authenticators.password import Password, PhoneAndPassword
 from ..domain.use_cases.browsing import Browse
 from ..domain.use_cases.closing import CloseAccount
@@ -98,8 +98,8 @@ class Adapters:
     clock: Clock
     ids: RandomIds
     common_passwords: Container[str] = frozenset()
-    presences: Presences | None = None
-    """What the guard of users asks, if it is not the store itself."""
+    remembered: Callable[[Authenticate], Authenticating] | None = None
+    """Puts a memory before the guard of users."""
     without_waiting: Callable[[], AbstractContextManager[None]] | None = None
     """Within it, what the guard of users would have to read raises WouldWait; None if it always reads."""
     close: Callable[[], None] = lambda: None
@@ -114,7 +114,7 @@ class Service:
     login: OpenSession
     refresh: RefreshSession
     logout: Logout
-    authenticate: Authenticate
+    authenticate: Authenticating
     change_password: ChangePassword
     rename_user: RenameUser
     close_account: CloseAccount
@@ -160,9 +160,6 @@ def wire(settings: Settings, adapters: Adapters) -> Service:
         PhoneAndPassword: password,
     }
     reauthenticate = Reauthenticate(store[Presences], store.work, hasher, clock)
-    authenticate = Authenticate(
-        adapters.presences or store[Presences], adapters.codec, clock, adapters.last_seen, users
-    )
     strict = Authenticate(store[Presences], adapters.codec, clock, adapters.last_seen, users)
     authenticate_admin = Authenticate(store[Presences], adapters.admin_codec, clock, adapters.last_seen, admins)
     register_user = RegisterUser(store.work, hasher, policy, clock)
@@ -175,7 +172,7 @@ def wire(settings: Settings, adapters: Adapters) -> Service:
         login=OpenSession(authenticators, store.work, opening, clock),
         refresh=RefreshSession(store.sessions, store.work, opening.issuer, clock),
         logout=Logout(store.work, clock),
-        authenticate=authenticate,
+        authenticate=strict if adapters.remembered is None else adapters.remembered(strict),
         change_password=ChangePassword(store.work, reauthenticate, hasher, policy, clock),
         rename_user=RenameUser(store.work, clock),
         close_account=CloseAccount(store.work, reauthenticate, clock, settings.account_closing_grace),

@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Iterable
+from math import inf
 from secrets import randbits, token_bytes
 from typing import Protocol
 
@@ -36,8 +37,12 @@ class Epochs(Protocol):
 class Channel(Protocol):
     """Brings word of what was written without changing this machine's epochs: by another machine, or by hand."""
 
+    trusted_until: float
+    """Until when everybody may rely on their memory, on the clock of ``boot_clock``: word of everything that was written
+    more than a second before has come. It is looked at for each request, so it is no question."""
+
     def is_trusted(self) -> bool:
-        """Whether word of everything that was written more than a second ago has come. Where not, nobody may rely on memory."""
+        """Whether that is not over yet. The first who asks in a process makes it listen there."""
         ...
 
     def close(self) -> None: ...
@@ -64,6 +69,8 @@ class LocalEpochs:
 @define(eq=False)
 class NobodyElse:
     """The channel of a store that nobody but this process writes to."""
+
+    trusted_until: float = inf
 
     def is_trusted(self) -> bool:
         return True

@@ -54,6 +54,8 @@ class SqlChannel:
     told: Told
     is_shared: Callable[[], bool] = lambda: True
     interval_seconds: float = INTERVAL_SECONDS
+    trusted_until: float = field(default=0.0, init=False)
+    """A process inherits it from the one that forked it, like what is remembered; both are soon out of date."""
     _poller: "PerProcess[_Poller]" = field(init=False)
     """A thread is not forked with its process."""
 
@@ -61,7 +63,8 @@ class SqlChannel:
         self._poller = PerProcess(lambda: _started(_Poller(self)))
 
     def is_trusted(self) -> bool:
-        return seconds() < self._poller().trusted_until
+        self._poller()
+        return seconds() < self.trusted_until
 
     def close(self) -> None:
         poller = self._poller.made
@@ -74,7 +77,6 @@ class _Poller:
     """The thread of one process, and how far it has read."""
 
     channel: SqlChannel
-    trusted_until: float = 0.0
     _is_begun: bool = False
     _high: int = 0
     """The highest number that was seen."""
@@ -103,7 +105,7 @@ class _Poller:
             except Exception as error:  # noqa: BLE001 - whatever it is, nothing is relied on until it is over
                 if self._is_begun:
                     _log.error("what others write is not heard of for now, so each request reads: %s", error)
-                self.trusted_until, self._is_begun = 0.0, False
+                self.channel.trusted_until, self._is_begun = 0.0, False
                 pause = RETRY_SECONDS
 
     def _poll(self) -> float:
@@ -112,14 +114,14 @@ class _Poller:
         if not self.channel.is_shared():
             raise RuntimeError("the file of the epochs is another one")
         # After a longer pause, what was not read may have been pruned.
-        if self._is_begun and asked < self.trusted_until:
+        if self._is_begun and asked < self.channel.trusted_until:
             self._work_off(asked)
         elif not self.channel.database.read(self._begin):
             return UNWATCHED_SECONDS
         else:
             self._all_asked = asked
         # What was committed before all was asked for is worked off; anything later is younger than this.
-        self.trusted_until = self._all_asked + TRUST_SECONDS
+        self.channel.trusted_until = self._all_asked + TRUST_SECONDS
         return self.channel.interval_seconds
 
     def _begin(self, connection: Connection) -> bool:

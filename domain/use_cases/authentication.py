@@ -1,5 +1,6 @@
 """Whose request it is, and whether that user may still act."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 
@@ -9,12 +10,15 @@ from ..errors import Refusal
 from ..ports.outside import Clock, LastSeen, TokenCodec
 from ..ports.reading import Presences
 from ..ports.writing import Transaction
-from ..presences import Presence, Principal
+from ..presences import Judgement, Presence, Principal
 from ..proofs import Proof, ProofOutdated, ReauthenticationFailed
 from ..realms import Realm
-from ..sessions import SessionOver
+from ..sessions import LAST_SEEN_STEP, SessionOver
 from ..tokens import AccessTokenClaims, TokenExpired
 from ..users import User, UserNotFound
+
+Authenticating = Callable[[str], Principal]
+"""Says whose token this is, as Authenticate does."""
 
 
 @frozen
@@ -35,7 +39,11 @@ class Authenticate:
     realm: Realm
 
     def __call__(self, token: str) -> Principal:
-        claims, now = self.codec.decode(token), self.clock.now()
+        return self.judgement(self.codec.decode(token)).principal
+
+    def judgement(self, claims: AccessTokenClaims) -> Judgement:
+        """The same for what a token says, with the time for which it holds unless the store changes."""
+        now = self.clock.now()
         try:
             claims.check_time(now)
         except TokenExpired:
@@ -49,9 +57,12 @@ class Authenticate:
         except SessionOver:
             self._note_end(presence, now)
             raise
-        if presence.session is not None and presence.session.is_due_to_be_seen(now):
-            self.last_seen.note(presence.session.id, now)
-        return principal
+        session, seen_at = principal.session, principal.session.last_seen_at
+        if session.is_due_to_be_seen(now):
+            self.last_seen.note(session.id, now)
+            seen_at = now
+        until = min(claims.expires_at, session.expires_at, session.idle_at, seen_at + LAST_SEEN_STEP)
+        return Judgement(principal, since=now, until=until)
 
     def judge(self, token: str) -> Principal:
         """The same for somebody who only inspects the token: it counts as no use of the session, and does not end

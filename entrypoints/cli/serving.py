@@ -1,7 +1,6 @@
 """``menshen serve``."""
 
 import socket
-from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -66,7 +65,7 @@ def _front(settings: Settings) -> Any:
         port=settings.port,
         crowd=most_connections() // 2,
         runs_inline=lambda method, path: method in {"GET", "HEAD"} and path in quick,
-        without_waiting=nullcontext if service.is_embedded else service.without_waiting or nullcontext,
+        without_waiting=None if service.is_embedded else service.without_waiting,
         at_serving=take_stop_signals,
         at_exit=close,
     )

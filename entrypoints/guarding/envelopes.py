@@ -1,6 +1,7 @@
 """The common form of all answers."""
 
 from datetime import datetime, tzinfo
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -50,8 +51,7 @@ class Envelopes:
 
     def local_text(self, moment: datetime) -> str:
         """``YYYY-MM-DD HH:MM:SS`` in the configured zone, or in the machine's if none is configured."""
-        local = moment.astimezone(self.zone).replace(tzinfo=None)
-        return local.isoformat(sep=" ", timespec="seconds")
+        return _local_text(int(moment.timestamp()), self.zone)
 
     def done(self, accept_language: str | None, msg: Text, *, data: Any = "", token: str | None = None) -> bytes:
         """The body of a successful answer."""
@@ -95,6 +95,12 @@ class Envelopes:
     def _body(self, code: int, msg: str, data: Any, members: dict[str, Any]) -> bytes:
         time = self.local_text(self.clock.now())
         return _encode({"code": code, "data": data, "msg": msg, "time": time, **members})
+
+
+# Within a second most answers have the same time, and the same users ask again.
+@lru_cache(maxsize=4096)
+def _local_text(timestamp: int, zone: tzinfo | None) -> str:
+    return datetime.fromtimestamp(timestamp, zone).replace(tzinfo=None).isoformat(sep=" ")
 
 
 def _challenge(refusal: Unauthenticated) -> str:

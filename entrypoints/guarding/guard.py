@@ -4,7 +4,7 @@ from attrs import frozen
 
 from ...domain.errors import Refusal
 from ...domain.presences import Principal
-from ...domain.use_cases.authentication import Authenticate
+from ...domain.use_cases.authentication import Authenticating
 from .bearer import token_of
 from .envelopes import Envelopes, Refused
 
@@ -16,7 +16,7 @@ class Guard:
     A framework's own guard asks this one, and sends the refusal as it is.
     """
 
-    authenticate: Authenticate
+    authenticate: Authenticating
     envelopes: Envelopes
 
     def __call__(

@@ -37,5 +37,7 @@ class CrossOrigin:
 
 def is_preflight(req: falcon.Request) -> bool:
     """Whether it is a browser's preflight request, which never carries a token, whatever the page wants to send."""
+    if req.env["REQUEST_METHOD"] != "OPTIONS":
+        return False
     wanted = req.get_header("Access-Control-Request-Method")
-    return req.env["REQUEST_METHOD"] == "OPTIONS" and req.get_header("Origin") is not None and wanted is not None
+    return wanted is not None and req.get_header("Origin") is not None

@@ -16,7 +16,7 @@ class FalconEnvelopes(Envelopes):
     ) -> None:
         """Write a successful answer."""
         resp.status = 200
-        resp.data = self.done(req.get_header("Accept-Language"), msg, data=data, token=token)
+        resp.data = self.done(req.env.get("HTTP_ACCEPT_LANGUAGE"), msg, data=data, token=token)
         resp.set_headers(HEADERS)
 
 

@@ -14,6 +14,9 @@ class HeadAsGet:
         self, req: falcon.Request, resp: falcon.Response, resource: object, req_succeeded: bool
     ) -> None:
         req.method = req.env["REQUEST_METHOD"]
+        # Only an answer to OPTIONS or a refused method names the methods.
+        if req_succeeded and req.method != "OPTIONS":
+            return
         allow = resp.get_header("Allow")
         allowed = [] if allow is None else allow.split(", ")
         if "GET" in allowed and "HEAD" not in allowed:

@@ -1,6 +1,7 @@
 """Checks of the head of a request, before routing."""
 
 import re
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import falcon
@@ -13,6 +14,9 @@ MAX_TARGET = 16 * 1024
 MAX_HEAD = 48 * 1024
 """The most characters that the headers may have together; beyond 64 KiB the server cannot read them at all."""
 
+HEAD_SIZE = "menshen.head_size"
+"""How many characters the headers have, in the WSGI environment of a server that has counted them."""
+
 _PLAIN_PATH = re.compile(r"/|(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)+")
 _HOST = re.compile(r"[^\s,/?#@\\]*")
 
@@ -21,10 +25,15 @@ def check_head(req: falcon.Request) -> None:
     """Raises TargetTooLong, HeadTooLarge, HostInvalid, RouteNotFound."""
     if len(req.path) + len(req.query_string) > MAX_TARGET:
         raise TargetTooLong
-    if sum(len(value) for name, value in req.env.items() if name.startswith("HTTP_")) > MAX_HEAD:
+    if _head_size(req.env) > MAX_HEAD:
         raise HeadTooLarge
     _check_host(req)
     _check_path(req)
+
+
+def _head_size(env: dict[str, Any]) -> int:
+    size: int | None = env.get(HEAD_SIZE)
+    return sum(len(value) for name, value in env.items() if name.startswith("HTTP_")) if size is None else size
 
 
 def _check_host(req: falcon.Request) -> None:
@@ -49,7 +58,7 @@ def _check_path(req: falcon.Request) -> None:
     if _PLAIN_PATH.fullmatch(path) is None:
         raise RouteNotFound
     sent = req.env.get("RAW_URI") or req.env.get("REQUEST_URI")
-    if sent is not None:
+    if sent is not None and sent != path:
         prefix = quote(req.env.get("SCRIPT_NAME", "").encode("latin-1"), safe="/~")
         if _path_of(sent) not in {path, prefix + path}:
             raise RouteNotFound

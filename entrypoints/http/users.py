@@ -100,6 +100,9 @@ class LogoutResource:
         self.envelopes.write(req, resp, Text("退出成功", "Logged out."))
 
 
+_HERE = Text("获取信息成功", "Here is the user.")
+
+
 @frozen
 class UserInfoResource:
     """GET /api/user/user_info"""
@@ -107,9 +110,7 @@ class UserInfoResource:
     envelopes: FalconEnvelopes
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self.envelopes.write(
-            req, resp, Text("获取信息成功", "Here is the user."), data=user_data(principal_of(req).user, self.envelopes)
-        )
+        self.envelopes.write(req, resp, _HERE, data=user_data(principal_of(req).user, self.envelopes))
 
 
 def user_data(user: Profile, envelopes: FalconEnvelopes) -> dict[str, Any]:

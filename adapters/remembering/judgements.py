@@ -1,0 +1,139 @@
+"""Who was let in, as long as that is known to be unchanged."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from hashlib import blake2b
+from secrets import token_bytes
+from threading import local
+from typing import Any
+
+from attrs import define, field, frozen
+
+from ...domain.ports.outside import Clock
+from ...domain.ports.reading import WouldWait
+from ...domain.presences import Principal
+from ...domain.sessions import SessionExpired, SessionIdle
+from ...domain.tokens import TokenExpired
+from ...domain.use_cases.authentication import Authenticate
+from ...domain.users import UserId
+from ..boot_clock import seconds
+from .epochs import Channel, Epochs
+
+MOST_SECONDS = 60.0
+"""For how long a judgement holds at most, whatever is done to the date."""
+
+
+RAN_OUT = (TokenExpired, SessionExpired, SessionIdle)
+
+
+@frozen
+class _Kept:
+    """A judgement, under which epoch the row was read, and until when it holds on the clock of ``seconds``."""
+
+    principal: Principal
+    user_id: UserId
+    epoch: int
+    until: float
+    since: datetime
+    ends_at: datetime
+
+
+class Patience(local):
+    """Whether the present thread waits for the store."""
+
+    is_lost = False
+
+    @contextmanager
+    def without(self) -> Iterator[None]:
+        """Nobody waits for the store meanwhile: what is not remembered raises WouldWait."""
+        self.is_lost = True
+        try:
+            yield
+        finally:
+            self.is_lost = False
+
+
+@define(eq=False)
+class RememberedJudgements:
+    """Authenticate that judges a token anew only when something may have changed.
+
+    Only who was let in is remembered, so a refusal is always read. A judgement holds while the user's epoch is the same,
+    the channel is trusted, and the clock has passed none of its moments. At most *limit* are remembered, those used last,
+    by a digest of the token under a key that only this process has. It is used by many threads without a lock: each step
+    is one call into C, and the epoch decides in the end.
+    """
+
+    judge: Authenticate
+    epochs: Epochs
+    channel: Channel
+    clock: Clock
+    limit: int
+    seconds: Callable[[], float] = seconds
+    patience: Patience = field(factory=Patience)
+    _kept: OrderedDict[bytes, _Kept] = field(factory=OrderedDict, init=False, repr=False)
+    # Copied for each token: to begin with the key each time takes longer than the rest.
+    _keyed: Any = field(factory=lambda: blake2b(key=token_bytes(32), digest_size=16), init=False, repr=False)
+
+    def __call__(self, token: str) -> Principal:
+        """Raises what Authenticate raises, and WouldWait without patience."""
+        digest = self._keyed.copy()
+        # Whatever it is, the codec decides how to refuse it.
+        digest.update(token.encode("utf-8", "surrogatepass"))
+        name = digest.digest()
+        kept = self._kept.get(name)
+        if kept is None or not self._holds(kept):
+            return self._judge(name, token)
+        try:
+            self._kept.move_to_end(name)
+        except KeyError:
+            # Another thread has removed it; it holds all the same.
+            return kept.principal
+        return kept.principal
+
+    def _holds(self, kept: _Kept) -> bool:
+        try:
+            is_unchanged = self.epochs.of(kept.user_id) == kept.epoch
+        except OSError:
+            return False
+        now = self.seconds()
+        return (
+            is_unchanged
+            and now < kept.until
+            and (now < self.channel.trusted_until or self.channel.is_trusted())
+            and kept.since <= self.clock.now() < kept.ends_at
+        )
+
+    def _judge(self, name: bytes, token: str) -> Principal:
+        claims = self.judge.codec.decode(token)
+        if self.patience.is_lost:
+            raise WouldWait
+        # The epoch is taken before the row is read: if the row changes in between, so does the epoch.
+        epoch, read_at = self._epoch(claims.subject), self.seconds()
+        try:
+            found = self.judge.judgement(claims)
+        except RAN_OUT:
+            # Whoever still remembers it, another process or for another token, must not serve it should the clock be put
+            # back (RL-11).
+            with suppress(OSError):
+                self.epochs.change([claims.subject])
+            raise
+        if epoch is not None:
+            until = read_at + MOST_SECONDS
+            self._keep(name, _Kept(found.principal, claims.subject, epoch, until, found.since, found.until))
+        return found.principal
+
+    def _epoch(self, user_id: UserId) -> int | None:
+        """None where it cannot be known: then each request reads."""
+        try:
+            return self.epochs.of(user_id)
+        except OSError:
+            return None
+
+    def _keep(self, name: bytes, kept: _Kept) -> None:
+        self._kept[name] = kept
+        # Another thread may have removed the last one in between.
+        with suppress(KeyError):
+            while len(self._kept) > self.limit:
+                self._kept.popitem(last=False)
