@@ -2,10 +2,10 @@
 
 import mmap
 import os
+from array import array
 from collections.abc import Iterable
 from pathlib import Path
 from secrets import randbits, token_bytes
-from typing import Any
 
 from attrs import define, field
 
@@ -27,52 +27,45 @@ class MachineEpochs:
     path: Path
     owner_of: Path | None = None
     """Whose owner is to have the file, if root makes it."""
-    _file: "_Mapped | None" = field(default=None, init=False)
+    values: "memoryview[int]" = field(factory=lambda: memoryview(array("Q")), init=False, repr=False)
+    _file: os.stat_result | None = field(default=None, init=False, repr=False)
 
     def of(self, user_id: UserId) -> int:
-        value: int = (self._file or self._found()).values[user_id % SLOTS]
-        return value
+        return self._found()[user_id % SLOTS]
 
     def change(self, users: Iterable[UserId]) -> None:
-        values = self._found().values
+        values = self._found()
         for user_id in users:
             values[user_id % SLOTS] = randbits(64)
 
     def change_all(self) -> None:
-        self._found().whole[:] = token_bytes(_SIZE)
+        self._found()[:] = memoryview(token_bytes(_SIZE)).cast("Q")
 
     def is_shared(self) -> bool:
         """Whether the file that this process has mapped is still the one that others find; else it maps that one from now on.
 
         Nobody may rely on what was remembered before, until all values of the new file have been changed.
         """
-        mapped = self._found()
+        self._found()
+        mapped = self._file
         try:
             found = os.stat(self.path)
         except FileNotFoundError:
             is_shared = False
         else:
-            is_shared = (found.st_dev, found.st_ino, found.st_size) == (mapped.device, mapped.inode, _SIZE)
+            is_shared = mapped is not None and os.path.samestat(mapped, found) and found.st_size == _SIZE
         if not is_shared:
             # One that cannot be had leaves us the one we have.
-            self._file = _mapped(self.path, self.owner_of)
+            self._file, self.values = _mapped(self.path, self.owner_of)
         return is_shared
 
-    def _found(self) -> "_Mapped":
+    def _found(self) -> "memoryview[int]":
         if self._file is None:
-            self._file = _mapped(self.path, self.owner_of)
-        return self._file
+            self._file, self.values = _mapped(self.path, self.owner_of)
+        return self.values
 
 
-@define(eq=False)
-class _Mapped:
-    device: int
-    inode: int
-    whole: Any
-    values: Any
-
-
-def _mapped(path: Path, owner_of: Path | None) -> _Mapped:
+def _mapped(path: Path, owner_of: Path | None) -> "tuple[os.stat_result, memoryview[int]]":
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         found = os.fstat(descriptor)
@@ -86,10 +79,9 @@ def _mapped(path: Path, owner_of: Path | None) -> _Mapped:
             if owner is not None and os.geteuid() == 0:
                 os.fchown(descriptor, owner.st_uid, owner.st_gid)
         _fill(descriptor)
-        whole = mmap.mmap(descriptor, _SIZE)
+        return found, memoryview(mmap.mmap(descriptor, _SIZE)).cast("Q")
     finally:
         os.close(descriptor)
-    return _Mapped(found.st_dev, found.st_ino, memoryview(whole), memoryview(whole).cast("Q"))
 
 
 def _fill(descriptor: int) -> None:

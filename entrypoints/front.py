@@ -24,6 +24,7 @@ from .connection_watch import CAN_WATCH, ConnectionWatch
 from .http.app import OVERDUE
 from .http.heads import HEAD_SIZE
 from .http.json_body import MAX_BODY_BYTES
+from .http.messages import Response, Scope
 
 _log = logging.getLogger("menshen.server")
 
@@ -39,11 +40,8 @@ ANSWER_SECONDS = 4.0
 """How long an answer may take once the request is complete; then the caller is told to try again."""
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-Scope = dict[str, Any]
-"""What an ASGI server says about a request."""
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-Response = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 
 class _BrokenBody(io.RawIOBase):
@@ -61,6 +59,7 @@ class Front:
     once: handing it to a thread and back costs more than reading an embedded database. *without_waiting* is for a store
     that is not embedded, otherwise None: within it the answer is given only if nothing has to be read, and otherwise by a
     thread.
+    *shortcut* answers some requests without the application.
     *crowd* is the number of connections above which idle ones are closed sooner.
     """
 
@@ -70,6 +69,7 @@ class Front:
     port: int
     crowd: int
     without_waiting: Callable[[], AbstractContextManager[None]] | None = None
+    shortcut: Callable[[Scope], Response | None] = lambda scope: None
     at_serving: Callable[[], None] = lambda: None
     at_exit: Callable[[], None] = lambda: None
     _busy: set[tuple[str, str]] = field(factory=set, init=False)
@@ -104,35 +104,46 @@ class Front:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         peer = scope["client"]
         self._busy.add(peer)
+        try:
+            status, headers, body = self._shortly(scope) or await self._by_app(scope, receive)
+        finally:
+            self._busy.discard(peer)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    def _shortly(self, scope: Scope) -> Response | None:
+        try:
+            return self._at_once(self.shortcut, scope)
+        except Exception:  # noqa: BLE001 - the application meets it as well, and answers and logs it
+            return None
+
+    async def _by_app(self, scope: Scope, receive: Receive) -> Response:
         environ = _environ(scope)
         response: Response | None = None
         try:
             if _has_body(environ):
                 await _collect(environ, receive)
             elif self.runs_inline(environ["REQUEST_METHOD"], environ["PATH_INFO"]):
-                response = self._at_once(environ)
+                response = self._at_once(self._respond, environ.copy())
             if response is None:
                 response = await self._in_time(environ)
         except Exception:  # noqa: BLE001 - the last line of defence (ASVS 16.5.4)
             _log.exception("the server failed to answer")
             response = _INTERNAL_ERROR
-        finally:
-            self._busy.discard(peer)
         status, headers, body = response
         if "HTTP_TRANSFER_ENCODING" in environ:
             # A Content-Length beside it is dropped before we see it, and a proxy that used it would see another request
             # in the rest. So nothing that follows on this connection is read as one (RFC 9112, 6.3).
             headers = [*headers, (b"connection", b"close")]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        return status, headers, body
 
-    def _at_once(self, environ: dict[str, Any]) -> Response | None:
-        """The answer, unless it would have to be waited for."""
+    def _at_once(self, answer: Callable[[dict[str, Any]], Response | None], request: dict[str, Any]) -> Response | None:
+        """What *answer* says, unless it would have to be waited for."""
         if self.without_waiting is None:
-            return self._respond(environ)
+            return answer(request)
         try:
             with self.without_waiting():
-                return self._respond(environ.copy())
+                return answer(request)
         except WouldWait:
             return None
 

@@ -1,7 +1,7 @@
 """What tells a reader that something it remembers may have changed: the two ports of remembering, and the simplest of each."""
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import inf
 from secrets import randbits, token_bytes
 from typing import Protocol
@@ -21,6 +21,12 @@ class Epochs(Protocol):
     replaces the value after the commit and before the caller is told. All processes of a machine share the values.
     """
 
+    @property
+    def values(self) -> Sequence[int]:
+        """The present values, a user's at the id modulo SLOTS, once one has been asked for. An attribute, as they are
+        looked at for each request."""
+        ...
+
     def of(self, user_id: UserId) -> int:
         """The present value."""
         ...
@@ -37,9 +43,11 @@ class Epochs(Protocol):
 class Channel(Protocol):
     """Brings word of what was written without changing this machine's epochs: by another machine, or by hand."""
 
-    trusted_until: float
-    """Until when everybody may rely on their memory, on the clock of ``boot_clock``: word of everything that was written
-    more than a second before has come. It is looked at for each request, so it is no question."""
+    @property
+    def trusted_until(self) -> float:
+        """Until when everybody may rely on their memory, on the clock of ``boot_clock``: word of everything that was
+        written more than a second before has come. An attribute, as it is looked at for each request."""
+        ...
 
     def is_trusted(self) -> bool:
         """Whether that is not over yet. The first who asks in a process makes it listen there."""
@@ -52,18 +60,18 @@ class Channel(Protocol):
 class LocalEpochs:
     """Epochs of one process alone."""
 
-    _values: "array[int]" = field(factory=lambda: array("Q", token_bytes(SLOTS * 8)), init=False)
+    values: "array[int]" = field(factory=lambda: array("Q", token_bytes(SLOTS * 8)), init=False, repr=False)
 
     def of(self, user_id: UserId) -> int:
-        return self._values[user_id % SLOTS]
+        return self.values[user_id % SLOTS]
 
     def change(self, users: Iterable[UserId]) -> None:
         for user_id in users:
             # Random, so that nobody has to read and count first, and what stood there before does not come back.
-            self._values[user_id % SLOTS] = randbits(64)
+            self.values[user_id % SLOTS] = randbits(64)
 
     def change_all(self) -> None:
-        self._values[:] = array("Q", token_bytes(SLOTS * 8))
+        self.values[:] = array("Q", token_bytes(SLOTS * 8))
 
 
 @define(eq=False)

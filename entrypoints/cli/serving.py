@@ -39,6 +39,8 @@ def _front(settings: Settings) -> Any:
     from ..front import Front
     from ..housekeeper import Housekeeper
     from ..http.app import create_app
+    from ..http.shortcut import create_shortcut
+    from ..http.users import USER_INFO
     from ..log import start_logging, stop_logging
     from ..server import end_with_parent, most_connections, take_stop_signals
 
@@ -57,14 +59,16 @@ def _front(settings: Settings) -> Any:
         service.close()
         stop_logging(log)
 
+    # It reads a row or two. Lists and searches may take longer, and are for the threads.
     is_quick = service.is_embedded or service.without_waiting is not None
-    quick = _QUICK if is_quick else _WITHOUT_STORE
+    quick = _WITHOUT_STORE | {USER_INFO} if is_quick else _WITHOUT_STORE
     return Front(
         create_app(service, settings),
         threads=SERVING_THREADS,
         port=settings.port,
         crowd=most_connections() // 2,
         runs_inline=lambda method, path: method in {"GET", "HEAD"} and path in quick,
+        shortcut=create_shortcut(service, settings) if is_quick else (lambda scope: None),
         without_waiting=None if service.is_embedded else service.without_waiting,
         at_serving=take_stop_signals,
         at_exit=close,
@@ -82,9 +86,7 @@ def _check_address_is_free(settings: Settings) -> None:
             raise OSError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}") from None
 
 
-# Routes that read a row or two. Lists and searches may take longer, and are for the threads.
 _WITHOUT_STORE = frozenset({"/healthz"})
-_QUICK = _WITHOUT_STORE | {"/api/user/user_info"}
 
 _WELCOME = """\
 menshen listens on {url}

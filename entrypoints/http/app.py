@@ -41,7 +41,7 @@ from .guard import FalconGuard, GuardedRoutes, KeptOut, RouteGuard
 from .heads import check_head
 from .health import AliveResource, ReadyResource
 from .routes import Routes, RoutesApp
-from .users import LoginResource, LogoutResource, RefreshResource, RegisterResource, UserInfoResource
+from .users import USER_INFO, LoginResource, LogoutResource, RefreshResource, RegisterResource, UserInfoResource
 
 App: TypeAlias = "falcon.App[falcon.Request, falcon.Response]"
 
@@ -53,7 +53,7 @@ ACCOUNT_PREFIX = re.compile(r"/api/(user|admin)(/|$)")
 OVERDUE = "menshen.overdue"
 """Set in the WSGI environment of a request that could not be answered in time and is not to be processed any more."""
 
-_TUTORIAL_PATHS = frozenset({"/api/user/register", "/api/user/login", "/api/user/user_info"})
+_TUTORIAL_PATHS = frozenset({"/api/user/register", "/api/user/login", USER_INFO})
 
 
 _FAILED = {"/api/user/password": PASSWORD_NOT_CHANGED, "/api/user/profile": PROFILE_NOT_CHANGED}
@@ -110,7 +110,7 @@ def _add_user_routes(app: RoutesApp, service: Service, clients: Clients, envelop
     app.add_open_route("/api/user/login", LoginResource(service.login, PhoneAndPassword, *common))
     app.add_open_route("/api/user/token/refresh", RefreshResource(service.refresh, *common))
     app.add_route("/api/user/logout", LogoutResource(service.logout, *common))
-    app.add_route("/api/user/user_info", UserInfoResource(envelopes))
+    app.add_route(USER_INFO, UserInfoResource(envelopes))
     sessions = SessionsResource(service.list_sessions, service.end_sessions, *common)
     app.add_route("/api/user/sessions", sessions)
     app.add_route("/api/user/sessions/end", sessions, suffix="end")

@@ -48,7 +48,7 @@ class FalconGuard:
     def __call__(self, req: falcon.Request, resp: falcon.Response, resource: object, params: dict[str, Any]) -> None:
         # The app's own responder for OPTIONS: a preflight has no token, and refusing it would prevent every
         # cross-origin request.
-        if not is_preflight(req):
+        if req.method != "OPTIONS" or not is_preflight(req):
             self.check(req, resp)
 
     def check(self, req: falcon.Request, resp: falcon.Response) -> None:
@@ -57,9 +57,8 @@ class FalconGuard:
         found = self.judge(header("HTTP_TOKEN"), header("HTTP_AUTHORIZATION"), header("HTTP_ACCEPT_LANGUAGE"))
         if isinstance(found, Refused):
             raise KeptOut(found)
-        req.context.principal = found
-        req.context.user = found.user
-        req.context.session = found.session
+        context = req.context
+        context.principal, context.user, context.session = found, found.user, found.session
 
 
 class Checking(Protocol):

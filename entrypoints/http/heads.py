@@ -43,8 +43,13 @@ def _check_host(req: falcon.Request) -> None:
     """
     host = req.env.get("HTTP_HOST", "")
     is_lacking = not host and req.env.get("SERVER_PROTOCOL", "HTTP/1.1") == "HTTP/1.1"
-    if is_lacking or _HOST.fullmatch(host) is None:
+    if is_lacking or not is_host(host):
         raise HostInvalid
+
+
+def is_host(text: str) -> bool:
+    """Whether it is one host, as far as it matters which; or empty."""
+    return _HOST.fullmatch(text) is not None
 
 
 def _check_path(req: falcon.Request) -> None:

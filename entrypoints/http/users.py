@@ -12,11 +12,15 @@ from ...domain.use_cases.opening import OpenSession
 from ...domain.use_cases.refreshing import RefreshSession
 from ...domain.use_cases.registration import RegisterAndLogin
 from ...domain.users import Profile
+from ..guarding.envelopes import Envelopes
 from ..guarding.languages import Text
 from .clients import Clients
 from .envelope import FalconEnvelopes
 from .guard import principal_of
 from .json_body import optional_int_member, optional_text_member, read_object, text_member
+
+USER_INFO = "/api/user/user_info"
+HERE_IS_THE_USER = Text("获取信息成功", "Here is the user.")
 
 
 def write_granted(
@@ -100,9 +104,6 @@ class LogoutResource:
         self.envelopes.write(req, resp, Text("退出成功", "Logged out."))
 
 
-_HERE = Text("获取信息成功", "Here is the user.")
-
-
 @frozen
 class UserInfoResource:
     """GET /api/user/user_info"""
@@ -110,10 +111,10 @@ class UserInfoResource:
     envelopes: FalconEnvelopes
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        self.envelopes.write(req, resp, _HERE, data=user_data(principal_of(req).user, self.envelopes))
+        self.envelopes.write(req, resp, HERE_IS_THE_USER, data=user_data(principal_of(req).user, self.envelopes))
 
 
-def user_data(user: Profile, envelopes: FalconEnvelopes) -> dict[str, Any]:
+def user_data(user: Profile, envelopes: Envelopes) -> dict[str, Any]:
     """Only the contract's members, under the tutorial's names."""
     registered_at = user.registered_at
     return {

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ from sqlalchemy import Connection, create_engine, func, select, text
 from menshen.adapters.conformance.sessions import new_session
 from menshen.adapters.conformance.steps import Steps
 from menshen.adapters.conformance.users import another_user
-from menshen.adapters.memory.fakes import FakeClock
+from menshen.adapters.memory.fakes import FakeClock, FakeLastSeen, FakeTokenCodec
 from menshen.adapters.remembering.announcing import AnnouncingUnitOfWork
 from menshen.adapters.remembering.epochs import LocalEpochs
-from menshen.adapters.remembering.presences import RememberedPresences
+from menshen.adapters.remembering.judgements import RememberedJudgements
 from menshen.adapters.sql.change_channel import TRUST_SECONDS, SqlChannel
 from menshen.adapters.sql.database import Database
 from menshen.adapters.sql.tables import changes
@@ -25,9 +25,13 @@ from menshen.domain.errors import StoreUnavailable
 from menshen.domain.ports.reading import Presences
 from menshen.domain.ports.stores import Store
 from menshen.domain.ports.writing import Transaction
-from menshen.domain.presences import Presence
-from menshen.domain.sessions import EndReason, Session, SessionEnd, SessionId
+from menshen.domain.presences import Presence, Principal
+from menshen.domain.sessions import EndReason, Session, SessionEnd, SessionId, SessionKicked
+from menshen.domain.tokens import AccessTokenClaims
+from menshen.domain.use_cases.authentication import Authenticate
 from menshen.domain.users import User, UserId
+from menshen.entrypoints.realms import user_realm
+from menshen.entrypoints.settings import Settings
 from menshen.entrypoints.stores import sql_store
 
 from .databases import DatabaseServer
@@ -62,7 +66,8 @@ class Machine:
     store: Store = field(init=False)
     epochs: LocalEpochs = field(factory=LocalEpochs)
     channel: SqlChannel = field(init=False)
-    presences: RememberedPresences = field(init=False)
+    codec: FakeTokenCodec = field(factory=FakeTokenCodec)
+    authenticate: RememberedJudgements = field(init=False)
     reading: Counted = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -70,13 +75,25 @@ class Machine:
         self.store = evolve(store, work=AnnouncingUnitOfWork(store.work, self.epochs))
         self.channel = SqlChannel(self.database, self.epochs)
         self.reading = Counted(store[Presences])
-        self.presences = RememberedPresences(self.reading, self.epochs, self.channel, FakeClock(START), 100)
+        clock = FakeClock(START)
+        judge = Authenticate(self.reading, self.codec, clock, FakeLastSeen(store.work), user_realm(Settings()))
+        self.authenticate = RememberedJudgements(judge, self.epochs, self.channel, clock, 100)
+
+    def principal(self, session: Session) -> Principal:
+        """Whom the guard lets in. Raises what it raises."""
+        token = f"the token of {session.id}"
+        self.codec.issued[token] = AccessTokenClaims(
+            subject=session.user_id,
+            session_id=session.id,
+            token_id="x",
+            issued_at=START.replace(microsecond=0),
+            expires_at=START + timedelta(days=1),
+        )
+        return self.authenticate(token)
 
     def fee(self, session: Session) -> int:
         """What the guard would show."""
-        found = self.presences.by_session(session.user_id, session.id)
-        assert found is not None
-        return found.user.fee_percentage
+        return self.principal(session).user.fee_percentage
 
     def shows(self, session: Session, fee: int) -> Callable[[], bool]:
         return lambda: self.fee(session) == fee
@@ -194,8 +211,11 @@ def test_a_session_that_another_machine_ends_is_refused_within_a_second(
     other.store.work.transact(end)
 
     def is_over() -> bool:
-        found = one.presences.by_session(session.user_id, session.id)
-        return found is not None and found.session is not None and found.session.end is not None
+        try:
+            one.principal(session)
+        except SessionKicked:
+            return True
+        return False
 
     assert until(is_over) < BOUND
 

@@ -51,7 +51,7 @@ class Watched:
         known = Connection(
             socket=ours,
             inode=number,
-            peer=f"127.0.0.1:{number}",
+            peer=("127.0.0.1", str(number)),
             sent_ago=times[0],
             received_ago=times[1],
             segments_sent=1,
@@ -145,7 +145,7 @@ def test_only_connections_to_our_port_are_looked_at_and_no_other_file_is_touched
         with socket.create_connection(("127.0.0.1", port)) as caller, server.accept()[0]:
             [found] = connections_to(port)
             with found.socket:
-                assert found.peer == f"127.0.0.1:{caller.getsockname()[1]}"
+                assert found.peer == ("127.0.0.1", str(caller.getsockname()[1]))
                 assert found.awaits_head
                 assert found.socket.fileno() >= 0
         child = os.fork()

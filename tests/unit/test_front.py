@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from attrs import define, field
 
-from menshen.adapters.remembering.presences import Patience
+from menshen.adapters.remembering.judgements import Patience
 from menshen.domain.ports.reading import WouldWait
 from menshen.entrypoints import front as fronts
 from menshen.entrypoints.front import Front, Response, Scope

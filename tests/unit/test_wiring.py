@@ -11,7 +11,7 @@ from menshen.adapters.even_hasher import EvenPasswordHasher
 from menshen.adapters.jwt_codec import JwtTokenCodec
 from menshen.adapters.refresh_token_codec import HmacRefreshTokenCodec
 from menshen.adapters.remembering.announcing import AnnouncingUnitOfWork
-from menshen.adapters.remembering.presences import RememberingLastSeen
+from menshen.adapters.remembering.judgements import RememberedJudgements
 from menshen.adapters.remembering.tokens import RememberedTokens
 from menshen.domain.actors import Actor
 from menshen.domain.passwords import PasswordHoldsIdentifier, PasswordLengthInvalid, PasswordTooCommon
@@ -80,21 +80,19 @@ def test_secret_issuer_and_audiences_reach_the_codecs() -> None:
 
 
 def test_what_notes_the_last_use_writes_into_the_store(adapters: Adapters) -> None:
-    assert isinstance(adapters.last_seen, RememberingLastSeen)
-    assert isinstance(adapters.last_seen.inner, BackgroundLastSeen)
-    assert adapters.last_seen.inner.work is adapters.store.work
-    assert adapters.last_seen.presences is adapters.presences
+    assert isinstance(adapters.last_seen, BackgroundLastSeen)
+    assert adapters.last_seen.work is adapters.store.work
 
 
 @for_each(("remembered", "is_remembering"), [(0, False), (1, True)])
 def test_the_guard_remembers_where_the_setting_says_so(remembered: int, is_remembering: bool) -> None:
     settings = evolve(IN_MEMORY, remembered=remembered)
     adapters = open_adapters(settings, SECRET, open_store(settings))
-    assert (adapters.presences is not None) is is_remembering
+    assert (adapters.remembered is not None) is is_remembering
     # Those who remember are told in any case.
     assert isinstance(adapters.store.work, AnnouncingUnitOfWork)
     service = wire(settings, adapters)
-    assert (service.authenticate.presences is adapters.presences) is is_remembering
+    assert isinstance(service.authenticate, RememberedJudgements) is is_remembering
     for strict in (service.authenticate_strictly, service.authenticate_admin, *service.explain_token.guards):
         assert strict.presences is adapters.store[Presences]
     service.close()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from math import inf
 from typing import Any
 
 import falcon
@@ -13,14 +14,15 @@ from hypothesis import strategies as st
 
 from menshen.adapters.memory.store import MemoryUnitOfWork
 from menshen.adapters.remembering.announcing import AnnouncingUnitOfWork
-from menshen.adapters.remembering.epochs import SLOTS, LocalEpochs
-from menshen.adapters.remembering.presences import MOST_SECONDS, RememberedPresences, RememberingLastSeen
+from menshen.adapters.remembering.epochs import LocalEpochs
+from menshen.adapters.remembering.judgements import MOST_SECONDS, RememberedJudgements
 from menshen.domain.devices import NO_CLIENT
 from menshen.domain.errors import Refusal, StoreUnavailable
 from menshen.domain.ports.reading import Presences, WouldWait
 from menshen.domain.ports.writing import SessionSweep, Transaction
 from menshen.domain.presences import Presence
-from menshen.domain.sessions import EndReason, SessionEnd, SessionId
+from menshen.domain.sessions import EndReason, SessionEnd, SessionId, SessionIdle
+from menshen.domain.use_cases.authentication import Authenticate
 from menshen.domain.use_cases.authenticators.password import PhoneAndPassword
 from menshen.domain.use_cases.issuing import Granted
 from menshen.domain.users import UserId, UserNotActive
@@ -32,7 +34,7 @@ from menshen.entrypoints.wiring import Adapters, Service, wire
 
 from .cases import examples, for_each
 from .http_service import Mine, logged
-from .memory_house import OPERATOR, OTHER_PHONE, PASSWORD, PHONE, House
+from .memory_house import MOMENT, OPERATOR, OTHER_PHONE, PASSWORD, PHONE, House
 
 
 @define
@@ -60,6 +62,10 @@ class Word:
 
     trusted: bool = True
 
+    @property
+    def trusted_until(self) -> float:
+        return inf if self.trusted else 0.0
+
     def is_trusted(self) -> bool:
         return self.trusted
 
@@ -76,28 +82,33 @@ class RememberingHouse:
     epochs: LocalEpochs = field(factory=LocalEpochs)
     time: float = 1000.0
     reading: Reading = field(init=False)
-    presences: RememberedPresences = field(init=False)
+    noted: "Noted" = field(init=False)
+    judgements: RememberedJudgements = field(init=False)
     service: Service = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         store = memory_store(self.house.store)
         self.reading = Reading(store[Presences])
-        self.presences = RememberedPresences(
-            self.reading, self.epochs, self.channel, self.house.clock, 100, lambda: self.time
-        )
         announced = evolve(store, work=AnnouncingUnitOfWork(store.work, self.epochs))
+        self.noted = Noted(announced.work)
         adapters = Adapters(
             store=announced,
             hasher=self.house.hasher,
             codec=self.house.codec,
             admin_codec=self.house.admin_codec,
             refresh_codec=self.house.refresh_codec,
-            last_seen=RememberingLastSeen(Noted(announced.work), self.presences),
+            last_seen=self.noted,
             clock=self.house.clock,
             ids=self.house.ids,
-            presences=self.presences,
+            remembered=self._remembered,
         )
         self.service = wire(Settings(device_policy=self.house.settings.device_policy), adapters)
+
+    def _remembered(self, judge: Authenticate) -> RememberedJudgements:
+        self.judgements = RememberedJudgements(
+            evolve(judge, presences=self.reading), self.epochs, self.channel, self.house.clock, 100, lambda: self.time
+        )
+        return self.judgements
 
     def login(self, phone: str = PHONE) -> Granted:
         return self.service.login(PhoneAndPassword(phone, PASSWORD))
@@ -267,42 +278,94 @@ def test_an_expired_session_is_refused_and_its_end_is_final(remembering: Remembe
     assert remembering.shown(granted) in {"session_expired", "session_idle"}
 
 
+def test_what_one_process_has_found_to_be_over_another_serves_no_more_if_the_clock_is_put_back(
+    remembering: RememberingHouse,
+) -> None:
+    granted = remembering.login()
+    other = evolve(remembering.judgements)
+    assert [str(each(granted.access_token).user.user_name) for each in (other, other)] == ["None"] * 2
+    remembering.house.clock.time = remembering.house.stored(granted).idle_at
+    assert remembering.shown(granted) in {"session_idle", "token_expired"}
+    # To a moment for which the other remembers that it lives.
+    remembering.house.clock.time = granted.session.started_at + timedelta(seconds=30)
+    with pytest.raises(SessionIdle):
+        other(granted.access_token)
+
+
+def test_before_the_moment_of_a_judgement_it_is_judged_anew(remembering: RememberingHouse) -> None:
+    granted = remembering.login()
+    remembering.house.clock.move(timedelta(seconds=10))
+    assert [remembering.reads(granted) for _ in range(2)] == [1, 0]
+    remembering.house.clock.move(-timedelta(seconds=5))
+    assert [remembering.reads(granted) for _ in range(2)] == [1, 0]
+
+
+def test_a_token_that_expires_is_refused_at_that_very_moment(remembering: RememberingHouse) -> None:
+    granted = remembering.login()
+    claims = remembering.house.codec.issued[granted.access_token]
+    claims = evolve(claims, expires_at=claims.issued_at + timedelta(seconds=20))
+    remembering.house.codec.issued[granted.access_token] = claims
+    remembering.house.clock.time = claims.expires_at - MOMENT
+    assert [remembering.shown(granted) for _ in range(2)] == ["None"] * 2
+    remembering.house.clock.move(MOMENT)
+    assert remembering.shown(granted) == "token_expired"
+
+
 def test_a_hot_session_is_noted_once_a_minute(remembering: RememberingHouse) -> None:
     granted = remembering.login()
-    last_seen = remembering.service.authenticate.last_seen
-    assert isinstance(last_seen, RememberingLastSeen)
-    noted = last_seen.inner
-    assert isinstance(noted, Noted)
     for _ in range(12):
         for _ in range(5):
             remembering.shown(granted)
         remembering.house.clock.move(timedelta(seconds=10))
         remembering.time += 1
-    assert noted.notes == 1
+    assert remembering.noted.notes == 1
     assert remembering.house.stored(granted).last_seen_at > granted.session.last_seen_at
 
 
 def test_the_sessions_used_last_are_kept() -> None:
     remembering = RememberingHouse()
-    remembering.presences.limit = 2
+    remembering.judgements.limit = 2
     remembering.house.register()
     first, second, third = (remembering.login() for _ in range(3))
     for each in (first, second, first, third):
         remembering.shown(each)
-    assert len(remembering.presences._entries) == 2
+    assert len(remembering.judgements._kept) == 2
     assert [remembering.reads(each) for each in (first, third, second)] == [0, 0, 1]
 
 
-def test_the_session_of_another_user_is_never_served(remembering: RememberingHouse) -> None:
+def test_a_token_is_not_served_what_another_was(remembering: RememberingHouse) -> None:
     granted = remembering.login()
-    remembering.house.register(OTHER_PHONE)
-    remembering.shown(granted)
     # One whose epoch is the same.
-    assert remembering.presences.by_session(UserId(granted.user.id + SLOTS), granted.session.id) is None
+    remembering.house.register(OTHER_PHONE)
+    other = remembering.login(OTHER_PHONE)
     remembering.shown(granted)
-    found = remembering.presences.by_session(UserId(2), granted.session.id)
-    assert found is not None
-    assert (found.user.id, found.session) == (2, None)
+    remembering.service.rename_user(other.principal, user_name="other", client=NO_CLIENT)
+    assert [remembering.shown(each) for each in (granted, other) * 2] == ["None", "other"] * 2
+    # The codec of this house says nothing of whose a token is in the token itself.
+    assert remembering.shown(evolve(granted, access_token=granted.access_token + "x")) == "token_invalid"
+
+
+def test_no_token_is_kept(remembering: RememberingHouse) -> None:
+    granted = remembering.login()
+    remembering.shown(granted)
+    [(name, kept)] = remembering.judgements._kept.items()
+    assert len(name) == 16
+    assert granted.access_token not in repr(kept)
+    assert granted.access_token.encode() not in name
+
+
+def test_a_scan_of_tokens_does_not_grow_and_pushes_nothing_out(remembering: RememberingHouse) -> None:
+    granted = remembering.login()
+    remembering.shown(granted)
+    for number in range(1000):
+        assert (
+            remembering.shown(evolve(granted, access_token=f"garbage {number} \N{SNOWMAN} \udcff")) == "token_invalid"
+        )
+    assert remembering.reads(granted) == 0
+    assert len(remembering.judgements._kept) == 1
+    for _ in range(300):
+        remembering.shown(remembering.login())
+    assert len(remembering.judgements._kept) == remembering.judgements.limit
 
 
 def test_what_the_store_cannot_say_is_an_error_and_leaves_what_was_remembered(remembering: RememberingHouse) -> None:
@@ -349,6 +412,7 @@ def test_without_epochs_each_request_reads_and_what_is_done_does_not_seem_to_fai
     granted = remembering.login()
     assert remembering.shown(granted) == "None"
     epochs.is_lost = True
+    remembering.channel.trusted = False
     assert [remembering.reads(granted) for _ in range(3)] == [1, 1, 1]
     other = remembering.login()
     with logged("menshen.store") as records:
@@ -390,11 +454,11 @@ def test_whoever_does_not_wait_is_told_so_and_the_app_makes_no_fault_of_it(remem
     def ask() -> list[bytes]:
         return list(app(create_environ("/api/user/user_info", headers={"token": granted.access_token}), _ignored))
 
-    with logged("menshen") as records, remembering.presences.patience.without(), pytest.raises(WouldWait):
+    with logged("menshen") as records, remembering.judgements.patience.without(), pytest.raises(WouldWait):
         ask()
     assert ask()
     assert remembering.reading.reads == 1
-    with remembering.presences.patience.without():
+    with remembering.judgements.patience.without():
         assert ask()
     assert remembering.reading.reads == 1
     assert not records
@@ -444,7 +508,7 @@ def test_whenever_a_writer_comes_nobody_is_served_what_was_before(data: st.DataO
 
     def drop() -> None:
         """So that the next reader reads the row."""
-        remembering.presences.forget(granted.session.id)
+        remembering.judgements._kept.clear()
 
     def write_before_the_row_is_read() -> None:
         remembering.reading.before = write
