@@ -29,19 +29,19 @@ class Shortcut:
         """None where the app is to answer."""
         if scope["raw_path"] != _PATH or scope["method"] != "GET" or scope["query_string"]:
             return None
-        size, found = 0, dict.fromkeys(_READ, "")
+        size, found = 0, dict[bytes, str]()
         for name, value in scope["headers"]:
             size += len(value)
             if name in _READ:
-                if found[name]:
+                if name in found:
                     return None
                 found[name] = value.decode("latin-1")
             elif name in _UNUSUAL:
                 return None
-        host, language = found[b"host"], found[b"accept-language"]
+        host, language = found.get(b"host"), found.get(b"accept-language")
         if size > MAX_HEAD or not host or not is_host(host):
             return None
-        principal = self.guard(found[b"token"], found[b"authorization"], language)
+        principal = self.guard(found.get(b"token"), found.get(b"authorization"), language)
         if isinstance(principal, Refused):
             return None
         body = self.envelopes.done(language, HERE_IS_THE_USER, data=user_data(principal.user, self.envelopes))
