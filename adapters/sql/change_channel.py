@@ -6,7 +6,7 @@ from threading import Event, Thread
 from typing import Protocol
 
 from attrs import define, field
-from sqlalchemy import Connection, Select, between, func, or_, select
+from sqlalchemy import Connection, Select, between, bindparam, func, or_, select
 
 from ...domain.users import UserId
 from ..boot_clock import seconds
@@ -14,6 +14,7 @@ from ..own_process import PerProcess
 from .changes import are_watched
 from .database import Database
 from .passed_over import KEPT_SECONDS, PassedOver, Range
+from .quick_select import QuickSelect, first
 from .tables import changes
 
 _log = logging.getLogger("menshen.store")
@@ -146,7 +147,7 @@ class _Poller:
             late = self.channel.database.read(lambda connection: _late(connection, awaited, is_all=is_all))
             self._tell(late)
             self._passed_over.came(number for number, _ in late)
-        is_more = True
+        is_more = is_all or self._is_news()
         while is_more:
             found = self.channel.database.read(self._new)
             is_more = len(found) >= _MANY
@@ -154,6 +155,11 @@ class _Poller:
             self._high = self._passed_over.note([number for number, _ in found], self._high, asked)
         if is_all:
             self._all_asked = asked
+
+    def _is_news(self) -> bool:
+        """Whether the highest number is another one. Nearly always it is not, so it is the driver that is asked."""
+        found = first(self.channel.database, _NEWEST, {"seen": self._high}, lambda _: True)
+        return found is None or (found["newest"] or 0) != self._high
 
     def _tell(self, found: Iterable[tuple[int, int]]) -> None:
         self.channel.told.change({UserId(user_id) for _, user_id in found})
@@ -167,6 +173,9 @@ class _Poller:
         if not found or found[0][0] != self._high:
             raise RuntimeError("the numbers of the changes went back: this is another database, or an older one")
         return found[1:]
+
+
+_NEWEST = QuickSelect(select(func.max(changes.c.id).label("newest")).where(changes.c.id >= bindparam("seen")))
 
 
 def _late(connection: Connection, awaited: Sequence[Range], *, is_all: bool) -> Sequence[tuple[int, int]]:

@@ -290,6 +290,9 @@ class TestTwoWorkers:
         with serving(tmp_path_factory.mktemp("pair"), WORKERS="2") as server:
             yield server
 
+    def test_their_threads_take_turns(self, pair: Server) -> None:
+        assert {os.sched_getscheduler(worker) for worker in pair.workers} == {os.SCHED_BATCH}
+
     def test_they_share_their_state(self, pair: Server) -> None:
         assert len(pair.workers) == 2
         with pair.client() as client:
