@@ -92,6 +92,7 @@ class _Threads:
     _jobs: "SimpleQueue[_Job[Any]]" = field(factory=SimpleQueue, init=False)
     _places: BoundedSemaphore = field(init=False)
     _started: Lock = field(factory=Lock, init=False)
+    _turns: "_Turns" = field(factory=lambda: _Turns(), init=False)
 
     def __attrs_post_init__(self) -> None:
         self._places = BoundedSemaphore(self.at_once + self.waiting)
@@ -119,13 +120,51 @@ class _Threads:
                 job = self._jobs.get(timeout=IDLE_SECONDS if has_worked else None)
             except Empty:
                 give_memory_back()
+                self._turns.end()
                 has_worked = False
                 continue
             if job.claim():
+                if not has_worked:
+                    self._turns.begin()
+                    has_worked = True
                 job.run()
-                has_worked = True
             # Or it would be kept until the next one comes.
             del job
+
+
+@define(eq=False)
+class _Turns:
+    """Lets the threads of a process interrupt each other while some of them hash, if they do not do so otherwise.
+
+    Where they take turns (SCHED_BATCH, as under ``menshen serve``), each of the others would wait for some milliseconds
+    whenever it becomes ready, however nice the hashing ones are.
+    """
+
+    _hashing: int = 0
+    _took_turns: bool = False
+    _lock: Lock = field(factory=Lock)
+
+    def begin(self) -> None:
+        with self._lock:
+            self._hashing += 1
+            if sys.platform == "linux" and self._hashing == 1:
+                self._took_turns = os.sched_getscheduler(0) == os.SCHED_BATCH
+                if self._took_turns:
+                    _schedule_all(os.SCHED_OTHER)
+
+    def end(self) -> None:
+        with self._lock:
+            self._hashing -= 1
+            if sys.platform == "linux" and self._hashing == 0 and self._took_turns:
+                _schedule_all(os.SCHED_BATCH)
+
+
+def _schedule_all(policy: int) -> None:
+    if sys.platform == "linux":
+        for thread in os.listdir("/proc/self/task"):
+            # It may have ended.
+            with suppress(OSError):
+                os.sched_setscheduler(int(thread), policy, os.sched_param(0))
 
 
 def _yield_to_others() -> None:
