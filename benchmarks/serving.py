@@ -22,14 +22,14 @@ PHONE, PASSWORD = "13800138000", "correct horse"
 
 @contextmanager
 def running(
-    command: Sequence[str], port: int, environment: Mapping[str, str] | None = None
+    command: Sequence[str], port: int, environment: Mapping[str, str] | None = None, *, ready: str = "/healthz"
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """The server that *command* starts, once it answers on *port*. It gets only the given environment."""
+    """The server that *command* starts, once it answers on *port* at *ready*. It gets only the given environment."""
     server = subprocess.Popen(
         command, env=environment or {}, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        _wait_for_answer(server, port)
+        _wait_for_answer(server, port, ready)
         yield server
     finally:
         server.terminate()
@@ -69,12 +69,12 @@ def register(port: int, phone: str = PHONE) -> str:
     return str(post(port, "/api/user/register", {"phone": phone, "password": PASSWORD})["token"])
 
 
-def _wait_for_answer(server: subprocess.Popen[bytes], port: int) -> None:
+def _wait_for_answer(server: subprocess.Popen[bytes], port: int, ready: str) -> None:
     deadline = time.perf_counter() + START_SECONDS
     while time.perf_counter() < deadline:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=1)
         try:
-            connection.request("GET", "/healthz")
+            connection.request("GET", ready)
             if connection.getresponse().status == 200:
                 return
         except OSError:
