@@ -43,7 +43,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Spread":
-        low, _, high = quantiles(values, n=4) if len(values) > 1 else values * 3
+        low, _, high = quantiles(values, n=4) if len(values) > 1 else (values[0],) * 3
         return cls(median(values), low, high)
 
     def __str__(self) -> str:

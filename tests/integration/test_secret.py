@@ -326,7 +326,7 @@ def test_a_link_into_nowhere_is_not_followed(in_folder: Settings) -> None:
 def test_the_service_makes_its_secret_once_and_says_so_once(tmp_path: Path) -> None:
     said: list[str] = []
     settings = Settings(data_dir=tmp_path / "new" / "data", database_url="memory://")
-    token = open_service(settings, say=said.append).authenticate.codec.encode(new_claims())
+    token = open_service(settings, say=said.append).authenticate_strictly.codec.encode(new_claims())
     assert said == [
         f"made the folder {settings.data_dir}",
         f"made a secret for the tokens: {settings.data_dir / FILE_NAME}",
@@ -334,10 +334,10 @@ def test_the_service_makes_its_secret_once_and_says_so_once(tmp_path: Path) -> N
     assert stat.S_IMODE(settings.data_dir.stat().st_mode) & 0o077 == 0
     again = open_service(settings, say=said.append)
     assert len(said) == 2
-    assert again.authenticate.codec.decode(token) == new_claims()
+    assert again.authenticate_strictly.codec.decode(token) == new_claims()
     elsewhere = open_service(Settings(data_dir=tmp_path / "other", database_url="memory://"))
     with pytest.raises(TokenInvalid):
-        elsewhere.authenticate.codec.decode(token)
+        elsewhere.authenticate_strictly.codec.decode(token)
 
 
 def test_a_secret_that_was_set_makes_no_file(tmp_path: Path) -> None:

@@ -227,7 +227,7 @@ def test_who_is_no_admin_any_more_opens_nothing(house: House) -> None:
 def test_the_last_use_is_written_at_most_once_a_minute_a_session(kind: SessionKind) -> None:
     house = House()
     house.register_admin()
-    guard = house.service.authenticate if kind is SessionKind.USER else house.service.authenticate_admin
+    guard = house.service.authenticate_strictly if kind is SessionKind.USER else house.service.authenticate_admin
     granted = house.login() if kind is SessionKind.USER else house.admin_login()
     written: list[datetime] = []
 
@@ -427,6 +427,6 @@ def test_a_store_that_answers_what_was_not_asked_opens_nobody_elses_account(aske
         "another session's": Presence(anna, house.stored(second)),
         "another user's session": Presence(anna, house.stored(hers)),
     }
-    authenticate = evolve(house.service.authenticate, presences=Confused(answers[asked]))
+    authenticate = evolve(house.service.authenticate_strictly, presences=Confused(answers[asked]))
     with pytest.raises(StoreUnavailable):
         authenticate(mine.access_token)

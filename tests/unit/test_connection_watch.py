@@ -40,7 +40,7 @@ class Watched:
     """A watch, and the wires that it is shown second by second."""
 
     watch: ConnectionWatch
-    busy: set[str]
+    busy: set[tuple[str, str]]
     wires: list[Wire] = field(factory=list)
     now: float = 100.0
 
@@ -66,7 +66,7 @@ class Watched:
 
 @pytest.fixture
 def watched() -> Iterator[Watched]:
-    busy: set[str] = set()
+    busy: set[tuple[str, str]] = set()
     found = Watched(ConnectionWatch(8000, SECONDS, crowd=5, is_busy=busy.__contains__), busy)
     yield found
     for each in found.wires:

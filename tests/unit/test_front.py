@@ -13,7 +13,8 @@ from attrs import define, field
 from menshen.adapters.remembering.judgements import Patience
 from menshen.domain.ports.reading import WouldWait
 from menshen.entrypoints import front as fronts
-from menshen.entrypoints.front import Front, Response, Scope
+from menshen.entrypoints.front import Front
+from menshen.entrypoints.http.messages import Response, Scope
 
 from .cases import for_each
 from .http_service import serve

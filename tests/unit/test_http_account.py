@@ -280,7 +280,7 @@ def serve_with_session(http: HttpService) -> str:
     token = other.registered()
     http.store.users.update(other.store.users)
     http.store.sessions.update(other.store.sessions)
-    theirs, ours = http.service.authenticate.codec, other.service.authenticate.codec
+    theirs, ours = http.service.authenticate_strictly.codec, other.service.authenticate_strictly.codec
     theirs.issued.update(ours.issued)  # type: ignore[attr-defined]
     return token
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from menshen.domain.errors import Refusal
 from menshen.domain.presences import Judgement
 from menshen.domain.sessions import LAST_SEEN_STEP, SessionEnd, SessionId
-from menshen.domain.use_cases.authentication import Authenticate
 
 from .cases import examples
 from .memory_house import MOMENT, House
@@ -41,11 +40,10 @@ def test_until_its_end_nothing_changes_and_nothing_is_noted_and_at_its_end_somet
     granted, now = house.login(), house.clock.time
     issued = house.codec.issued[granted.access_token]
     claims = evolve(issued, expires_at=issued.issued_at + token)
-    times = {"expires_at": now + absolute, "idle_ttl": idle, "last_seen_at": now - since_seen}
-    house.store.sessions[granted.session.id] = evolve(house.stored(granted), **times)
-    guard = house.service.authenticate
-    assert isinstance(guard, Authenticate)
-    guard = evolve(guard, last_seen=noting)
+    house.store.sessions[granted.session.id] = evolve(
+        house.stored(granted), expires_at=now + absolute, idle_ttl=idle, last_seen_at=now - since_seen
+    )
+    guard = evolve(house.service.authenticate_strictly, last_seen=noting)
 
     def judged() -> Judgement | None:
         try:

@@ -1,6 +1,6 @@
 """What is remembered is served only as long as it is known to be so."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from math import inf
 from typing import Any
@@ -550,6 +550,7 @@ class Between:
 
     inner: LocalEpochs
     meanwhile: Callable[[], object]
+    values: Sequence[int] = ()
 
     def of(self, user_id: UserId) -> int:
         return self.inner.of(user_id)
@@ -564,6 +565,8 @@ class Between:
 
 class Killed:
     """Nobody announces anything any more."""
+
+    values: Sequence[int] = ()
 
     def of(self, user_id: UserId) -> int:
         raise AssertionError

@@ -155,7 +155,7 @@ def test_the_end_is_noted_once_and_never_for_what_lives() -> None:
     granted, logged_out = house.login(), house.login()
     house.service.logout(logged_out.principal)
     counting = Counting(house)
-    guard = evolve(house.service.authenticate, last_seen=counting)
+    guard = evolve(house.service.authenticate_strictly, last_seen=counting)
     for _ in range(3):
         guard(granted.access_token)
     assert counting.ends == []
@@ -187,7 +187,7 @@ def test_a_token_has_expired_whatever_the_store_says_of_its_session(house: House
             raise StoreUnavailable("down")
 
     with pytest.raises(TokenExpired):
-        evolve(house.service.authenticate, presences=Down(house.store))(granted.access_token)
+        evolve(house.service.authenticate_strictly, presences=Down(house.store))(granted.access_token)
     house.forget(granted.user)
     with pytest.raises(TokenExpired):
         house.authenticate(granted)

@@ -65,7 +65,7 @@ def answer(front: Front, scope: Scope) -> Response:
         sent.append(message)
 
     with pytest.raises(StopIteration):
-        front(scope, receive, send).__await__().send(None)  # type: ignore[attr-defined] # a coroutine has it
+        front(scope, receive, send).__await__().send(None)
     head, body = sent
     return head["status"], sorted(head["headers"]), body["body"]
 
