@@ -1,68 +1,104 @@
-"""Requests per second of the guarded user_info, beside a Falcon route that does nothing on the same server front.
+"""What a guard costs: a guarded route beside the same route without, in an app of one's own and in ``menshen serve``.
 
-All servers run at the same time with one worker each, and are measured in turns, so that a busy moment of the machine
-affects them alike. Server and load share this machine: read the ratios, not the numbers.
+On SQLite, PostgreSQL and MariaDB, with one worker and with two, pinned to a core and not; with --quick on SQLite with one
+worker. All servers of one database run at the same time and are asked in turns. Read the ratios, not the numbers.
 """
 
+import os
+import sys
 import tempfile
-from contextlib import ExitStack
-from statistics import median
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 # Run as a script, the folder of this file is on the path, and there is no package.
 if TYPE_CHECKING:
-    from .load import http_get, requests_per_second
-    from .serving import BARE_FALCON, MENSHEN, free_port, menshen_environment, register, running
+    from ..tests.integration.databases import MariaDbServer, PostgresServer, server_folder
+    from ..tests.integration.databases import running as running_database
+    from ..tests.integration.stores import migrated
+    from .pairs import Target, rates, ratio, served
+    from .results import keep
+    from .serving import MENSHEN, free_port, menshen_environment, register
 else:
-    from load import http_get, requests_per_second
-    from serving import BARE_FALCON, MENSHEN, free_port, menshen_environment, register, running
+    from pairs import Target, rates, ratio, served
+    from results import keep
+    from serving import MENSHEN, free_port, menshen_environment, register
 
-ROUNDS = 5
-SECONDS = 1.2
-CONNECTIONS = 32
+    from menshen.tests.integration.databases import MariaDbServer, PostgresServer, server_folder
+    from menshen.tests.integration.databases import running as running_database
+    from menshen.tests.integration.stores import migrated
 
-KINDS = {
-    "inline": "bare Falcon route, menshen's front, on the event loop",
-    "thread": "bare Falcon route, menshen's front, through a thread",
-    "wsgi": "bare Falcon route, granian's own WSGI interface",
-}
-USER_INFO = "user_info, guarded, on SQLite"
-READING = "the same, remembering nothing (MENSHEN_REMEMBERED=0)"
+ROUNDS = 9
+
+OPEN = "a route of one's own"
+GUARDED = "the same, guarded"
+VERIFIED = "the same, the token only verified by PyJWT"
+USER_INFO = "user_info of menshen serve"
+UNGUARDED = "user_info, its guard taken out"
+READING = "user_info, remembering nothing"
+
+RATIOS = [(GUARDED, OPEN), (GUARDED, VERIFIED), (USER_INFO, UNGUARDED), (USER_INFO, OPEN), (USER_INFO, READING)]
+
+_EMBEDDING = [sys.executable, str(Path(__file__).with_name("embedding.py"))]
+
+
+@contextmanager
+def _embedded() -> Iterator[dict[str, str]]:
+    yield {}
+
+
+@contextmanager
+def _on(kind: type[PostgresServer] | type[MariaDbServer]) -> Iterator[dict[str, str]]:
+    with server_folder() as folder, running_database(kind(folder / "server")) as server:
+        url = server.new_database()
+        migrated(url)
+        yield {"MENSHEN_DATABASE_URL": url}
+
+
+STORES = {"SQLite": _embedded, "PostgreSQL": lambda: _on(PostgresServer), "MariaDB": lambda: _on(MariaDbServer)}
+
+
+def measure(store: str, *, workers: int, pinned: bool, rounds: int) -> dict[str, list[float]]:
+    """Requests per second of each of the routes above, in each round."""
+    commands: dict[str, tuple[list[str], str, dict[str, str]]] = {
+        USER_INFO: (MENSHEN, "/api/user/user_info", {}),
+        UNGUARDED: ([*_EMBEDDING, "serve"], "/api/user/user_info", {}),
+        READING: (MENSHEN, "/api/user/user_info", {"MENSHEN_REMEMBERED": "0"}),
+        OPEN: ([*_EMBEDDING, "open"], "/user_info", {}),
+        GUARDED: ([*_EMBEDDING, "guarded"], "/user_info", {}),
+        VERIFIED: ([*_EMBEDDING, "jwt"], "/user_info", {}),
+    }
+    with ExitStack() as stack:
+        data_dir = stack.enter_context(tempfile.TemporaryDirectory())
+        settings = {**stack.enter_context(STORES[store]()), "MENSHEN_WORKERS": str(workers)}
+        targets: list[Target] = []
+        token = ""
+        for name, (command, path, more) in commands.items():
+            port = free_port()
+            arguments = [] if command is MENSHEN else [str(port), str(workers)]
+            environment = {**menshen_environment(data_dir, port), **settings, **more}
+            stack.enter_context(served([*command, *arguments], port, environment, pinned=pinned))
+            token = token or register(port)
+            targets.append(Target(name, port, path, {"token": token}))
+        return rates(targets, rounds=rounds, pinned=pinned)
 
 
 def main() -> None:
-    with ExitStack() as stack:
-        targets: dict[str, tuple[int, bytes]] = {}
-        for kind, name in KINDS.items():
-            port = free_port()
-            stack.enter_context(running([*BARE_FALCON, kind, str(port)], port))
-            targets[name] = port, http_get("/healthz")
-        for name, settings in {USER_INFO: {}, READING: {"MENSHEN_REMEMBERED": "0"}}.items():
-            port = free_port()
-            data_dir = stack.enter_context(tempfile.TemporaryDirectory())
-            stack.enter_context(running(MENSHEN, port, {**menshen_environment(data_dir, port), **settings}))
-            targets[name] = port, http_get("/api/user/user_info", token=register(port))
-
-        rates: dict[str, list[float]] = {name: [] for name in targets}
-        for turn in range(ROUNDS + 1):
-            for name, (port, request) in targets.items():
-                # The first round only warms up.
-                rate = requests_per_second(
-                    port, request, connections=CONNECTIONS, seconds=SECONDS if turn else SECONDS / 4
-                )
-                if turn:
-                    rates[name].append(rate)
-
-    for name, measured in rates.items():
-        print(f"{name:<54} {median(measured):>7.0f} /s")
-    bare = rates[KINDS["inline"]]
-    for name in [KINDS["thread"], KINDS["wsgi"], USER_INFO, READING]:
-        print(f"ratio to the first: {name:<54} {_ratio(rates[name], bare):.2f}")
-
-
-def _ratio(ours: list[float], theirs: list[float]) -> float:
-    """The median over the rounds, each compared with its neighbour."""
-    return median(mine / yours for mine, yours in zip(ours, theirs, strict=True))
+    parser = ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    is_quick = parser.parse_args().quick
+    runs = []
+    for store in ["SQLite"] if is_quick else STORES:
+        for workers in [1] if is_quick else [1, 2]:
+            for pinned in (True, False):
+                measured = measure(store, workers=workers, pinned=pinned, rounds=5 if is_quick else ROUNDS)
+                runs.append({"store": store, "workers": workers, "pinned": pinned, "rates": measured})
+                print(f"\n{store}, {workers} worker{'s' * (workers > 1)}, {'a core each' if pinned else 'unpinned'}")
+                for ours, theirs in RATIOS:
+                    print(f"  {ours} to {theirs:<44} {ratio(measured[ours], measured[theirs])}", flush=True)
+    keep("guard-quick" if is_quick else "guard", {"cores": os.cpu_count(), "runs": runs})
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def main() -> None:
             environment = menshen_environment(data_dir, port)
             fresh.append(_milliseconds_to_first_answer(MENSHEN, port, environment))
             again.append(_milliseconds_to_first_answer(MENSHEN, port, environment))
-            bare.append(_milliseconds_to_first_answer([*BARE_FALCON, "inline", str(port)], port))
+            bare.append(_milliseconds_to_first_answer([*BARE_FALCON, str(port)], port))
 
         port = free_port()
         with running(MENSHEN, port, menshen_environment(data_dir, port)) as server:
@@ -40,7 +40,7 @@ def main() -> None:
             requests_per_second(port, used, connections=4, seconds=0.5)
             time.sleep(1)
             ours = memory(server.pid)
-        with running([*BARE_FALCON, "inline", str(port)], port) as server:
+        with running([*BARE_FALCON, str(port)], port) as server:
             requests_per_second(port, http_get("/healthz"), connections=4, seconds=0.5)
             time.sleep(1)
             theirs = memory(server.pid)

@@ -73,19 +73,27 @@ class RememberedJudgements:
     seconds: Callable[[], float] = seconds
     patience: Patience = field(factory=Patience)
     _kept: OrderedDict[bytes, _Kept] = field(factory=OrderedDict, init=False, repr=False)
-    # Copied for each token: to begin with the key each time takes longer than the rest.
-    _keyed: Any = field(factory=lambda: blake2b(key=token_bytes(32), digest_size=16), init=False, repr=False)
+    # Each is one call into C for each request. The digest is copied, as to begin with the key takes longer than the rest.
+    _begun: Callable[[], Any] = field(
+        factory=lambda: blake2b(key=token_bytes(32), digest_size=16).copy, init=False, repr=False
+    )
+    _find: Callable[[bytes], _Kept | None] = field(init=False, repr=False)
+    _use: Callable[[bytes], None] = field(init=False, repr=False)
+    _now: Callable[[], datetime] = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._find, self._use, self._now = self._kept.get, self._kept.move_to_end, self.clock.now
 
     def __call__(self, token: str) -> Principal:
         """Raises what Authenticate raises, and WouldWait without patience."""
-        digest = self._keyed.copy()
+        digest = self._begun()
         try:
             digest.update(token.encode())
         except UnicodeEncodeError:
             # Not one of ours, but the codec decides how to refuse it.
             return self.judge(token)
         name = digest.digest()
-        kept = self._kept.get(name)
+        kept = self._find(name)
         if kept is None:
             return self._judge(name, token)
         now = self.seconds()
@@ -93,11 +101,11 @@ class RememberedJudgements:
             self.epochs.values[kept.slot] != kept.epoch
             or now >= kept.until
             or (now >= self.channel.trusted_until and not self.channel.is_trusted())
-            or not kept.since <= self.clock.now() < kept.ends_at
+            or not kept.since <= self._now() < kept.ends_at
         ):
             return self._judge(name, token)
         try:  # noqa: SIM105 - suppress() costs a tenth of all this
-            self._kept.move_to_end(name)
+            self._use(name)
         except KeyError:
             # Another thread has removed it; it holds all the same.
             pass

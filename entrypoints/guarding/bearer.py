@@ -8,8 +8,6 @@ def token_of(header: str | None, authorization: str | None) -> str:
 
     Takes their values, or None. Raises TokenMissing, TokenInvalid.
     """
-    if header and not authorization:
-        return header
     header = header or None
     scheme, _, credentials = (authorization or "").partition(" ")
     bearer = credentials.strip(" ") if scheme.lower() == "bearer" else None

@@ -23,6 +23,7 @@ class Guard:
         self, token: str | None, authorization: str | None, accept_language: str | None
     ) -> Principal | Refused:
         try:
-            return self.authenticate(token_of(token, authorization))
+            # Nearly always there is one, in one place.
+            return self.authenticate(token if token and not authorization else token_of(token, authorization))
         except Refusal as refusal:
             return self.envelopes.refused(accept_language, refusal)
