@@ -19,6 +19,7 @@ from .setting_values import (
     networks,
     origins,
     parse_duration,
+    redis_url,
     retry_duration,
     switch,
     text,
@@ -99,6 +100,21 @@ class Settings:
         "`serve` warns.",
         default=False,
         default_text="false",
+    )
+    redis_url: str | None = _setting(
+        redis_url,
+        "`redis://HOST` or `rediss://HOST` (TLS), with `USER:PASSWORD@` before the host: the one Redis by which all processes "
+        "with the same store of another package tell each other of changes, so that it can be remembered; databases tell "
+        "themselves, and do not use it (docs/stores.md).",
+        default=None,
+        default_text="",
+        show=without_password,
+    )
+    redis_url_file: Path | None = _setting(
+        lambda value: Path(text(value)),
+        "A file that holds `REDIS_URL` instead; a line break at its end does not count.",
+        default=None,
+        default_text="",
     )
     secret_key: str | None = _setting(
         text,
