@@ -16,7 +16,7 @@ from .databases import (
     running,
     server_folder,
 )
-from .redis_servers import RedisProcess
+from .redis_servers import RedisProcess, redis_running
 from .servers import Client, Server, serving
 from .spellings import SPELLINGS, Spelling, quick_server
 from .stores import opened
@@ -92,9 +92,5 @@ def machine(product: str) -> Iterator[DatabaseServer]:
 @pytest.fixture(scope="module")
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
     """A Redis for the tests of a module, which leave it running."""
-    server = RedisProcess(tmp_path_factory.mktemp("redis") / "redis")
-    try:
-        server.start()
+    with redis_running(RedisProcess(tmp_path_factory.mktemp("redis") / "redis")) as server:
         yield server
-    finally:
-        server.stop()

@@ -2,7 +2,8 @@
 
 import signal
 import time
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ class RedisProcess:
     """``redis-server`` that keeps nothing."""
 
     folder: Path
+    settings: Sequence[str] = ()
     port: int = field(init=False, default=0)
     """From its first start on."""
     _process: ServerProcess = field(init=False, default=ServerProcess([], Path()))
@@ -49,14 +51,14 @@ class RedisProcess:
 
     def _start(self, port: int) -> None:
         options = (f"--port {port} --bind 127.0.0.1 --appendonly no --dir {self.folder}").split()
-        command = [str(program_of("redis-server")), *options, "--save", ""]
+        command = [str(program_of("redis-server")), *options, "--save", "", *self.settings]
         self._process = ServerProcess(command, self.folder / "log")
         self._process.start()
         end = time.monotonic() + START_SECONDS
         while True:
             try:
                 with closing(Redis(port=port)) as client:
-                    if Path(client.config_get("dir")["dir"]).samefile(self.folder):
+                    if Path(str(client.config_get("dir")["dir"])).samefile(self.folder):
                         return
                 self._process.end(signal.SIGKILL)
                 raise PortTakenError
@@ -67,3 +69,13 @@ class RedisProcess:
                 assert self._process.is_running, f"the Redis ended:\n{said}"
                 assert time.monotonic() < end, f"the Redis does not answer:\n{said}"
                 time.sleep(0.01)
+
+
+@contextmanager
+def redis_running(server: RedisProcess) -> Iterator[RedisProcess]:
+    """*server*, started, and stopped in the end."""
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
