@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 
 from ..adapters.machine_epochs import MachineEpochs
 from ..adapters.memory.store import MemoryUnitOfWork
-from ..adapters.remembering.announcing import AnnouncingUnitOfWork
+from ..adapters.remembering.announcing import AnnouncingUnitOfWork, Told
 from ..adapters.remembering.epochs import Channel, Epochs, LocalEpochs, NobodyElse
 from ..adapters.remembering.judgements import Patience, RememberedJudgements
 from ..adapters.sql.change_channel import SqlChannel
@@ -75,8 +75,8 @@ class _Word:
 
     epochs: Epochs
     channel: Channel
-    announced: Epochs
-    """Those that whoever writes changes; it may be that others are told as well."""
+    announced: Told
+    """Whom everybody who writes tells."""
     close: Callable[[], None]
 
 

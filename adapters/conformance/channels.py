@@ -19,7 +19,8 @@ ROUNDS = 20
 class Channel(Protocol):
     """The port, as ``remembering/epochs.py`` has it."""
 
-    trusted_until: float
+    @property
+    def trusted_until(self) -> float: ...
 
     def is_trusted(self) -> bool: ...
 

@@ -16,7 +16,7 @@ from menshen.adapters.machine_epochs import MachineEpochs
 from menshen.adapters.redis.channel import RedisChannel
 from menshen.adapters.redis.publishing import PublishedEpochs
 from menshen.adapters.redis.server import RedisServer
-from menshen.adapters.remembering.announcing import AnnouncingUnitOfWork
+from menshen.adapters.remembering.announcing import AnnouncingUnitOfWork, Told
 from menshen.adapters.remembering.epochs import Channel, Epochs, LocalEpochs, NobodyElse
 from menshen.adapters.sql.change_channel import SqlChannel
 from menshen.adapters.sql.database import Database
@@ -37,7 +37,7 @@ class Teller:
 
     epochs: Epochs
     channel: Channel
-    announced: Epochs
+    announced: Told
 
     def write(self, user_id: UserId) -> None:
         self.announced.change([user_id])

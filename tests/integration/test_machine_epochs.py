@@ -45,7 +45,7 @@ class TestMachineEpochs(EpochsContract):
 
 class TestPublishedEpochs(EpochsContract):
     @pytest.fixture
-    def epochs(self, redis: RedisProcess) -> Iterator[Epochs]:
+    def epochs(self, redis: RedisProcess) -> Iterator[PublishedEpochs]:
         epochs = PublishedEpochs(LocalEpochs(), RedisServer(redis.url))
         yield epochs
         epochs.close()

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from statistics import quantiles
+from threading import Event
 from typing import TypeVar
 
 import pytest
@@ -29,13 +31,15 @@ from menshen.domain.presences import Principal
 from menshen.domain.sessions import SessionOver
 from menshen.domain.use_cases.authenticators.password import PhoneAndPassword
 from menshen.domain.users import UserId
+from menshen.entrypoints import services as services_module
 from menshen.entrypoints.remembering import channel_exposures, remembering
-from menshen.entrypoints.services import open_adapters
+from menshen.entrypoints.services import open_adapters, open_service
 from menshen.entrypoints.settings import SettingInvalid, Settings
 from menshen.entrypoints.stores import memory_store, sql_store
 from menshen.entrypoints.wiring import Service, wire
 
 from .certificates import Authority
+from .fake_databases import Caller, serving_nobody
 from .patience import until
 from .redis_servers import RedisProcess, redis_running
 from .servers import free_port
@@ -254,6 +258,36 @@ def test_a_replica_is_neither_listened_to_nor_told(redis: RedisProcess, nodes: l
     until(lambda: all(node.channel.is_trusted() for node in nodes))
 
 
+def test_a_thread_that_is_held_up_ends_the_trust_in_time(redis: RedisProcess) -> None:
+    is_free = Event()
+    is_free.set()
+
+    def is_shared() -> bool:
+        return is_free.wait(30)
+
+    channel = RedisChannel(RedisServer(redis.url), LocalEpochs(), is_shared)
+    until(channel.is_trusted)
+    is_free.clear()
+    assert until(lambda: not channel.is_trusted()) < BOUND
+    is_free.set()
+    until(channel.is_trusted)
+    channel.close()
+
+
+def test_one_that_answers_byte_by_byte_holds_nobody_up() -> None:
+    def drip(caller: Caller) -> None:
+        for _ in range(50):
+            caller.say(b"+")
+            time.sleep(0.05)
+
+    with serving_nobody(drip) as server, nodes_at(f"redis://127.0.0.1:{server.port}") as [node]:
+        begin = time.monotonic()
+        with pytest.raises(StoreUnavailable):
+            node.published.change([ONE])
+        assert time.monotonic() - begin < BOUND
+        assert not node.channel.is_trusted()
+
+
 def test_nobody_trusts_a_file_of_epochs_that_others_do_not_share(redis: RedisProcess) -> None:
     is_shared = [True]
     channel = RedisChannel(RedisServer(redis.url), LocalEpochs(), lambda: is_shared[0])
@@ -415,3 +449,20 @@ def test_a_redis_on_a_network_without_tls_is_told_of(url: str | None, lines: int
     settings, store = Settings(redis_url=url), memory_store(MemoryStore())
     assert len(channel_exposures(settings, foreign(store))) == lines
     assert channel_exposures(settings, store) == []
+
+
+def test_where_tls_is_required_nothing_goes_over_a_network_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[bool] = []
+    store = evolve(foreign(memory_store(MemoryStore())), close=lambda: closed.append(True))
+    monkeypatch.setattr(services_module, "open_store", lambda *_, **__: store)
+    settings = Settings(
+        database_url="foreign://accounts", redis_url="redis://:s3cret@redis.example.com", secret_key=token_hex(32)
+    )
+    with pytest.raises(SettingInvalid, match=r"MENSHEN_REQUIRE_TLS: MENSHEN_REDIS_URL: without TLS") as refusal:
+        open_service(evolve(settings, require_tls=True))
+    assert "s3cret" not in str(refusal.value)
+    assert closed == [True]
+    told: list[str] = []
+    open_service(settings, warn=told.append).close()
+    assert [line for line in told if "REDIS" in line]
+    assert "s3cret" not in str(told)

@@ -17,10 +17,10 @@ from menshen.entrypoints.environment import read_settings
 from menshen.entrypoints.settings import (
     SettingInvalid,
     Settings,
-    markdown,
     shown,
     variable,
 )
+from menshen.entrypoints.settings_page import markdown
 
 from .cases import examples, for_each
 
