@@ -8,8 +8,8 @@ import os
 import sys
 import tempfile
 from argparse import ArgumentParser
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +57,11 @@ def _on(kind: type[PostgresServer] | type[MariaDbServer]) -> Iterator[dict[str, 
         yield {"MENSHEN_DATABASE_URL": url}
 
 
-STORES = {"SQLite": _embedded, "PostgreSQL": lambda: _on(PostgresServer), "MariaDB": lambda: _on(MariaDbServer)}
+STORES: dict[str, Callable[[], AbstractContextManager[dict[str, str]]]] = {
+    "SQLite": _embedded,
+    "PostgreSQL": lambda: _on(PostgresServer),
+    "MariaDB": lambda: _on(MariaDbServer),
+}
 
 
 def measure(store: str, *, workers: int, pinned: bool, rounds: int) -> dict[str, list[float]]:

@@ -11,6 +11,7 @@ import attrs
 
 from ..domain.device_policy import DevicePolicy
 from .secret_text import read_secret_text
+from .setting_values import redis_url
 from .settings import MEMORY_URL, PREFIX, SettingInvalid, Settings, variable
 
 # For a Service called menshen, Kubernetes sets these in every pod of its namespace
@@ -40,18 +41,29 @@ def read_settings(environ: Mapping[str, str], say: Callable[[str], None] = lambd
         except ValueError as error:
             shown = "" if field.metadata["show"] else f" ({environ[name]!r:.80})"
             raise SettingInvalid(f"{name}{shown}: {error}") from None
-    for name in ("database_url", "secret_key"):
+    for name in ("database_url", "redis_url", "secret_key"):
         if name in values and f"{name}_file" in values:
             raise SettingInvalid(f"{PREFIX}{name.upper()} and {PREFIX}{name.upper()}_FILE are both set; set one")
-    if "database_url_file" in values:
-        name = f"{PREFIX}DATABASE_URL_FILE"
-        values["database_url"] = read_secret_text(values["database_url_file"], name).decode("utf-8", "surrogateescape")
-        if not values["database_url"]:
-            raise SettingInvalid(f"{name}: {values['database_url_file']} is empty")
+    for url in ("database_url", "redis_url"):
+        if f"{url}_file" in values:
+            values[url] = _url_in(values[f"{url}_file"], f"{PREFIX}{url.upper()}_FILE")
+    if "redis_url_file" in values:
+        try:
+            redis_url(values["redis_url"])
+        except ValueError as error:
+            raise SettingInvalid(f"{PREFIX}REDIS_URL_FILE: {values['redis_url_file']}: {error}") from None
     if "time_zone" not in values:
         values["time_zone"] = machine_zone(zone, _LOCALTIME)
     _check_together(Settings(**values))
     return Settings(**values)
+
+
+def _url_in(path: Path, name: str) -> str:
+    """What the file that the variable *name* names holds. Raises SettingInvalid."""
+    found = read_secret_text(path, name).decode("utf-8", "surrogateescape")
+    if not found:
+        raise SettingInvalid(f"{name}: {path} is empty")
+    return found
 
 
 def machine_zone(name: str | None, localtime: Path) -> ZoneInfo | None:

@@ -19,10 +19,10 @@ from ..domain.ports.outside import TokenCodec
 from ..domain.ports.reading import PasswordHashes
 from ..domain.ports.stores import Store
 from ..domain.realms import Realm
-from .databases import SERVING_THREADS, place_of
+from .databases import SERVING_THREADS, check_is_private, place_of
 from .places import exposures
 from .realms import admin_realm, user_realm
-from .remembering import remembering
+from .remembering import channel_exposures, remembering
 from .secret import find_secret, make_secret, secret_place
 from .settings import PREFIX, SettingInvalid, Settings
 from .stores import argon2_hasher, closed_on_failure, open_store
@@ -61,15 +61,17 @@ def open_service(
     # The store first: if it cannot be opened, nothing must have been made.
     store = open_store(settings, is_checked=is_checked, is_made=is_made, say=say)
     with closed_on_failure(store.close):
+        overheard = channel_exposures(settings, store)
+        check_is_private(settings, overheard)
         if warn is not None:
-            for line in store.exposures:
+            for line in (*store.exposures, *overheard):
                 warn(line)
             _check_durability(store, settings, warn)
         if secret is None:
             secret = _another_secret(settings, without_secret, say)
         if warn is not None:
             _warn_of_modes(settings, warn)
-    return wire(settings, open_adapters(settings, secret, store))
+        return wire(settings, open_adapters(settings, secret, store))
 
 
 def open_adapters(settings: Settings, secret: bytes, store: Store) -> Adapters:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import timedelta, tzinfo
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ..domain.refresh_tokens import REUSE_GRACE
@@ -118,6 +119,22 @@ def address(value: str) -> str:
         return str(ip_address("127.0.0.1" if value == "localhost" else value))
     except ValueError:
         raise ValueError("it must be an IP address, such as 127.0.0.1 or 0.0.0.0") from None
+
+
+def redis_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        is_usable = bool(parts.scheme in {"redis", "rediss"} and parts.hostname and parts.port != 0)
+        is_known = set(parse_qs(parts.query, keep_blank_values=True)) <= _OF_A_REDIS_URL
+    except ValueError:
+        is_usable = is_known = False
+    if not (is_usable and is_known and value.isprintable() and re.fullmatch(r"(/[0-9]{0,4})?", parts.path)):
+        options = ", ".join(sorted(_OF_A_REDIS_URL))
+        raise ValueError(f"it must be redis://HOST:PORT or rediss://HOST:PORT; after a ? there may be {options}")
+    return value
+
+
+_OF_A_REDIS_URL = {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_password"}
 
 
 def without_password(url: str) -> str:

@@ -19,6 +19,7 @@ from .setting_values import (
     networks,
     origins,
     parse_duration,
+    redis_url,
     retry_duration,
     switch,
     text,
@@ -99,6 +100,21 @@ class Settings:
         "`serve` warns.",
         default=False,
         default_text="false",
+    )
+    redis_url: str | None = _setting(
+        redis_url,
+        "`redis://HOST` or `rediss://HOST` (TLS), with `USER:PASSWORD@` before the host: the one Redis by which all processes "
+        "with the same store of another package tell each other of changes, so that it can be remembered; databases tell "
+        "themselves, and do not use it (docs/stores.md).",
+        default=None,
+        default_text="",
+        show=without_password,
+    )
+    redis_url_file: Path | None = _setting(
+        lambda value: Path(text(value)),
+        "A file that holds `REDIS_URL` instead; a line break at its end does not count.",
+        default=None,
+        default_text="",
     )
     secret_key: str | None = _setting(
         text,
@@ -265,11 +281,12 @@ def shown(settings: Settings) -> dict[str, str]:
         elif value == field.default and field.metadata["default_text"] is not None:
             table[variable(field)] = field.metadata["default_text"].replace("`", "")
         else:
-            table[variable(field)] = _written(value)
+            table[variable(field)] = written(value)
     return table
 
 
-def _written(value: object) -> str:
+def written(value: object) -> str:
+    """The text of a setting with this value."""
     if isinstance(value, tuple):
         return ",".join(str(part) for part in value)
     if isinstance(value, timedelta):
@@ -279,22 +296,3 @@ def _written(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value)
-
-
-def markdown() -> str:
-    """``docs/settings.md``."""
-    lines = [
-        "# Settings",
-        "",
-        "All settings come from the environment. This page is made by `menshen settings --markdown`.",
-        "",
-        "| variable | default | what it is |",
-        "|---|---|---|",
-    ]
-    for field in attrs.fields(Settings):
-        default = field.metadata["default_text"]
-        if default is None:
-            default = _written(field.default)
-        plain = default and "`" not in default and " " not in default
-        lines.append(f"| `{variable(field)}` | {f'`{default}`' if plain else default} | {field.metadata['doc']} |")
-    return "\n".join(lines) + "\n"

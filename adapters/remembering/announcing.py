@@ -1,15 +1,14 @@
 """Transactions whose effect on who may act is announced before the caller is told that they are done."""
 
 import logging
-from collections.abc import Callable, Collection
-from typing import Any, TypeVar
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, Protocol, TypeVar
 
 from attrs import define, evolve, field, frozen
 
 from ...domain.ports.writing import SessionPage, SessionSweep, SessionWriter, Transaction, UnitOfWork
 from ...domain.sessions import EndReason, SessionEnd, SessionId
 from ...domain.users import UserId
-from .epochs import Epochs
 
 _log = logging.getLogger("menshen.store")
 
@@ -19,16 +18,24 @@ BY_ITSELF = (EndReason.EXPIRED, EndReason.IDLE)
 """Ends that anybody can calculate: a session that has come to one is never served from memory."""
 
 
+class Told(Protocol):
+    """Whom changes are announced to: the epochs of this machine, and maybe others. May raise OSError, StoreUnavailable."""
+
+    def change(self, users: Iterable[UserId]) -> None: ...
+
+    def change_all(self) -> None: ...
+
+
 @frozen
 class AnnouncingUnitOfWork:
     """UnitOfWork that changes the epochs of whomever a transaction has locked, whatever becomes of it.
 
     Even a commit whose outcome is unknown may have taken place. Where sessions end whose users are not locked, since those
-    of everybody end, it changes all epochs.
+    of everybody end, it changes all epochs. What is done but cannot be announced to all is StoreUnavailable.
     """
 
     inner: UnitOfWork
-    epochs: Epochs
+    epochs: Told
 
     def transact(self, work: Callable[[Transaction], T], *, is_vital: bool = False) -> T:
         touched = _Touched()

@@ -10,7 +10,8 @@ from io import TextIOWrapper
 from ...domain.errors import Refusal, StoreUnavailable
 from ..environment import read_settings
 from ..guarding.answers import ANSWERS
-from ..settings import SettingInvalid, markdown, shown
+from ..settings import SettingInvalid, shown
+from ..settings_page import markdown
 from .adopting import add_adopt_command
 from .auditing import add_audit_commands
 from .migrating import add_migrate_command

@@ -16,6 +16,7 @@ from .databases import (
     running,
     server_folder,
 )
+from .redis_servers import RedisProcess, redis_running
 from .servers import Client, Server, serving
 from .spellings import SPELLINGS, Spelling, quick_server
 from .stores import opened
@@ -86,3 +87,10 @@ def machine(product: str) -> Iterator[DatabaseServer]:
     """A database server that no other test uses, to be paused, stopped, and reconfigured."""
     with server_folder() as folder, running(quick_server(product, folder)) as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
+    """A Redis for the tests of a module, which leave it running."""
+    with redis_running(RedisProcess(tmp_path_factory.mktemp("redis") / "redis")) as server:
+        yield server

@@ -53,7 +53,7 @@ class DatabaseServer(Protocol):
 
 
 @define(eq=False)
-class _Process:
+class ServerProcess:
     """One server process in a process group of its own."""
 
     command: Sequence[str]
@@ -122,21 +122,21 @@ def as_owner(name: str) -> list[str]:
     return ["setpriv", f"--reuid={name}", f"--regid={name}", "--clear-groups", "--"] if os.geteuid() == 0 else []
 
 
-class _PortTakenError(Exception):
+class PortTakenError(Exception):
     """Somebody else has taken the port since it was found free."""
 
 
-def _on_a_free_port(start: Callable[[int], None]) -> int:
+def on_a_free_port(start: Callable[[int], None]) -> int:
     """The port on which *start* succeeded."""
     for _ in range(5):
         port = free_port()
-        with suppress(_PortTakenError):
+        with suppress(PortTakenError):
             start(port)
             return port
     raise AssertionError("each port is taken before it is used")
 
 
-def _until_it_answers(engine: Engine, where_its_data_are: str, data: Path, process: _Process) -> None:
+def _until_it_answers(engine: Engine, where_its_data_are: str, data: Path, process: ServerProcess) -> None:
     """Ask until the server with this data answers, and not another one on its port."""
     end = time.monotonic() + START_SECONDS
     while True:
@@ -144,13 +144,13 @@ def _until_it_answers(engine: Engine, where_its_data_are: str, data: Path, proce
             with engine.connect() as connection:
                 if not data.samefile(connection.execute(text(where_its_data_are)).scalar_one()):
                     process.end(signal.SIGKILL)
-                    raise _PortTakenError
+                    raise PortTakenError
             return
         except OperationalError:
             if not process.is_running or time.monotonic() > end:
                 said = process.log.read_text()[-4000:]
                 if "Address already in use" in said:
-                    raise _PortTakenError from None
+                    raise PortTakenError from None
                 raise AssertionError(f"the database server does not answer:\n{said}") from None
             time.sleep(0.05)
 
@@ -163,7 +163,7 @@ class _Server(ABC):
     settings: Sequence[str] = ()
     port: int = field(init=False, default=0)
     """From its first start on."""
-    _process: _Process = field(init=False, default=_Process([], Path()))
+    _process: ServerProcess = field(init=False, default=ServerProcess([], Path()))
 
     @property
     def url(self) -> URL:
@@ -177,7 +177,7 @@ class _Server(ABC):
             self._start(self.port)
         else:
             self._make()
-            self.port = _on_a_free_port(self._start)
+            self.port = on_a_free_port(self._start)
 
     @abstractmethod
     def _make(self) -> None: ...
@@ -204,7 +204,7 @@ class PostgresServer(_Server):
         command = [*as_owner("postgres"), str(_postgres_program("postgres")), "-D", str(data)]
         for each in (f"port={port}", "listen_addresses=127.0.0.1", "unix_socket_directories=", *self.settings):
             command += ["-c", each]
-        self._process = _Process(command, self.folder / "log")
+        self._process = ServerProcess(command, self.folder / "log")
         self._process.start()
         engine = create_engine(self._url_at(port), connect_args={"connect_timeout": 5})
         _until_it_answers(engine, "SHOW data_directory", data, self._process)
@@ -249,7 +249,7 @@ class MariaDbServer(_Server):
 
     def _start(self, port: int) -> None:
         data = self.folder / "data"
-        self._process = _Process(
+        self._process = ServerProcess(
             [
                 str(program_of("mariadbd")),
                 *("--no-defaults", f"--datadir={data}", f"--port={port}"),

@@ -1,4 +1,4 @@
-"""The URL of the database may stand in a file, as the secrets of Docker and Kubernetes do."""
+"""The URL of the database, and of the Redis, may stand in a file, as the secrets of Docker and Kubernetes do."""
 
 from pathlib import Path
 
@@ -48,6 +48,28 @@ def test_two_urls_are_one_too_many(file: Path) -> None:
     with pytest.raises(SettingInvalid, match="both set") as refusal:
         read_settings({"MENSHEN_DATABASE_URL": URL, "MENSHEN_DATABASE_URL_FILE": str(file)})
     assert PASSWORD not in str(refusal.value)
+
+
+def test_the_url_of_the_redis_may_stand_in_a_file_as_well(file: Path) -> None:
+    url = f"rediss://menshen:{PASSWORD}@redis.example"
+    file.write_text(f"{url}\n")
+    settings = read_settings({"MENSHEN_REDIS_URL_FILE": str(file)})
+    assert settings.redis_url == url
+    assert PASSWORD not in str(shown(settings)) + str(settings)
+    with pytest.raises(SettingInvalid, match="both set") as refusal:
+        read_settings({"MENSHEN_REDIS_URL": url, "MENSHEN_REDIS_URL_FILE": str(file)})
+    assert PASSWORD not in str(refusal.value)
+
+
+@pytest.mark.parametrize("written", ["", "\n", f"{PASSWORD}@redis.example", f"rediss://:{PASSWORD}@h?db=1"])
+def test_a_file_without_the_url_of_a_redis_is_refused_in_one_line(file: Path, written: str) -> None:
+    file.write_text(written)
+    with pytest.raises(SettingInvalid) as refusal:
+        read_settings({"MENSHEN_REDIS_URL_FILE": str(file)})
+    line = str(refusal.value)
+    assert line.startswith("MENSHEN_REDIS_URL_FILE: ")
+    assert len(line.splitlines()) == 1
+    assert PASSWORD not in line
 
 
 def test_serve_keeps_the_accounts_there(tmp_path: Path, file: Path) -> None:

@@ -3,13 +3,16 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from menshen.adapters.conformance.epochs import EpochsContract
 from menshen.adapters.machine_epochs import MachineEpochs
 from menshen.adapters.memory.fakes import FakeClock
+from menshen.adapters.redis.publishing import PublishedEpochs
+from menshen.adapters.redis.server import RedisServer
 from menshen.adapters.remembering.epochs import SLOTS, Epochs, LocalEpochs
 from menshen.domain.users import UserId
 from menshen.entrypoints.remembering import remembering
@@ -17,6 +20,7 @@ from menshen.entrypoints.settings import Settings
 from menshen.entrypoints.stores import sql_store
 
 from .databases import DatabaseServer
+from .redis_servers import RedisProcess
 from .stores import opened
 
 SIZE = SLOTS * 8
@@ -27,42 +31,30 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "epochs"
 
 
-@pytest.fixture(params=["local", "machine"])
-def epochs(request: pytest.FixtureRequest, path: Path) -> Epochs:
-    return LocalEpochs() if request.param == "local" else MachineEpochs(path)
+class TestLocalEpochs(EpochsContract):
+    @pytest.fixture
+    def epochs(self) -> Epochs:
+        return LocalEpochs()
 
 
-class TestEpochs:
-    def test_a_change_is_one_of_those_users_alone(self, epochs: Epochs) -> None:
-        epochs.change_all()
-        users = [UserId(number) for number in (0, 1, 2, 77, SLOTS - 1)]
-        before = {user: epochs.of(user) for user in users}
-        epochs.change(users[1:3])
-        changed = {user for user in users if epochs.of(user) != before[user]}
-        assert changed == set(users[1:3])
+class TestMachineEpochs(EpochsContract):
+    @pytest.fixture
+    def epochs(self, path: Path) -> Epochs:
+        return MachineEpochs(path)
 
-    def test_users_whose_ids_differ_by_the_number_of_slots_share_one(self, epochs: Epochs) -> None:
-        before = epochs.of(UserId(5))
-        epochs.change([UserId(5 + SLOTS)])
-        assert epochs.of(UserId(5)) != before
-        assert epochs.of(UserId(5)) == epochs.of(UserId(5 + 7 * SLOTS))
 
-    def test_what_stood_there_does_not_come_back(self, epochs: Epochs) -> None:
-        seen = set()
-        for _ in range(1000):
-            epochs.change([UserId(9)])
-            seen.add(epochs.of(UserId(9)))
-        assert len(seen) == 1000
-
-    def test_all_can_change_at_once(self, epochs: Epochs) -> None:
-        before = [epochs.of(UserId(number)) for number in range(SLOTS)]
-        epochs.change_all()
-        assert not any(epochs.of(UserId(number)) == old for number, old in enumerate(before))
+class TestPublishedEpochs(EpochsContract):
+    @pytest.fixture
+    def epochs(self, redis: RedisProcess) -> Iterator[PublishedEpochs]:
+        epochs = PublishedEpochs(LocalEpochs(), RedisServer(redis.url))
+        yield epochs
+        epochs.close()
 
 
 _CHANGE = """
 import sys
 from pathlib import Path
+from menshen.adapters.conformance.epochs import EpochsContract
 from menshen.adapters.machine_epochs import MachineEpochs
 from menshen.domain.users import UserId
 MachineEpochs(Path(sys.argv[1])).change([UserId(int(number)) for number in sys.argv[2:]])

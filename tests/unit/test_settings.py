@@ -17,10 +17,10 @@ from menshen.entrypoints.environment import read_settings
 from menshen.entrypoints.settings import (
     SettingInvalid,
     Settings,
-    markdown,
     shown,
     variable,
 )
+from menshen.entrypoints.settings_page import markdown
 
 from .cases import examples, for_each
 
@@ -33,6 +33,8 @@ DEFAULTS: dict[str, object] = {
     "database_connections": 10,
     "require_durable": False,
     "require_tls": False,
+    "redis_url": None,
+    "redis_url_file": None,
     "secret_key": None,
     "secret_key_file": None,
     "host": "127.0.0.1",
@@ -93,6 +95,15 @@ GOOD: dict[str, dict[str, object]] = {
     "database_connections": {"1": 1, "1000": 1000},
     "require_durable": {**SWITCHED},
     "require_tls": {**SWITCHED},
+    "redis_url": {
+        url: url
+        for url in (
+            "redis://localhost",
+            "rediss://redis.example.com:6380/0?ssl_ca_certs=/etc/menshen/ca.pem",
+            "redis://[::1]:6379",
+        )
+    },
+    "redis_url_file": {},
     "secret_key": {SECRET: SECRET},
     "secret_key_file": {"/run/secrets/key": Path("/run/secrets/key")},
     "host": {"0.0.0.0": "0.0.0.0", "::1": "::1", "localhost": "127.0.0.1"},
@@ -177,6 +188,20 @@ BAD: dict[str, list[str]] = {
     "database_connections": [*NO_NUMBER, "0", "1001"],
     "require_durable": ["", "maybe"],
     "require_tls": ["", "maybe"],
+    "redis_url": [
+        *(
+            "",
+            "localhost",
+            "redis://",
+            "redis:///0",
+            "redis://:6379",
+            "http://localhost",
+            "unix:///run/redis",
+            "redis://h:0",
+        ),
+        *("redis://h:x", "redis://h/a", "redis://h?socket_timeout=60", "rediss://h?ssl_cert_reqs=none", "redis://h\n"),
+    ],
+    "redis_url_file": NO_TEXT,
     "secret_key": NO_TEXT,
     "secret_key_file": NO_TEXT,
     "host": NO_TEXT,
@@ -301,7 +326,11 @@ def test_a_secret_is_never_shown() -> None:
 
 
 def test_what_may_hold_a_secret_is_masked_and_nothing_else() -> None:
-    assert [name for name, field in FIELDS.items() if field.metadata["show"]] == ["database_url", "secret_key"]
+    assert [name for name, field in FIELDS.items() if field.metadata["show"]] == [
+        "database_url",
+        "redis_url",
+        "secret_key",
+    ]
 
 
 @for_each(
@@ -321,6 +350,20 @@ def test_the_password_in_a_url_is_never_shown(url: str, told: str) -> None:
     held = read_settings({"MENSHEN_DATABASE_URL": url})
     assert held.database_url == url
     assert shown(held)["MENSHEN_DATABASE_URL"] == told
+    assert "s3cret" not in repr(held) + str(held)
+
+
+@for_each(
+    ("url", "told"),
+    [
+        ("redis://:s3cret@redis:6379", "redis://:***@redis:6379"),
+        ("rediss://me:s3cret@redis/0?ssl_password=s3cret", "rediss://me:***@redis/0?ssl_password=***"),
+    ],
+)
+def test_the_password_of_the_redis_is_never_shown(url: str, told: str) -> None:
+    held = read_settings({"MENSHEN_REDIS_URL": url})
+    assert held.redis_url == url
+    assert shown(held)["MENSHEN_REDIS_URL"] == told
     assert "s3cret" not in repr(held) + str(held)
 
 

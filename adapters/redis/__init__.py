@@ -1,0 +1,1 @@
+"""Word of changes by a Redis, for stores that tell nobody themselves."""
