@@ -1,5 +1,5 @@
 # `make serve` and `make test` set up all they need; the rest is for those who change the code.
-.PHONY: help serve test unit faults lint format pins docs tour benchmarks clean
+.PHONY: help serve test unit faults lint format pins docs tour bench bench-quick clean
 
 # Races, and others that take their time and cover nothing that the rest does not: without what counts the lines. Those
 # that take longest come first, so that no process is left with one of them in the end.
@@ -16,7 +16,8 @@ help:
 	@echo "make faults      kill, starve and cut off the servers for as long as the plan has it; an hour"
 	@echo "make lint        ruff, mypy --strict, the import rules"
 	@echo "make format      let ruff put the code in form"
-	@echo "make benchmarks  the figures, as ratios"
+	@echo "make bench       all figures, as ratios, beside other systems: docs/performance.md; half an hour"
+	@echo "make bench-quick the main ones, in three minutes"
 	@echo "make pins        renew requirements/*.txt after a change in pyproject.toml"
 	@echo "make tour        write the answers of the HTTP API down anew, after a change that is meant to change them"
 	@echo "make docs        write docs/settings.md anew"
@@ -58,14 +59,17 @@ format: .venv/dev
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-benchmarks: .venv/dev
-	.venv/bin/python benchmarks/start_and_memory.py
-	.venv/bin/python benchmarks/guard.py
-	.venv/bin/python benchmarks/login.py
-	.venv/bin/python benchmarks/flood.py
-	.venv/bin/python benchmarks/admission.py
-	.venv/bin/python benchmarks/growth.py
-	.venv/bin/python benchmarks/adoption.py
+# Everything but what takes an hour: growth.py and adoption.py fill tables with millions of rows.
+bench: .venv/dev
+	@command -v wrk >/dev/null || .ci/apt-install wrk
+	@for each in guard peers kicks active_users steady login flood start_and_memory; do \
+		echo "== $$each"; .venv/bin/python benchmarks/$$each.py || echo "$$each has failed" >&2; done
+	.venv/bin/python benchmarks/report.py
+
+bench-quick: .venv/dev
+	@command -v wrk >/dev/null || .ci/apt-install wrk
+	.venv/bin/python benchmarks/guard.py --quick
+	.venv/bin/python benchmarks/kicks.py --quick
 
 tour: .venv/dev
 	@.venv/bin/python -m tests.unit.tour

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 # Run as a script, the folder of this file is on the path, and there is no package.
 if TYPE_CHECKING:
     from .load import http_get, http_post, measured
+    from .results import Said
     from .serving import MENSHEN, PASSWORD, PHONE, free_port, menshen_environment, register, running
     from .start_and_memory import memory
 else:
     from load import http_get, http_post, measured
+    from results import Said
     from serving import MENSHEN, PASSWORD, PHONE, free_port, menshen_environment, register, running
     from start_and_memory import memory
 
@@ -29,6 +31,7 @@ IDLE_SECONDS = 5.0
 
 
 def main() -> None:
+    say = Said("flood")
     with ExitStack() as stack:
         data_dir = stack.enter_context(tempfile.TemporaryDirectory())
         port = free_port()
@@ -54,12 +57,12 @@ def main() -> None:
         after = memory(server.pid)
 
     ratio = median(mine.rate / alone.rate for mine, alone in zip(flooded, quiet, strict=True))
-    print(f"user_info, {CALLERS} callers                 {median(each.rate for each in quiet):>8.0f} /s")
-    print(f"user_info, while {FLOOD} callers log in    {median(each.rate for each in flooded):>8.0f} /s")
-    print(f"    99 of 100 answers within           {median(each.p99 for each in flooded):>8.1f} ms")
-    print(f"    and logins                         {median(logins):>8.1f} /s")
-    print(f"ratio: user_info in the flood to without {ratio:>6.2f}")
-    print(
+    say(f"user_info, {CALLERS} callers                 {median(each.rate for each in quiet):>8.0f} /s")
+    say(f"user_info, while {FLOOD} callers log in    {median(each.rate for each in flooded):>8.0f} /s")
+    say(f"    99 of 100 answers within           {median(each.p99 for each in flooded):>8.1f} ms")
+    say(f"    and logins                         {median(logins):>8.1f} /s")
+    say(f"ratio: user_info in the flood to without {ratio:>6.2f}")
+    say(
         f"memory (RSS): {before['Rss']:.0f} MiB before, {during['Rss']:.0f} after the last login, {after['Rss']:.0f} when idle"
     )
 

@@ -20,9 +20,11 @@ from menshen.domain.ports.outside import Verdict
 # Run as a script, the folder of this file is on the path, and there is no package.
 if TYPE_CHECKING:
     from .load import http_post, requests_per_second
+    from .results import Said
     from .serving import MENSHEN, PASSWORD, PHONE, free_port, menshen_environment, register, running
 else:
     from load import http_post, requests_per_second
+    from results import Said
     from serving import MENSHEN, PASSWORD, PHONE, free_port, menshen_environment, register, running
 
 ROUNDS = 5
@@ -32,6 +34,7 @@ CONNECTIONS = THREADS * 4
 
 
 def main() -> None:
+    say = Said("login")
     hasher = Argon2PasswordHasher()
     password_hash = hasher.hash(PASSWORD)
     with ExitStack() as stack:
@@ -52,10 +55,10 @@ def main() -> None:
                 hashes.append(bare)
                 logins.append(over_http)
 
-    print(f"bare Argon2id, {THREADS} threads               {median(hashes):>7.1f} /s")
-    print(f"logins over HTTP, {CONNECTIONS} connections       {median(logins):>7.1f} /s")
+    say(f"bare Argon2id, {THREADS} threads               {median(hashes):>7.1f} /s")
+    say(f"logins over HTTP, {CONNECTIONS} connections       {median(logins):>7.1f} /s")
     ratio = median(mine / yours for mine, yours in zip(logins, hashes, strict=True))
-    print(f"ratio: logins to bare hashes            {ratio:.2f}")
+    say(f"ratio: logins to bare hashes            {ratio:.2f}")
 
 
 def _hashes_per_second(

@@ -17,3 +17,15 @@ def kept(name: str) -> Any:
     """What *name* has measured, or None."""
     path = FOLDER / f"{name}.json"
     return json.loads(path.read_text()) if path.exists() else None
+
+
+class Said:
+    """Prints lines, and keeps them as the figures of the benchmark *name*."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._lines = name, list[str]()
+
+    def __call__(self, line: str) -> None:
+        print(line, flush=True)
+        self._lines.append(line)
+        keep(self._name, {"name": self._name, "lines": self._lines})

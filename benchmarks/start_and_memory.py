@@ -15,15 +15,18 @@ from typing import TYPE_CHECKING
 # Run as a script, the folder of this file is on the path, and there is no package.
 if TYPE_CHECKING:
     from .load import http_get, requests_per_second
+    from .results import Said
     from .serving import BARE_FALCON, MENSHEN, free_port, menshen_environment, register, running
 else:
     from load import http_get, requests_per_second
+    from results import Said
     from serving import BARE_FALCON, MENSHEN, free_port, menshen_environment, register, running
 
 STARTS = 7
 
 
 def main() -> None:
+    say = Said("start_and_memory")
     fresh, again, bare = [], [], []
     with ExitStack() as stack:
         for _ in range(STARTS):
@@ -45,13 +48,13 @@ def main() -> None:
             time.sleep(1)
             theirs = memory(server.pid)
 
-    print(f"start to first answer, on a new data folder  {median(fresh):>6.0f} ms")
-    print(f"start to first answer, data already there    {median(again):>6.0f} ms")
-    print(f"start to first answer, bare Falcon           {median(bare):>6.0f} ms")
-    print(f"ratio: start to bare Falcon                  {median(again) / median(bare):>6.2f}")
-    print(f"memory, idle after some use    PSS {ours['Pss']:>6.1f} MiB  RSS {ours['Rss']:>6.1f} MiB")
-    print(f"memory, bare Falcon            PSS {theirs['Pss']:>6.1f} MiB  RSS {theirs['Rss']:>6.1f} MiB")
-    print(f"ratio: memory (PSS) to bare Falcon           {ours['Pss'] / theirs['Pss']:>6.2f}")
+    say(f"start to first answer, on a new data folder  {median(fresh):>6.0f} ms")
+    say(f"start to first answer, data already there    {median(again):>6.0f} ms")
+    say(f"start to first answer, bare Falcon           {median(bare):>6.0f} ms")
+    say(f"ratio: start to bare Falcon                  {median(again) / median(bare):>6.2f}")
+    say(f"memory, idle after some use    PSS {ours['Pss']:>6.1f} MiB  RSS {ours['Rss']:>6.1f} MiB")
+    say(f"memory, bare Falcon            PSS {theirs['Pss']:>6.1f} MiB  RSS {theirs['Rss']:>6.1f} MiB")
+    say(f"ratio: memory (PSS) to bare Falcon           {ours['Pss'] / theirs['Pss']:>6.2f}")
 
 
 def _milliseconds_to_first_answer(
