@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,15 +23,24 @@ else:
 
 SERVER_CORE, LOAD_CORE = 0, 1
 
+_IN_TURN = """
+local tokens, number = {{{tokens}}}, 0
+request = function()
+    number = number % #tokens + 1
+    return wrk.format(nil, nil, {{ token = tokens[number] }})
+end
+"""
+
 
 @dataclass(frozen=True)
 class Target:
-    """What is asked: a GET of *path* on *port*."""
+    """What is asked: a GET of *path* on *port*; with *tokens*, with the next of them each time."""
 
     name: str
     port: int
     path: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    tokens: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -86,8 +96,13 @@ def _rate(target: Target, connections: int, seconds: int, *, pinned: bool) -> fl
         raise SystemExit("this needs wrk (Debian, Ubuntu: apt install wrk)")
     headers = [part for name, value in target.headers.items() for part in ("-H", f"{name}: {value}")]
     url = f"http://127.0.0.1:{target.port}{target.path}"
-    command = _on(LOAD_CORE, [wrk, "-t1", f"-c{connections}", f"-d{seconds}s", *headers, url], pinned=pinned)
-    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 30).stdout
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(_IN_TURN.format(tokens=",".join(f'"{token}"' for token in target.tokens)))
+        script.flush()
+        in_turn = ["-s", script.name] if target.tokens else []
+        load = [wrk, "-t1", f"-c{connections}", f"-d{seconds}s", *in_turn, *headers, url]
+        command = _on(LOAD_CORE, load, pinned=pinned)
+        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 30).stdout
     rate = re.search(r"Requests/sec:\s+([0-9.]+)", said)
     if rate is None or "Non-2xx" in said:
         raise RuntimeError(f"{target.name}: {said}")

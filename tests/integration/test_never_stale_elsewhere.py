@@ -22,13 +22,13 @@ _numbers = count()
 
 @pytest.fixture(scope="module")
 def nodes(machine: DatabaseServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Server]]:
-    """Two machines with one database: they share no folder, and so no epochs."""
+    """Two machines with one database: each has its data folder, and so its epochs, which they would share without any."""
     url, secret = machine.new_database(), token_hex(32)
     migrated(url)
     with ExitStack() as stack:
         one, other = (
-            stack.enter_context(serving(tmp_path_factory.mktemp(name), DATABASE_URL=url, SECRET_KEY=secret))
-            for name in ("one", "other")
+            stack.enter_context(serving(folder, DATA_DIR=str(folder), DATABASE_URL=url, SECRET_KEY=secret))
+            for folder in (tmp_path_factory.mktemp(name) for name in ("one", "other"))
         )
         yield one, other
         assert "Traceback" not in one.log + other.log
