@@ -30,7 +30,7 @@ else:
     from menshen.tests.integration.databases import running as running_database
     from menshen.tests.integration.stores import migrated
 
-ROUNDS = 9
+ROUNDS = 7
 
 OPEN = "a route of one's own"
 GUARDED = "the same, guarded"

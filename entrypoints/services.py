@@ -32,6 +32,11 @@ _WAITING_PASSWORDS = SERVING_THREADS // 2
 """How many of the threads may wait for the hasher; the others stay free for requests that need no hash."""
 
 
+TOKENS_EACH = 10
+"""How many verified tokens are remembered for each judgement: they take a quarter of its memory, and to verify one takes as
+long as to read who it is."""
+
+
 class WithoutSecret(Enum):
     """What to do if there is no secret yet."""
 
@@ -106,7 +111,7 @@ def open_adapters(settings: Settings, secret: bytes, store: Store) -> Adapters:
 
 def _codec(settings: Settings, secret: bytes, realm: Realm) -> TokenCodec:
     codec = JwtTokenCodec(secret=secret, issuer=settings.issuer, audience=realm.audience)
-    return RememberedTokens(codec, settings.remembered) if settings.remembered else codec
+    return RememberedTokens(codec, settings.remembered * TOKENS_EACH) if settings.remembered else codec
 
 
 def _another_secret(settings: Settings, without_secret: WithoutSecret, say: Callable[[str], None]) -> bytes:

@@ -233,8 +233,8 @@ class Settings:
     argon2_parallelism: int = _setting(whole(1, 16), "Lanes of one password hash (OWASP: 1).", default=1)
     remembered: int = _setting(
         whole(0, 1_000_000),
-        "How many tokens each worker remembers whose signature it has verified, and for how many of them whom they let in, as "
-        "long as it knows that nothing has changed (docs/decisions/0012); 0 for none.",
+        "For how many tokens each worker remembers whom they let in, as long as it knows that nothing has changed "
+        "(docs/decisions/0012), and for ten times as many that their signature is verified; 0 for none.",
         default=10_000,
     )
     issuer: str = _setting(text, "`iss` of the tokens: who gives them out.", default="menshen")

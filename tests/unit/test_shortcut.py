@@ -137,7 +137,7 @@ NAMES = [
 ]
 
 
-@examples(300)
+@examples(100)
 @given(data=st.data())
 def test_with_the_shortcut_every_answer_is_the_same_as_without(data: st.DataObject) -> None:
     asked = ASKED[data.draw(st.sampled_from(sorted(ASKED)))]
