@@ -4,6 +4,7 @@
 """
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -34,6 +35,8 @@ def wait_until_it_answers():
 
 
 if __name__ == "__main__":
+    # So that its own server ends with this one.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     common = [f"--dir={folder / 'data'}"]
     subprocess.run([POCKETBASE, "superuser", "upsert", *ADMIN.values(), *common], check=True, stdout=subprocess.DEVNULL)
     server = subprocess.Popen([POCKETBASE, "serve", f"--http=127.0.0.1:{port}", *common], stdout=subprocess.DEVNULL)
