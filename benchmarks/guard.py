@@ -4,7 +4,6 @@ On SQLite, PostgreSQL and MariaDB, with one worker and with two, pinned to a cor
 worker. All servers of one database run at the same time and are asked in turns. Read the ratios, not the numbers.
 """
 
-import os
 import sys
 import tempfile
 from argparse import ArgumentParser
@@ -92,17 +91,19 @@ def measure(store: str, *, workers: int, pinned: bool, rounds: int) -> dict[str,
 def main() -> None:
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
-    is_quick = parser.parse_args().quick
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    arguments = parser.parse_args()
+    is_quick, rounds = arguments.quick, 5 if arguments.quick else arguments.rounds
     runs = []
     for store in ["SQLite"] if is_quick else STORES:
         for workers in [1] if is_quick else [1, 2]:
             for pinned in (True, False):
-                measured = measure(store, workers=workers, pinned=pinned, rounds=5 if is_quick else ROUNDS)
+                measured = measure(store, workers=workers, pinned=pinned, rounds=rounds)
                 runs.append({"store": store, "workers": workers, "pinned": pinned, "rates": measured})
                 print(f"\n{store}, {workers} worker{'s' * (workers > 1)}, {'a core each' if pinned else 'unpinned'}")
                 for ours, theirs in RATIOS:
                     print(f"  {ours} to {theirs:<44} {ratio(measured[ours], measured[theirs])}", flush=True)
-    keep("guard-quick" if is_quick else "guard", {"cores": os.cpu_count(), "runs": runs})
+    keep("guard-quick" if is_quick else "guard", {"rounds": rounds, "runs": runs})
 
 
 if __name__ == "__main__":

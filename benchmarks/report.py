@@ -73,7 +73,7 @@ def _guard(figures: Any) -> Iterator[str]:
     yield from (
         "## What the guard costs",
         "",
-        f"`python benchmarks/guard.py`, {guard.ROUNDS} rounds. The guarded route looks up each request whose account and",
+        f"`python benchmarks/guard.py`, {figures['rounds']} rounds. The guarded route looks up each request whose account and",
         (
             "session it is; nothing is trusted longer than [decision 12]"
             "(decisions/0012-a-session-is-remembered-until-it-changes.md) says. *A core each*: the servers on one, the load on"
