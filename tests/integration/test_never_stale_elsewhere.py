@@ -31,7 +31,8 @@ def nodes(machine: DatabaseServer, tmp_path_factory: pytest.TempPathFactory) -> 
             for folder in (tmp_path_factory.mktemp(name) for name in ("one", "other"))
         )
         yield one, other
-        assert "Traceback" not in one.log + other.log
+        # A connection that is lost while it is given back is logged by SQLAlchemy, with its traceback.
+        assert (one.returncode, other.returncode) == (None, None), one.log + other.log
 
 
 @pytest.fixture
