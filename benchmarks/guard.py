@@ -103,7 +103,7 @@ def main() -> None:
                 print(f"\n{store}, {workers} worker{'s' * (workers > 1)}, {'a core each' if pinned else 'unpinned'}")
                 for ours, theirs in RATIOS:
                     print(f"  {ours} to {theirs:<44} {ratio(measured[ours], measured[theirs])}", flush=True)
-    keep("guard-quick" if is_quick else "guard", {"rounds": rounds, "runs": runs})
+                keep("guard-quick" if is_quick else "guard", {"rounds": rounds, "runs": runs})
 
 
 if __name__ == "__main__":
