@@ -98,7 +98,7 @@ def _peers(figures: Any) -> Iterator[str]:
     yield from (
         "## Beside others",
         "",
-        "`python benchmarks/peers.py`: each as its documentation sets it up, on SQLite, one worker, on the server that suits",
+        f"`python benchmarks/peers.py`, {len(figures['pinned']['menshen'])} rounds: each as its documentation sets it up, on SQLite, one worker, on the server that suits",
         "it best; one authenticated request that returns the user.",
         "",
         "| | a core each | unpinned | what it is |",
