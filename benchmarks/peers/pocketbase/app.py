@@ -4,6 +4,7 @@
 """
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -36,6 +37,8 @@ def wait_until_it_answers():
 if __name__ == "__main__":
     common = [f"--dir={folder / 'data'}"]
     subprocess.run([POCKETBASE, "superuser", "upsert", *ADMIN.values(), *common], check=True, stdout=subprocess.DEVNULL)
+    # Without this, whoever stops this process would leave the server running.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     server = subprocess.Popen([POCKETBASE, "serve", f"--http=127.0.0.1:{port}", *common], stdout=subprocess.DEVNULL)
     try:
         wait_until_it_answers()
