@@ -19,7 +19,7 @@ from sqlalchemy import create_engine, text
 
 # Run as a script, the folder of this file is on the path, and there is no package.
 if TYPE_CHECKING:
-    from ..tests.integration.databases import MariaDbServer, PostgresServer, server_folder
+    from ..tests.integration.databases import DatabaseServer, MariaDbServer, PostgresServer, server_folder
     from ..tests.integration.databases import running as running_database
     from ..tests.integration.servers import Client, Server, serving
     from ..tests.integration.stores import migrated
@@ -29,14 +29,14 @@ else:
     from results import keep
     from serving import PHONE
 
-    from menshen.tests.integration.databases import MariaDbServer, PostgresServer, server_folder
+    from menshen.tests.integration.databases import DatabaseServer, MariaDbServer, PostgresServer, server_folder
     from menshen.tests.integration.databases import running as running_database
     from menshen.tests.integration.servers import Client, Server, serving
     from menshen.tests.integration.stores import migrated
 
 ROUNDS, COMMANDS = 200, 10
 LONGEST_SECONDS = 10.0
-PRODUCTS = {"PostgreSQL": PostgresServer, "MariaDB": MariaDbServer}
+PRODUCTS: dict[str, Callable[[Path], DatabaseServer]] = {"PostgreSQL": PostgresServer, "MariaDB": MariaDbServer}
 
 
 @dataclass(frozen=True)
