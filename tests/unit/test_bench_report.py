@@ -91,7 +91,7 @@ def tables(lines: list[str]) -> list[list[str]]:
 def figures_of_guard(report: ModuleType) -> Any:
     names = {name for pair in report.guard.RATIOS for name in pair}
     rates = {name: [100.0 + number, 200.0, 300.0] for number, name in enumerate(sorted(names))}
-    return {"runs": [{"store": "SQLite", "workers": 2, "pinned": True, "rates": rates}]}
+    return {"rounds": 3, "runs": [{"store": "SQLite", "workers": 2, "pinned": True, "rates": rates}]}
 
 
 PEER_RATES = {"menshen": [40.0, 60.0], "other": [10.0, 10.0]}
