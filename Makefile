@@ -1,5 +1,5 @@
 # `make serve` and `make test` set up all they need; the rest is for those who change the code.
-.PHONY: help serve test unit faults lint format pins docs tour bench bench-quick clean
+.PHONY: help serve test unit faults lint format pins docs tour bench bench-quick bench-large clean
 
 # Races, and others that take their time and cover nothing that the rest does not: without what counts the lines. Those
 # that take longest come first, so that no process is left with one of them in the end.
@@ -18,6 +18,7 @@ help:
 	@echo "make format      let ruff put the code in form"
 	@echo "make bench       all figures, as ratios, beside other systems: docs/performance.md; half an hour"
 	@echo "make bench-quick the main ones, in three minutes"
+	@echo "make bench-large what tables with millions of rows cost; an hour"
 	@echo "make pins        renew requirements/*.txt after a change in pyproject.toml"
 	@echo "make tour        write the answers of the HTTP API down anew, after a change that is meant to change them"
 	@echo "make docs        write docs/settings.md anew"
@@ -59,7 +60,7 @@ format: .venv/dev
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
 
-# Everything but what takes an hour: growth.py and adoption.py fill tables with millions of rows.
+# Everything but what fills tables with millions of rows: that is bench-large.
 bench: .venv/dev
 	@command -v wrk >/dev/null || .ci/apt-install wrk
 	@for each in guard peers kicks active_users steady login flood start_and_memory; do \
@@ -71,6 +72,11 @@ bench-quick: .venv/dev
 	.venv/bin/python benchmarks/guard.py --quick
 	.venv/bin/python benchmarks/kicks.py --quick
 
+bench-large: .venv/dev
+	.venv/bin/python benchmarks/admission.py
+	.venv/bin/python benchmarks/growth.py
+	.venv/bin/python benchmarks/adoption.py
+
 tour: .venv/dev
 	@.venv/bin/python -m tests.unit.tour
 
@@ -81,7 +87,7 @@ pins: .venv/dev
 	.ci/pins
 
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv .venv-peers .bench build *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # The environment for running, and what developing needs on top of it.

@@ -70,7 +70,7 @@ def rates(
 ) -> dict[str, list[float]]:
     """Requests per second of each, in each of the rounds; before them is one that only warms up.
 
-    Raises RuntimeError at any answer that is not 200.
+    Raises RuntimeError at any answer that is not 200, and where a round brings none.
     """
     found: dict[str, list[float]] = {target.name: [] for target in targets}
     for turn in range(rounds + 1):
@@ -104,7 +104,7 @@ def _rate(target: Target, connections: int, seconds: int, *, pinned: bool) -> fl
         command = _on(LOAD_CORE, load, pinned=pinned)
         said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 30).stdout
     rate = re.search(r"Requests/sec:\s+([0-9.]+)", said)
-    if rate is None or "Non-2xx" in said:
+    if rate is None or "Non-2xx" in said or not float(rate[1]):
         raise RuntimeError(f"{target.name}: {said}")
     return float(rate[1])
 

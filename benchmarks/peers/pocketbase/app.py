@@ -39,6 +39,8 @@ if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     common = [f"--dir={folder / 'data'}"]
     subprocess.run([POCKETBASE, "superuser", "upsert", *ADMIN.values(), *common], check=True, stdout=subprocess.DEVNULL)
+    # Without this, whoever stops this process would leave the server running.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     server = subprocess.Popen([POCKETBASE, "serve", f"--http=127.0.0.1:{port}", *common], stdout=subprocess.DEVNULL)
     try:
         wait_until_it_answers()
