@@ -26,7 +26,7 @@ help:
 serve: .venv/serve
 	@exec .venv/bin/menshen serve
 
-test: .venv/dev
+test: .venv/dev .venv/examples
 	@.venv/bin/python .ci/system-packages
 	@rm -f .coverage .coverage.*
 	@.ci/unit counted
@@ -98,3 +98,9 @@ clean:
 .venv/dev: requirements/dev.txt pyproject.toml .ci/venv
 	@.ci/venv requirements/dev.txt
 	@touch $@ .venv/serve
+
+# What the examples in docs/ are run with; the wheel of menshen is the tests' business.
+.venv/examples: requirements/examples.txt .venv/dev
+	@rm -rf $@
+	@.venv/bin/python -m venv $@
+	@$@/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<

@@ -64,7 +64,7 @@ def test_a_command_is_installed() -> None:
 
 
 def test_there_are_pins_for_running_and_for_developing() -> None:
-    assert [pins.name for pins in PINS] == ["dev.txt", "runtime.txt"]
+    assert [pins.name for pins in PINS] == ["dev.txt", "examples.txt", "runtime.txt"]
 
 
 @for_each("pins", PINS)
