@@ -18,7 +18,7 @@ from ..adapters.sql.products.network import is_loopback
 from ..adapters.sql.unit_of_work import SqlUnitOfWork
 from ..domain.ports.outside import Clock
 from ..domain.ports.stores import Store
-from ..domain.use_cases.authentication import Authenticate
+from ..domain.use_cases.authentication import Authenticate, Authenticating
 from .databases import database_url, place_of
 from .setting_values import without_password
 from .settings import PREFIX, SettingInvalid, Settings
@@ -31,7 +31,7 @@ class Remembering:
     """A store whose changes are announced, and what is remembered of it."""
 
     store: Store
-    remembered: Callable[[Authenticate], RememberedJudgements] | None
+    remembered: Callable[[Authenticate], Authenticating] | None
     """None where each request reads: the setting says so, or nobody would tell of changes."""
     patience: Patience | None = None
     close: Callable[[], None] = lambda: None
@@ -50,8 +50,12 @@ def remembering(settings: Settings, store: Store, clock: Clock) -> Remembering:
         return Remembering(announced, None, close=word.close)
     patience = Patience()
 
-    def remembered(judge: Authenticate) -> RememberedJudgements:
-        return RememberedJudgements(judge, word.epochs, word.channel, clock, settings.remembered, patience=patience)
+    def remembered(judge: Authenticate) -> Authenticating:
+        judgements = RememberedJudgements(
+            judge, word.epochs, word.channel, clock, settings.remembered, patience=patience
+        )
+        # The method, not the object: most of the time that calling an object takes goes into finding this.
+        return judgements.__call__
 
     return Remembering(announced, remembered, patience, word.close)
 

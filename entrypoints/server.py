@@ -9,7 +9,6 @@ import signal
 import sys
 from asyncio import AbstractEventLoop
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, TypeVarTuple, cast
 
 import uvloop
@@ -19,6 +18,7 @@ from granian.http import HTTP1Settings
 
 from .connection_watch import CAN_WATCH
 from .front import HEADER_SECONDS, Front
+from .turns import take_turns
 
 DRAIN_SECONDS = 10
 """How long running requests may take to finish after SIGTERM."""
@@ -50,7 +50,7 @@ def run(front: Callable[[], Front], *, host: str, port: int, workers: int, keep_
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     # granian's time limit for a head begins when the previous answer has been sent.
     silence = keep_alive_seconds if CAN_WATCH else HEADER_SECONDS
-    _let_threads_finish()
+    take_turns()
     multiprocessing.set_start_method("fork", force=True)
     _hold_stop_signals_in_new_workers()
     server = Granian(
@@ -74,18 +74,6 @@ def run(front: Callable[[], Front], *, host: str, port: int, workers: int, keep_
         # If the whole group was signalled, a worker may have ended before this process could signal it.
         if not server.interrupt_signal:
             raise
-
-
-def _let_threads_finish() -> None:
-    """Let no thread of a worker be interrupted by another that has just become ready.
-
-    A worker has one thread that reads and writes and one that answers. If each answer is interrupted by the next request,
-    both change places twice for each: under SCHED_BATCH they take turns with many requests at a time.
-    """
-    if hasattr(os, "SCHED_BATCH"):
-        # Not everywhere is it allowed, and it is only about speed.
-        with suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 _STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}

@@ -21,6 +21,9 @@ class FakeClock:
     def now(self) -> datetime:
         return self.time
 
+    def timestamp(self) -> float:
+        return self.time.timestamp()
+
     def move(self, by: timedelta) -> None:
         self.time += by
 

@@ -3,7 +3,6 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from hashlib import blake2b
 from secrets import token_bytes
 from threading import local
@@ -24,20 +23,20 @@ from .epochs import SLOTS, Channel, Epochs
 MOST_SECONDS = 60.0
 """For how long a judgement holds at most, whatever is done to the date."""
 
-
 RAN_OUT = (TokenExpired, SessionExpired, SessionIdle)
+"""The refusals that a clock which is put back would take back."""
 
 
 @frozen
 class _Kept:
-    """A judgement, under which epoch the row was read, and until when it holds on the clock of ``seconds``."""
+    """A judgement, under which epoch the row was read, and when it holds: by the clock of ``seconds`` and by the date."""
 
     principal: Principal
     slot: int
     epoch: int
     until: float
-    since: datetime
-    ends_at: datetime
+    not_before: float
+    not_after: float
 
 
 class Patience(local):
@@ -79,10 +78,10 @@ class RememberedJudgements:
     )
     _find: Callable[[bytes], _Kept | None] = field(init=False, repr=False)
     _use: Callable[[bytes], None] = field(init=False, repr=False)
-    _now: Callable[[], datetime] = field(init=False, repr=False)
+    _date: Callable[[], float] = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._find, self._use, self._now = self._kept.get, self._kept.move_to_end, self.clock.now
+        self._find, self._use, self._date = self._kept.get, self._kept.move_to_end, self.clock.timestamp
 
     def __call__(self, token: str) -> Principal:
         """Raises what Authenticate raises, and WouldWait without patience."""
@@ -101,7 +100,7 @@ class RememberedJudgements:
             self.epochs.values[kept.slot] != kept.epoch
             or now >= kept.until
             or (now >= self.channel.trusted_until and not self.channel.is_trusted())
-            or not kept.since <= self._now() < kept.ends_at
+            or not kept.not_before <= self._date() < kept.not_after
         ):
             return self._judge(name, token)
         try:  # noqa: SIM105 - suppress() costs a tenth of all this
@@ -126,8 +125,9 @@ class RememberedJudgements:
                 self.epochs.change([claims.subject])
             raise
         if epoch is not None:
-            until = read_at + MOST_SECONDS
-            self._keep(name, _Kept(found.principal, claims.subject % SLOTS, epoch, until, found.since, found.until))
+            dates = found.since.timestamp(), found.until.timestamp()
+            kept = _Kept(found.principal, claims.subject % SLOTS, epoch, read_at + MOST_SECONDS, *dates)
+            self._keep(name, kept)
         return found.principal
 
     def _epoch(self, user_id: UserId) -> int | None:

@@ -113,6 +113,10 @@ class Clock(Protocol):
         """Aware UTC."""
         ...
 
+    def timestamp(self) -> float:
+        """The same as seconds since 1970-01-01, for what is asked at each request."""
+        ...
+
 
 class RandomIds(Protocol):
     """Ids that nobody can guess."""

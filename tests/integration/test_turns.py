@@ -1,7 +1,9 @@
 """The threads of a process that take turns, and that do not while one of them hashes."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -38,4 +40,25 @@ end = time.monotonic() + 20
 while policies() != sys.argv[1] and time.monotonic() < end:
     time.sleep(0.01)
 print(policies())
+"""
+
+
+@pytest.mark.parametrize(("policy", "afterwards"), [("SCHED_OTHER", "SCHED_BATCH"), ("SCHED_IDLE", "SCHED_IDLE")])
+def test_an_app_that_opens_accounts_takes_turns_unless_it_has_chosen_otherwise(
+    tmp_path: Path, policy: str, afterwards: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _OPENING, policy, tmp_path], check=True, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.splitlines()[-1] == str(getattr(os, afterwards))
+
+
+_OPENING = """
+import os, sys
+from menshen import Accounts
+
+os.sched_setscheduler(0, getattr(os, sys.argv[1]), os.sched_param(0))
+Accounts.from_environment({"MENSHEN_DATA_DIR": sys.argv[2]})
+print(os.sched_getscheduler(0))
+os._exit(0)
 """

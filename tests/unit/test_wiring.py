@@ -11,7 +11,6 @@ from menshen.adapters.even_hasher import EvenPasswordHasher
 from menshen.adapters.jwt_codec import JwtTokenCodec
 from menshen.adapters.refresh_token_codec import HmacRefreshTokenCodec
 from menshen.adapters.remembering.announcing import AnnouncingUnitOfWork
-from menshen.adapters.remembering.judgements import RememberedJudgements
 from menshen.adapters.remembering.tokens import RememberedTokens
 from menshen.domain.actors import Actor
 from menshen.domain.passwords import PasswordHoldsIdentifier, PasswordLengthInvalid, PasswordTooCommon
@@ -92,7 +91,7 @@ def test_the_guard_remembers_where_the_setting_says_so(remembered: int, is_remem
     # Those who remember are told in any case.
     assert isinstance(adapters.store.work, AnnouncingUnitOfWork)
     service = wire(settings, adapters)
-    assert isinstance(service.authenticate, RememberedJudgements) is is_remembering
+    assert (service.authenticate != service.authenticate_strictly) is is_remembering
     for strict in (service.authenticate_strictly, service.authenticate_admin, *service.explain_token.guards):
         assert strict.presences is adapters.store[Presences]
     service.close()
