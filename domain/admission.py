@@ -9,7 +9,7 @@ from attrs import evolve
 from .device_policy import DevicePolicy, Limit, Overflow
 from .devices import EVERY_TYPE, DeviceType
 from .errors import Refusal
-from .sessions import SessionFacts, SessionId, SessionOverview
+from .sessions import Session, SessionFacts, SessionId, SessionOverview
 
 MOST_SESSIONS = 100
 """How many sessions a user may have if the policy sets no total: nobody has more devices, and a list must end."""
@@ -32,7 +32,9 @@ def with_total(policy: DevicePolicy) -> DevicePolicy:
     return evolve(policy, limits=(*policy.limits, Limit(EVERY_TYPE, MOST_SESSIONS)))
 
 
-def decide(policy: DevicePolicy, live: Collection[SessionOverview], newcomer: SessionOverview) -> frozenset[SessionId]:
+def decide(
+    policy: DevicePolicy, live: Collection[Session | SessionOverview], newcomer: Session | SessionOverview
+) -> frozenset[SessionId]:
     """Admit *newcomer* and say which of the *live* sessions of its user end for it.
 
     A session on the newcomer's own device, known by its id, ends first. Without the others that end, every limit is
@@ -43,7 +45,8 @@ def decide(policy: DevicePolicy, live: Collection[SessionOverview], newcomer: Se
     others = [session for session in live if session.id not in ends and session.id != newcomer.id]
     full = [limit for limit in policy.limits if limit.counts(newcomer.device) and _count(limit, others) >= limit.most]
     if any(limit.most == 0 for limit in full) or (full and policy.overflow is Overflow.REJECT_NEW):
-        raise TooManyDevices([session for session in others if any(limit.counts(session.device) for limit in full)])
+        in_the_way = [session for session in others if any(limit.counts(session.device) for limit in full)]
+        raise TooManyDevices([each.overview if isinstance(each, Session) else each for each in in_the_way])
     return ends if policy.overflow is Overflow.REJECT_NEW else ends | _surplus(policy, [*others, newcomer], newcomer)
 
 

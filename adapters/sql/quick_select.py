@@ -74,7 +74,11 @@ class QuickSelect:
         spelled = self.spelled(connection.dialect)
         result = connection.exec_driver_sql(spelled.text, spelled.given(parameters))
         conversions = spelled.conversions(result.cursor)
-        return [spelled.converted(row, conversions) for row in result]
+        return [spelled.converted(row, conversions) for row in result.all()]
+
+    def first_on(self, connection: Connection, parameters: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The first row, in the same way."""
+        return next(iter(self.all_on(connection, parameters)), None)
 
     def spelled(self, dialect: Dialect) -> Spelled:
         found = self._spelled.get(dialect.name)

@@ -21,7 +21,12 @@ from .users import user_from
 
 SESSION_COLUMNS = [column.label(f"session_{column.name}") for column in sessions.c]
 _BY_ID = select(*SESSION_COLUMNS).where(sessions.c.id == bindparam("session_id"))
-_LIVE_OF_ANY = select(*SESSION_COLUMNS).where(
+_ONLY_OF_ENDS = {
+    sessions.c.ended_at,
+    sessions.c.over_at,
+    *(each for each in sessions.c if each.name.startswith("end_")),
+}
+_LIVE_OF_ANY = select(*(each for each in SESSION_COLUMNS if each.element not in _ONLY_OF_ENDS)).where(
     sessions.c.user_id == bindparam("user_id"),
     sessions.c.ended_at.is_(None),
     sessions.c.expires_at > bindparam("now"),
@@ -93,6 +98,7 @@ class SqlSessions:
 
 
 def session_from(row: RowMapping | Mapping[str, Any]) -> Session:
+    """The session in a row, which lacks the columns of the end if it has none."""
     return Session(
         id=SessionId(row["session_id"]),
         user_id=UserId(row["session_user_id"]),
@@ -121,7 +127,7 @@ def session_from(row: RowMapping | Mapping[str, Any]) -> Session:
 
 
 def _end_from(row: RowMapping | Mapping[str, Any]) -> SessionEnd | None:
-    if row["session_ended_at"] is None:
+    if row.get("session_ended_at") is None:
         return None
     device_type, actor = row["session_end_device_type"], row["session_end_actor"]
     return SessionEnd(

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import cache
 from typing import Any, TypeVar
 
 from sqlalchemy import DateTime, Dialect, LargeBinary, Numeric, String, Text, TypeDecorator
@@ -15,10 +16,14 @@ Member = TypeVar("Member", bound=StrEnum)
 
 def member_of(kind: type[Member], text: str | None, otherwise: Member) -> Member:
     """The member for *text*; *otherwise* if this version does not know it: a newer one or a person wrote it."""
-    try:
-        return otherwise if text is None else kind(text)
-    except ValueError:
-        return otherwise
+    found: Member = _members(kind).get(text, otherwise)
+    return found
+
+
+@cache
+def _members(kind: type[Member]) -> dict[str | None, Member]:
+    # A user's hundred sessions are read at each login, and calling the class takes longer than the rest of a row.
+    return {member.value: member for member in kind}
 
 
 class UtcDateTime(TypeDecorator[datetime]):

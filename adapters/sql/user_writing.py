@@ -59,7 +59,7 @@ def lock_user(step: Step, user_id: UserId) -> User | None:
     row = user_by_id(step.connection, user_id, is_to_be_locked=True)
     if row is None:
         return None
-    step.locked[user_id] = dict(row)
+    step.locked[user_id] = row
     return user_from(row)
 
 

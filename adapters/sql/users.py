@@ -33,10 +33,12 @@ from ...domain.users import (
     UserState,
 )
 from .database import Database, check_answers
+from .quick_select import QuickSelect
 from .tables import users
 
-_BY_ID = select(users).where(users.c.id == bindparam("user_id"), users.c.is_account)
-_BY_PHONE = select(users).where(users.c.canonical_phone == bindparam("phone"), users.c.is_account)
+_OF_ID = select(users).where(users.c.id == bindparam("user_id"), users.c.is_account)
+_BY_ID, _BY_ID_LOCKED = QuickSelect(_OF_ID), QuickSelect(_OF_ID.with_for_update())
+_BY_PHONE = QuickSelect(select(users).where(users.c.canonical_phone == bindparam("phone"), users.c.is_account))
 
 _UNREADABLE = DevicePolicy.single()
 
@@ -75,19 +77,18 @@ def policy_from(text: str | None) -> DevicePolicy | None:
         return _UNREADABLE
 
 
-def user_by_id(connection: Connection, user_id: UserId, *, is_to_be_locked: bool = False) -> RowMapping | None:
+def user_by_id(connection: Connection, user_id: UserId, *, is_to_be_locked: bool = False) -> dict[str, Any] | None:
     """The row of the user. Raises StoreUnavailable for the answer to another query."""
-    statement = _BY_ID.with_for_update() if is_to_be_locked else _BY_ID
-    row = connection.execute(statement, {"user_id": user_id}).first()
-    check_answers(connection, is_asked_for=row is None or row._mapping["id"] == user_id)
-    return None if row is None else row._mapping
+    row = (_BY_ID_LOCKED if is_to_be_locked else _BY_ID).first_on(connection, {"user_id": user_id})
+    check_answers(connection, is_asked_for=row is None or row["id"] == user_id)
+    return row
 
 
 def user_by_phone(connection: Connection, phone: Phone) -> User | None:
     """Raises StoreUnavailable for the answer to another query."""
-    row = connection.execute(_BY_PHONE, {"phone": phone.digits}).first()
-    check_answers(connection, is_asked_for=row is None or row._mapping["canonical_phone"] == phone.digits)
-    return None if row is None else user_from(row._mapping)
+    row = _BY_PHONE.first_on(connection, {"phone": phone.digits})
+    check_answers(connection, is_asked_for=row is None or row["canonical_phone"] == phone.digits)
+    return None if row is None else user_from(row)
 
 
 @frozen

@@ -18,6 +18,8 @@ def end_sessions(
     tx: Transaction, sessions: list[Session], end: SessionEnd, *, actor: Actor, client: Client = NO_CLIENT
 ) -> None:
     """End *sessions*, which are live and whose user is locked in *tx*, and record each end."""
+    if not sessions:
+        return
     tx.sessions.end([session.id for session in sessions], evolve(end, actor=actor))
     for session in sessions:
         tx.audit.append(

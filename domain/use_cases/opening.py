@@ -97,7 +97,7 @@ class Opening:
         end_sessions(tx, dead, SessionEnd(at=now, reason=EndReason.KICKED), actor=Actor.service(), client=client)
         live = [other for other in live if other not in dead]
         policy = self.realm.policy_for(user)
-        ends = leaving | decide(policy, [other.overview for other in live if other.id not in leaving], session.overview)
+        ends = leaving | decide(policy, [other for other in live if other.id not in leaving], session)
         end_sessions(
             tx,
             [other for other in live if other.id in ends],
