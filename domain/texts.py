@@ -13,5 +13,7 @@ class TextInvalid(Refusal):
 
 def is_plain(text: str, limit: int) -> bool:
     """Whether *text* has at most *limit* characters, none of them a control character or a lone surrogate."""
-    # Cc: control characters; Cs: lone surrogates.
-    return len(text) <= limit and not any(category(character) in {"Cc", "Cs"} for character in text)
+    if len(text) > limit:
+        return False
+    # Most are, and the id of a session is looked at with each request. Cc: control characters; Cs: lone surrogates.
+    return text.isprintable() or not any(category(character) in {"Cc", "Cs"} for character in text)
