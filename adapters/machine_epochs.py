@@ -10,8 +10,8 @@ from secrets import randbits, token_bytes
 from attrs import define, field
 
 from ..domain.users import UserId
+from .word_of_changes import SLOTS
 
-SLOTS = 1 << 16
 _SIZE = SLOTS * 8
 
 

@@ -10,12 +10,13 @@ from attrs import evolve, frozen
 
 from ..adapters.machine_epochs import MachineEpochs
 from ..adapters.memory.store import MemoryUnitOfWork
-from ..adapters.remembering.announcing import AnnouncingUnitOfWork, Told
-from ..adapters.remembering.epochs import Channel, Epochs, LocalEpochs, NobodyElse
+from ..adapters.remembering.announcing import AnnouncingUnitOfWork
+from ..adapters.remembering.epochs import LocalEpochs, NobodyElse
 from ..adapters.remembering.judgements import Patience, RememberedJudgements
 from ..adapters.sql.change_channel import SqlChannel
 from ..adapters.sql.products.network import is_loopback
 from ..adapters.sql.unit_of_work import SqlUnitOfWork
+from ..adapters.word_of_changes import Channel, Epochs, Told
 from ..domain.ports.outside import Clock
 from ..domain.ports.stores import Store
 from ..domain.use_cases.authentication import Authenticate, Authenticating

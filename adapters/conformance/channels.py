@@ -7,24 +7,13 @@ from typing import Protocol
 
 from ...domain.users import UserId
 from ..boot_clock import seconds
-from .epochs import Epochs
+from ..word_of_changes import Channel, Epochs
 
 BOUND_SECONDS = 1.0
 """Within which word comes, and trust ends without it."""
 
 START_SECONDS = 20.0
 ROUNDS = 20
-
-
-class Channel(Protocol):
-    """The port, as ``remembering/epochs.py`` has it."""
-
-    @property
-    def trusted_until(self) -> float: ...
-
-    def is_trusted(self) -> bool: ...
-
-    def close(self) -> None: ...
 
 
 class Node(Protocol):

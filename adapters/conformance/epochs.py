@@ -1,21 +1,7 @@
 """The contract of Epochs."""
 
-from collections.abc import Iterable
-from typing import Protocol
-
 from ...domain.users import UserId
-
-SLOTS = 1 << 16
-
-
-class Epochs(Protocol):
-    """The port, as ``remembering/epochs.py`` has it."""
-
-    def of(self, user_id: UserId) -> int: ...
-
-    def change(self, users: Iterable[UserId]) -> None: ...
-
-    def change_all(self) -> None: ...
+from ..word_of_changes import SLOTS, Epochs
 
 
 class EpochsContract:
@@ -50,3 +36,7 @@ class EpochsContract:
         before = [epochs.of(UserId(number)) for number in range(SLOTS)]
         epochs.change_all()
         assert not any(epochs.of(UserId(number)) == old for number, old in enumerate(before))
+
+    def test_the_values_are_there_to_be_looked_at_once_one_has_been_asked_for(self, epochs: Epochs) -> None:
+        epochs.change([UserId(3), UserId(SLOTS + 4)])
+        assert [epochs.of(UserId(number)) for number in range(SLOTS)] == list(epochs.values)

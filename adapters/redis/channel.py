@@ -12,7 +12,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from ...domain.users import UserId
 from ..boot_clock import seconds
 from ..own_process import PerProcess
-from .server import CHANNEL, RedisServer, Told
+from ..word_of_changes import Told
+from .server import CHANNEL, RedisServer
 
 _log = logging.getLogger("menshen.store")
 

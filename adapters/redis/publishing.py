@@ -1,6 +1,6 @@
 """Changes that are published before they are acknowledged."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from attrs import define, field
@@ -9,8 +9,9 @@ from redis.exceptions import RedisError
 from ...domain.errors import StoreUnavailable
 from ...domain.users import UserId
 from ..own_process import PerProcess
+from ..word_of_changes import Epochs
 from .owed import Owed
-from .server import CHANNEL, EVERYBODY, STEP_SECONDS, RedisServer, Told, check_is_the_one
+from .server import CHANNEL, EVERYBODY, STEP_SECONDS, RedisServer, check_is_the_one
 
 PATIENCE_SECONDS = 0.7
 """How long a change waits until it has been published, whatever the network does."""
@@ -29,12 +30,16 @@ class PublishedEpochs:
     possible. The time for that is bounded (``PATIENCE_SECONDS``).
     """
 
-    inner: Told
+    inner: Epochs
     redis: RedisServer
     _publisher: "PerProcess[Owed]" = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._publisher = PerProcess(lambda: Owed(_Speaker(self.redis), RETRY_SECONDS))
+
+    @property
+    def values(self) -> Sequence[int]:
+        return self.inner.values
 
     def of(self, user_id: UserId) -> int:
         return self.inner.of(user_id)

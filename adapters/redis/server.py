@@ -1,13 +1,10 @@
 """Connections to a Redis, and what is said on them."""
 
-from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from attrs import field, frozen
 from redis.connection import Connection, parse_url
 from redis.exceptions import ConnectionError as RedisConnectionError
-
-from ...domain.users import UserId
 
 CHANNEL = "menshen:changes"
 """What is published there are the ids of users, or EVERYBODY."""
@@ -16,16 +13,6 @@ EVERYBODY = b"all"
 
 STEP_SECONDS = 0.3
 """How long connecting may take, and each answer to whoever publishes."""
-
-
-class Told(Protocol):
-    """The epochs of this machine."""
-
-    def of(self, user_id: UserId) -> int: ...
-
-    def change(self, users: Iterable[UserId]) -> None: ...
-
-    def change_all(self) -> None: ...
 
 
 @frozen

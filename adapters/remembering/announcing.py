@@ -1,14 +1,15 @@
 """Transactions whose effect on who may act is announced before the caller is told that they are done."""
 
 import logging
-from collections.abc import Callable, Collection, Iterable
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
 
 from attrs import define, evolve, field, frozen
 
 from ...domain.ports.writing import SessionPage, SessionSweep, SessionWriter, Transaction, UnitOfWork
 from ...domain.sessions import EndReason, SessionEnd, SessionId
 from ...domain.users import UserId
+from ..word_of_changes import Told
 
 _log = logging.getLogger("menshen.store")
 
@@ -16,14 +17,6 @@ T = TypeVar("T")
 
 BY_ITSELF = (EndReason.EXPIRED, EndReason.IDLE)
 """Ends that anybody can calculate: a session that has come to one is never served from memory."""
-
-
-class Told(Protocol):
-    """Whom changes are announced to: the epochs of this machine, and maybe others. May raise OSError, StoreUnavailable."""
-
-    def change(self, users: Iterable[UserId]) -> None: ...
-
-    def change_all(self) -> None: ...
 
 
 @frozen

@@ -18,7 +18,7 @@ from ...domain.tokens import TokenExpired
 from ...domain.use_cases.authentication import Authenticate
 from ...domain.users import UserId
 from ..boot_clock import seconds
-from .epochs import SLOTS, Channel, Epochs
+from ..word_of_changes import SLOTS, Channel, Epochs
 
 MOST_SECONDS = 60.0
 """For how long a judgement holds at most, whatever is done to the date."""

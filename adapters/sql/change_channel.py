@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from threading import Event, Thread
-from typing import Protocol
 
 from attrs import define, field
 from sqlalchemy import Connection, Select, between, bindparam, func, or_, select
@@ -11,6 +10,7 @@ from sqlalchemy import Connection, Select, between, bindparam, func, or_, select
 from ...domain.users import UserId
 from ..boot_clock import seconds
 from ..own_process import PerProcess
+from ..word_of_changes import Told
 from .changes import are_watched
 from .database import Database
 from .passed_over import KEPT_SECONDS, PassedOver, Range
@@ -34,14 +34,6 @@ _LOOK_BACK = 10_000
 _YOUNG_SECONDS = 5.0
 _SELDOM_SECONDS = 0.4
 """Most that come late come soon, and are asked for each time; the others, and the triggers, as often as that."""
-
-
-class Told(Protocol):
-    """Whom the channel tells: the epochs of this machine."""
-
-    def change(self, users: Iterable[UserId]) -> None: ...
-
-    def change_all(self) -> None: ...
 
 
 @define(eq=False)

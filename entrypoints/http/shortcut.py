@@ -1,6 +1,6 @@
 """user_info without a framework: it is what apps ask most, and most of its time went into the way there."""
 
-from attrs import field, frozen
+from attrs import frozen
 
 from ..guarding.envelopes import HEADERS, Envelopes, Refused
 from ..guarding.guard import Guard
@@ -23,7 +23,7 @@ class Shortcut:
 
     guard: Guard
     envelopes: Envelopes
-    headers: tuple[tuple[bytes, bytes], ...] = field()
+    headers: tuple[tuple[bytes, bytes], ...]
 
     def __call__(self, scope: Scope) -> Response | None:
         """None where the app is to answer."""

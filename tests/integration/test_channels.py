@@ -16,10 +16,11 @@ from menshen.adapters.machine_epochs import MachineEpochs
 from menshen.adapters.redis.channel import RedisChannel
 from menshen.adapters.redis.publishing import PublishedEpochs
 from menshen.adapters.redis.server import RedisServer
-from menshen.adapters.remembering.announcing import AnnouncingUnitOfWork, Told
-from menshen.adapters.remembering.epochs import Channel, Epochs, LocalEpochs, NobodyElse
+from menshen.adapters.remembering.announcing import AnnouncingUnitOfWork
+from menshen.adapters.remembering.epochs import LocalEpochs, NobodyElse
 from menshen.adapters.sql.change_channel import SqlChannel
 from menshen.adapters.sql.database import Database
+from menshen.adapters.word_of_changes import Channel, Epochs, Told
 from menshen.domain.ports.writing import Transaction, UnitOfWork
 from menshen.domain.users import UserId
 from menshen.entrypoints.stores import sql_store

@@ -13,7 +13,8 @@ from menshen.adapters.machine_epochs import MachineEpochs
 from menshen.adapters.memory.fakes import FakeClock
 from menshen.adapters.redis.publishing import PublishedEpochs
 from menshen.adapters.redis.server import RedisServer
-from menshen.adapters.remembering.epochs import SLOTS, Epochs, LocalEpochs
+from menshen.adapters.remembering.epochs import LocalEpochs
+from menshen.adapters.word_of_changes import SLOTS, Epochs
 from menshen.domain.users import UserId
 from menshen.entrypoints.remembering import remembering
 from menshen.entrypoints.settings import Settings
