@@ -1,0 +1,71 @@
+"""Accounts in an app of any framework."""
+
+from typing import Any
+
+import falcon
+import pytest
+from flask import Flask
+
+from menshen.entrypoints.accounts import _MOUNTS, Accounts, GuardMissing
+
+from .cases import for_each
+from .http_service import ADMIN_LOGIN, LOGIN, PHONE, USER_INFO, serve
+
+
+def accounts() -> Accounts:
+    http = serve()
+    return Accounts(http.service, http.settings)
+
+
+class Shop(Flask):
+    """An app whose class is a subclass of its framework's."""
+
+
+def test_a_subclass_of_a_frameworks_app_is_one() -> None:
+    app = Shop("a_shop")
+    accounts().mount(app)
+    assert app.test_client().get(USER_INFO).status_code == 401
+
+
+@for_each(
+    "app",
+    [None, object(), "flask", Flask, lambda environ, start_response: [], accounts, falcon.Request, falcon.Response()],
+)
+def test_what_is_no_app_that_is_known_is_a_type_error(app: Any) -> None:
+    with pytest.raises(TypeError, match="accounts cannot be mounted in"):
+        accounts().mount(app)
+
+
+def test_the_class_of_each_frameworks_app_is_where_it_is_said_to_be() -> None:
+    for name in _MOUNTS:
+        module, _, kind = name.rpartition(".")
+        found = getattr(__import__(module, fromlist=[kind]), kind)
+        assert f"{found.__module__}.{found.__qualname__}" == name
+
+
+@for_each("path", [USER_INFO, LOGIN, ADMIN_LOGIN, "/api/user", "/api/admin/users/1"])
+def test_an_account_path_is_one_of_an_account_route(path: str) -> None:
+    assert accounts().is_account_path(path)
+
+
+@for_each("path", ["/healthz", "/", "/api", "/api/user/nothing", "/api/users", "/api/user/login/", "/x/api/user", ""])
+def test_no_other_path_is(path: str) -> None:
+    assert not accounts().is_account_path(path)
+
+
+def test_user_info_has_the_members_of_its_answer() -> None:
+    http = serve()
+    found = Accounts(http.service, http.settings)
+    principal: Any = found.judge(http.registered(), None, None)
+    shown = found.user_info(principal)
+    assert shown["phone"] == PHONE
+    assert "password" not in shown
+
+
+def test_the_accounts_opened_last_are_those_of_the_process() -> None:
+    first, second = accounts(), accounts()
+    assert Accounts.opened() is second
+    assert first is not second
+    Accounts._latest = None
+    with pytest.raises(GuardMissing):
+        Accounts.opened()
