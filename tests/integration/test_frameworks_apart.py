@@ -9,6 +9,7 @@ FRAMEWORKS = ["asgiref", "django", "fastapi", "flask", "litestar", "starlette", 
 OF_EACH = {
     "judging": set[str](),
     "wsgi": set[str](),
+    "django": {"asgiref", "django"},
     "flask": {"asgiref", "flask", "werkzeug"},
 }
 """What a module may import of them. Flask imports asgiref where it is there."""
