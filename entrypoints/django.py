@@ -116,7 +116,8 @@ def guarded(view: View) -> View:
     """Let only requests with a valid token through to *view*, which finds the principal in ``request.menshen``.
 
     *view* is a function, synchronous or not; for a class, ``method_decorator(guarded, name="dispatch")``. Raises
-    ImproperlyConfigured if there are no accounts, and none can be opened.
+    ImproperlyConfigured if there are no accounts, and none can be opened: without the middleware that is when Django
+    imports the routes, for ``manage.py check`` or the first request, and then it answers no request at all.
     """
     return _guarded(view, is_strict=False)
 
@@ -191,7 +192,13 @@ def answer_by_account_api(request: HttpRequest) -> HttpResponse:
 
     body = b"".join(accounts().wsgi(_environ(request), start_response))
     status, headers = heads[-1]
-    return HttpResponse(body, status=int(status[:3]), headers=dict(headers))
+    response = HttpResponse(body, status=int(status[:3]))
+    for name, value in headers:
+        if name.lower() == "set-cookie":
+            response.cookies.load(value)
+        else:
+            response[name] = value
+    return response
 
 
 def _environ(request: HttpRequest) -> dict[str, Any]:

@@ -4,10 +4,12 @@ import inspect
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import wraps
+from io import BytesIO
 from typing import Any, TypeAlias
 from weakref import WeakSet
 
 from flask import Blueprint, Flask, Response, current_app, g, request
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.wrappers import Response as AnyResponse
 
 from ..domain.presences import Principal
@@ -15,6 +17,7 @@ from .accounts import Accounts, GuardMissing
 from .exemptions import list_of_texts
 from .guarding.envelopes import Refused
 from .guarding.guard import Guard
+from .http.json_body import MAX_BODY_BYTES
 from .http.preflights import allowed_by_preflight
 
 View: TypeAlias = Callable[..., Any]
@@ -116,14 +119,14 @@ def default_deny(app: Flask, accounts: Accounts, *, exempt: Iterable[str] = ()) 
     *exempt* has rules, spelled as in ``@app.route``. A view finds in ``g.principal`` who was let in, and in ``g.user`` the
     user. A preflight is answered here, before any view. Call this before anything else asks for ``before_request``.
     """
-    rules = frozenset(list_of_texts(exempt))
+    rules, judge = frozenset(list_of_texts(exempt)), accounts.judge
     _use(app, accounts)
 
     def guard() -> Response | None:
         rule = request.url_rule
         if rule is not None and (rule.rule in rules or _is_ours(accounts, rule.endpoint)):
             return None
-        found = _judged(accounts.judge)
+        found = _judged(judge)
         return None if isinstance(found, Principal) else found
 
     app.before_request(guard)
@@ -141,7 +144,12 @@ class _Answering:
         self._accounts = accounts
 
     def __call__(self, rest: str = "") -> AnyResponse:
-        return Response.from_app(self._accounts.wsgi, request.environ)
+        environ = request.environ
+        if (request.content_length or MAX_BODY_BYTES + 1) <= MAX_BODY_BYTES:
+            # A hook of the app may have read the body. One that did not come whole is refused by the account API.
+            with suppress(ClientDisconnected):
+                environ = {**environ, "wsgi.input": BytesIO(request.get_data())}
+        return Response.from_app(self._accounts.wsgi, environ)
 
 
 def blueprint(accounts: Accounts) -> Blueprint:

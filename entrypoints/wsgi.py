@@ -43,7 +43,7 @@ class Guarded:
             return self._app(environ, start_response)
         allowed = allowed_by_preflight(environ)
         if allowed is not None:
-            start_response("200 OK", [("Allow", allowed), ("Content-Length", "0")])
+            start_response("200 OK", [("Allow", allowed), ("Content-Type", "text/plain"), ("Content-Length", "0")])
             return []
         header = environ.get
         found = self._judge(header("HTTP_TOKEN"), header("HTTP_AUTHORIZATION"), header("HTTP_ACCEPT_LANGUAGE"))

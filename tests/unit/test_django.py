@@ -28,14 +28,13 @@ from falcon.testing import Result, create_environ
 
 from menshen.adapters.memory.fakes import FakeTokenCodec
 from menshen.domain.ports.outside import TokenCodec
-from menshen.domain.ports.reading import WouldWait
 from menshen.domain.tokens import AccessTokenClaims
 from menshen.entrypoints.accounts import Accounts
 from menshen.entrypoints.django import GuardMiddleware, guarded, mount, strictly_guarded, urls
-from menshen.entrypoints.judging import AsyncJudge
 from menshen.entrypoints.settings import SettingInvalid
 
 from .cases import for_each
+from .embedding import with_cookies
 from .http_service import LOGIN, PASSWORD, PHONE, REGISTER, USER_INFO, HttpService, refused, routes_of, serve
 
 if not settings.configured:
@@ -251,33 +250,6 @@ def test_an_apps_own_route_that_looks_like_ours_stays_closed(is_async: bool) -> 
         refused(place.ask(path_, "GET"), 401, "token_missing")
 
 
-def test_under_asgi_what_is_remembered_is_judged_on_the_loop_and_the_rest_in_a_thread() -> None:
-    place = Place(True, routes)
-    seen = list[bool]()
-    judge, lost = place.accounts.judge, list[int]()
-
-    def judged(*headers: str | None) -> Any:
-        seen.append(threading.current_thread() is threading.main_thread())
-        if lost:
-            raise WouldWait
-        return judge(*headers)
-
-    @contextmanager
-    def without_waiting() -> Iterator[None]:
-        lost.append(1)
-        try:
-            yield
-        finally:
-            lost.clear()
-
-    asking = AsyncJudge(judged, without_waiting)  # type: ignore[arg-type]
-    asyncio.run(asking(None, None, None))
-    assert seen == [True, False]
-    seen.clear()
-    asyncio.run(AsyncJudge(judged, None)(None, None, None))  # type: ignore[arg-type]
-    assert seen == [False]
-
-
 # The decorator, without the middleware.
 
 
@@ -382,6 +354,38 @@ def test_one_registers_logs_in_and_is_known(is_async: bool) -> None:
     token = place.ask(LOGIN, "POST", body=body).json["token"]
     assert place.ask(USER_INFO, token=token).json["data"]["phone"] == PHONE
     assert place.ask("/orders", token=token).json["user"] == PHONE
+
+
+class Reading:
+    """Middleware of the project that reads the body."""
+
+    sync_capable, async_capable = True, False
+
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> Any:
+        assert request.method != "POST" or request.body
+        return self._get_response(request)
+
+
+@for_each("is_async", BOTH)
+def test_middleware_of_the_project_may_read_the_body_first(is_async: bool) -> None:
+    place = Place(is_async, middleware=[f"{__name__}.Reading", GUARD])
+    assert place.ask(REGISTER, "POST", body={"phone": PHONE, "password": PASSWORD}).status_code == 200
+
+
+@for_each("is_async", BOTH)
+def test_an_account_route_may_set_cookies(is_async: bool) -> None:
+    place = Place(is_async)
+    place.accounts.wsgi = with_cookies  # type: ignore[assignment]
+    answer = place.ask(USER_INFO)
+    assert answer.text == "set"
+    assert {cookie.name: (cookie.value, cookie.secure) for cookie in answer.cookies.values()} == {
+        "__Host-a": ("1", True),
+        "__Host-b": ("2", True),
+    }
+    assert (answer.cookies["__Host-a"].http_only, answer.cookies["__Host-a"].same_site) == (True, "Lax")
 
 
 @for_each("is_async", BOTH)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from flask import Blueprint, Flask, abort, g
+from flask import Blueprint, Flask, abort, g, request
 from flask.testing import FlaskClient
 from flask.views import MethodView
 from werkzeug.test import TestResponse
@@ -14,6 +14,7 @@ from menshen.entrypoints.accounts import Accounts, GuardMissing
 from menshen.entrypoints.flask import blueprint, default_deny, strict_user_token_required, user_token_required
 
 from .cases import for_each
+from .embedding import COOKIES, with_cookies
 from .http_service import LOGIN, LOGOUT, PASSWORD, PHONE, REGISTER, USER_INFO, HttpService, routes_of, serve
 
 KEYS = {
@@ -321,6 +322,11 @@ def test_wrong_exemptions_are_an_error_at_the_start(exempt: Any) -> None:
         default_deny(Flask("a_shop"), Accounts(http.service, http.settings), exempt=exempt)
 
 
+def test_no_accounts_are_an_error_at_the_start() -> None:
+    with pytest.raises(AttributeError):
+        default_deny(Flask("a_shop"), None)  # type: ignore[arg-type]
+
+
 # The account routes.
 
 
@@ -348,6 +354,29 @@ def test_one_registers_logs_in_and_is_known(denies: bool) -> None:
     token = place.client.post(LOGIN, json=body).get_json()["token"]
     assert place.ask(USER_INFO, token=token).get_json()["data"]["phone"] == PHONE
     assert place.ask("/orders", token=token).get_json() == {"orders_of": PHONE}
+
+
+def test_a_hook_of_the_app_may_read_the_body_first() -> None:
+    place, read = Place(), []
+    place.app.before_request(lambda: read.append(request.get_json(silent=True)))
+    body = {"phone": PHONE, "password": PASSWORD}
+    assert place.client.post(REGISTER, json=body).status_code == 200
+    assert read == [body]
+
+
+def test_a_body_that_is_too_long_or_not_whole_is_refused_in_the_envelope() -> None:
+    place = Place()
+    for body, length, reason in ((b"x" * 20_000, 20_000, "body_too_large"), (b"{", 20, "body_incomplete")):
+        answer = place.client.post(
+            REGISTER, data=body, content_type="application/json", environ_overrides={"CONTENT_LENGTH": str(length)}
+        )
+        assert answer.get_json()["reason"] == reason
+
+
+def test_an_account_route_may_set_cookies() -> None:
+    place = Place()
+    place.accounts.wsgi = with_cookies  # type: ignore[assignment]
+    assert place.ask(USER_INFO).headers.getlist("Set-Cookie") == COOKIES
 
 
 def test_unknown_paths_below_ours_are_answered_in_the_envelope() -> None:

@@ -4,11 +4,13 @@ from typing import Any
 
 import falcon
 import pytest
+from falcon.testing import TestClient
 from flask import Flask
 
 from menshen.entrypoints.accounts import _MOUNTS, Accounts, GuardMissing
 
 from .cases import for_each
+from .embedding import with_cookies
 from .http_service import ADMIN_LOGIN, LOGIN, PHONE, USER_INFO, serve
 
 
@@ -69,3 +71,12 @@ def test_the_accounts_opened_last_are_those_of_the_process() -> None:
     Accounts._latest = None
     with pytest.raises(GuardMissing):
         Accounts.opened()
+
+
+def test_an_account_route_may_set_cookies_in_falcon() -> None:
+    found, app = accounts(), falcon.App()
+    found.wsgi = with_cookies  # type: ignore[assignment]
+    found.mount(app)
+    answer = TestClient(app).simulate_get(USER_INFO)
+    assert [value for name, value in answer.headers.items() if name == "set-cookie"]
+    assert set(answer.cookies) == {"__Host-a", "__Host-b"}

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+from wsgiref.validate import validator
 
 import pytest
 from attrs import define, field
@@ -112,6 +113,28 @@ def test_what_the_app_answers_is_returned_as_it_is() -> None:
     place, made = Place(), [b"one"]
     place.guarded._app = lambda environ, start_response: made
     assert place.guarded(create_environ(path="/news"), lambda *_: lambda _: None) is made
+
+
+def test_it_keeps_to_pep_3333() -> None:
+    """As wsgiref checks it, on both sides."""
+    place = Place()
+    place.guarded._app = validator(place.app)
+    checked: Any = validator(place.guarded)
+    preflight = {"Origin": "https://a.example", "Access-Control-Request-Method": "PUT"}
+    asked = [
+        ("GET", {}),
+        ("HEAD", {}),
+        ("POST", {}),
+        ("OPTIONS", preflight),
+        ("GET", {"token": place.http.registered()}),
+    ]
+    for method, headers in asked:
+        for path in ("/orders", "/news", USER_INFO):
+            environ = create_environ(method=method, path=path, headers=headers)
+            environ["wsgi.errors"] = io.StringIO()
+            answer = checked(environ, lambda *_: lambda _: None)
+            assert all(isinstance(part, bytes) for part in answer)
+            answer.close()
 
 
 def test_an_answer_is_streamed_and_closed() -> None:
