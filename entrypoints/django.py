@@ -183,7 +183,7 @@ def _noted(request: HttpRequest, found: Principal | Refused) -> HttpResponse | N
 
 @csrf_exempt  # type: ignore[untyped-decorator]
 def answer_by_account_api(request: HttpRequest) -> HttpResponse:
-    """Let the account API answer, as it does alone. It takes no cookies, so it needs no protection against forgery."""
+    """Let the account API answer, as it does alone. Its tokens come in headers, which no other site can forge."""
     heads: list[tuple[str, list[tuple[str, str]]]] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> Callable[..., object]:

@@ -26,6 +26,8 @@ _EXTENSION = "menshen"
 _USER_INFO = "user_info"
 _BARE = "_menshen_is_bare"
 """Marks a function for which there is a guarded one, and which is no view itself."""
+_ANSWERS = "_menshen_answers"
+"""Marks the view of the account routes."""
 
 _apps: "WeakSet[Flask]" = WeakSet()
 """The apps that have accounts."""
@@ -134,22 +136,23 @@ def default_deny(app: Flask, accounts: Accounts, *, exempt: Iterable[str] = ()) 
 
 def _is_ours(accounts: Accounts, endpoint: str) -> bool:
     """Whether it is an account route, which has its own guard, and the account API answers it."""
-    return isinstance(current_app.view_functions.get(endpoint), _Answering) and accounts.is_account_path(request.path)
+    view = current_app.view_functions.get(endpoint)
+    return getattr(view, _ANSWERS, None) is accounts and accounts.is_account_path(request.path)
 
 
-class _Answering:
+def _answering(accounts: Accounts) -> Callable[..., AnyResponse]:
     """A view that lets the account API answer."""
 
-    def __init__(self, accounts: Accounts) -> None:
-        self._accounts = accounts
-
-    def __call__(self, rest: str = "") -> AnyResponse:
+    def accounts_view(rest: str = "") -> AnyResponse:
         environ = request.environ
         if (request.content_length or MAX_BODY_BYTES + 1) <= MAX_BODY_BYTES:
             # A hook of the app may have read the body. One that did not come whole is refused by the account API.
             with suppress(ClientDisconnected):
                 environ = {**environ, "wsgi.input": BytesIO(request.get_data())}
-        return Response.from_app(self._accounts.wsgi, environ)
+        return Response.from_app(accounts.wsgi, environ)
+
+    setattr(accounts_view, _ANSWERS, accounts)
+    return accounts_view
 
 
 def blueprint(accounts: Accounts) -> Blueprint:
@@ -158,7 +161,7 @@ def blueprint(accounts: Accounts) -> Blueprint:
     They answer as they do alone, with their own errors, and exactly there: it takes no ``url_prefix``.
     """
     found = Blueprint("menshen", __name__)
-    view = _Answering(accounts)
+    view = _answering(accounts)
     for rule in _RULES:
         found.add_url_rule(rule, "accounts", view, methods=_METHODS, provide_automatic_options=False)
 

@@ -1,4 +1,4 @@
-"""The examples that are WSGI apps do what they show, from an installed wheel; and under gevent."""
+"""The examples that are WSGI apps do what they show, from an installed wheel; under gevent, and Django's under ASGI."""
 
 import subprocess
 from collections import Counter
@@ -15,6 +15,8 @@ from .servers import COMMAND, Client
 WSGI = ["falcon", "flask", "django"]
 RUN = ("sh", "run", "{port}")
 GEVENT = ("gunicorn", "--worker-class", "gevent", "--workers", "2", "--bind", "127.0.0.1:{port}", "app:app")
+UVICORN = ("uvicorn", "--loop", "uvloop", "--lifespan", "off", "--port", "{port}", "app:asgi_app")
+HYPERCORN = ("hypercorn", "--bind", "127.0.0.1:{port}", "app:asgi_app")
 CALLERS = 24
 
 T = TypeVar("T")
@@ -25,10 +27,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return install_wheel(tmp_path_factory.mktemp("installed"))
 
 
-@pytest.mark.parametrize("example", WSGI)
-def test_an_example_does_what_it_shows(example: str, site: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("example", "command"),
+    [*((example, RUN) for example in WSGI), ("django", UVICORN), ("django", HYPERCORN)],
+    ids=[*WSGI, "django on uvicorn", "django on hypercorn"],
+)
+def test_an_example_does_what_it_shows(example: str, command: Sequence[str], site: Path, tmp_path: Path) -> None:
     folder = copied(example, tmp_path / example)
-    with running(RUN, folder, site, {}) as port, Client(port) as client:
+    with running(command, folder, site, {}) as port, Client(port) as client:
         assert client.request("GET", "/news").json == {"news": "open to everybody"}
         for path in ("/orders", "/nothing", "/news/"):
             refused = client.request("GET", path)

@@ -373,6 +373,12 @@ def test_a_body_that_is_too_long_or_not_whole_is_refused_in_the_envelope() -> No
         assert answer.get_json()["reason"] == reason
 
 
+def test_the_view_of_the_account_routes_has_a_name_as_extensions_expect_of_each() -> None:
+    place = Place()
+    for view in place.app.view_functions.values():
+        assert (view.__module__, view.__name__) == ("menshen.entrypoints.flask", "accounts_view")
+
+
 def test_an_account_route_may_set_cookies() -> None:
     place = Place()
     place.accounts.wsgi = with_cookies  # type: ignore[assignment]

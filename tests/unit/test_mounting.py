@@ -5,13 +5,14 @@ from typing import Any
 import falcon
 import pytest
 from falcon.testing import TestClient
-from flask import Flask
+from flask import Flask, request
 
 from menshen.entrypoints.accounts import _MOUNTS, Accounts, GuardMissing
+from menshen.entrypoints.wsgi import PRINCIPAL, Guarded
 
 from .cases import for_each
 from .embedding import with_cookies
-from .http_service import ADMIN_LOGIN, LOGIN, PHONE, USER_INFO, serve
+from .http_service import ADMIN_LOGIN, LOGIN, PASSWORD, PHONE, REGISTER, USER_INFO, serve
 
 
 def accounts() -> Accounts:
@@ -80,3 +81,15 @@ def test_an_account_route_may_set_cookies_in_falcon() -> None:
     answer = TestClient(app).simulate_get(USER_INFO)
     assert [value for name, value in answer.headers.items() if name == "set-cookie"]
     assert set(answer.cookies) == {"__Host-a", "__Host-b"}
+
+
+def test_any_wsgi_app_can_be_wrapped_whatever_its_framework() -> None:
+    found, app = accounts(), Flask("a_shop")
+    app.add_url_rule("/news", view_func=lambda: "news", endpoint="news")
+    app.add_url_rule("/orders", view_func=lambda: request.environ[PRINCIPAL].user.phone.digits, endpoint="orders")
+    app.wsgi_app = Guarded(app.wsgi_app, found, exempt=["/news"])  # type: ignore[method-assign]
+    client = app.test_client()
+    assert client.get("/news").text == "news"
+    assert client.get("/orders").status_code == 401
+    token = client.post(REGISTER, json={"phone": PHONE, "password": PASSWORD}).get_json()["token"]
+    assert client.get("/orders", headers={"token": token}).text == PHONE
