@@ -53,7 +53,8 @@ def running(
         server = subprocess.Popen(
             [part.format(port=port) for part in command],
             cwd=folder,
-            env=environment_of(site, {"MENSHEN_DATA_DIR": str(folder / "data"), **settings}),
+            # At home, gunicorn makes a socket to control it by, for all that run there.
+            env=environment_of(site, {"MENSHEN_DATA_DIR": str(folder / "data"), "HOME": str(folder), **settings}),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
