@@ -1,0 +1,48 @@
+"""Paths that need no token, by URI templates."""
+
+import re
+from collections.abc import Iterable
+
+from falcon.routing import CompiledRouter
+
+# An app, or what is behind it, may read such a path as another one.
+_SECOND_SPELLING = re.compile(r"//|/\.{1,2}(/|$)|[\\;\x00]")
+
+
+class Exemptions:
+    """The *templates* that are exempt from a guard, spelled as Falcon's ``add_route`` takes them: ``/news/{number:int}``.
+
+    Raises TypeError for a text instead of a list of them, and ValueError for what is no template.
+    """
+
+    def __init__(self, templates: Iterable[str]) -> None:
+        # Apart, since /news/{number} would match /news/ as well, with an empty number, which may be another route.
+        self._plain, self._slashed = CompiledRouter(), CompiledRouter()
+        for template in list_of_texts(templates):
+            if not template.startswith("/"):
+                raise ValueError(f"an exempt template begins with a slash: {template!r}")
+            self._router_for(template).add_route(template, _Exempt())
+        # Compiled now, not at the first request: an error in a template shows at the start.
+        for router in (self._plain, self._slashed):
+            router.find("/")
+
+    def __contains__(self, path: str) -> bool:
+        return self._router_for(path).find(path) is not None and _SECOND_SPELLING.search(path) is None
+
+    def _router_for(self, path: str) -> CompiledRouter:
+        return self._slashed if path.endswith("/") else self._plain
+
+
+def list_of_texts(texts: Iterable[str]) -> list[str]:
+    """Raises TypeError for anything else: a single text would be taken for the list of its characters."""
+    found = [] if isinstance(texts, str | bytes) else list(texts)
+    if isinstance(texts, str | bytes) or not all(isinstance(each, str) for each in found):
+        raise TypeError(f"what is exempt is a list of texts, not {texts!r}")
+    return found
+
+
+class _Exempt:
+    """Stands in the router for an exempt template; it is never called."""
+
+    def on_get(self, req: object, resp: object) -> None:
+        raise AssertionError("never called")
