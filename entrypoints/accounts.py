@@ -110,11 +110,12 @@ class Accounts:
             status: str, headers: list[tuple[str, str]], exc_info: object = None, /
         ) -> Callable[[bytes], object]:
             resp.status = status
-            # Falcon computes the length from the body, which HEAD does not have.
-            kept = [
-                each for each in headers if req.env["REQUEST_METHOD"] == "HEAD" or each[0].lower() != "content-length"
-            ]
-            resp.set_headers(kept)
+            for name, value in headers:
+                if name.lower() == "set-cookie":
+                    resp.append_header(name, value)
+                # Falcon computes the length from the body, which HEAD does not have.
+                elif name.lower() != "content-length" or req.env["REQUEST_METHOD"] == "HEAD":
+                    resp.set_header(name, value)
             return lambda _body: None
 
         resp.data = b"".join(self.wsgi(req.env, start_response))
