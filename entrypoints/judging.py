@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from contextvars import copy_context
+from functools import partial
 from os import getpid
 from threading import BoundedSemaphore
 from typing import ParamSpec, TypeVar
@@ -44,12 +46,15 @@ class Threads:
     _pools: dict[int, _Pool] = field(factory=dict, init=False, repr=False)
 
     async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """What *work* returns or raises, from a thread. Raises StoreUnavailable if that takes too long, or too many wait."""
+        """What *work* returns or raises, from a thread, in the caller's context.
+
+        Raises StoreUnavailable if that takes too long, or too many wait.
+        """
         pool = self._pool()
         if not pool.places.acquire(blocking=False):
             raise StoreUnavailable("too many requests wait for the store")
         try:
-            future = pool.threads.submit(work, *args, **kwargs)
+            future = pool.threads.submit(copy_context().run, partial(work, *args, **kwargs))
         except BaseException:
             pool.places.release()
             raise

@@ -1,4 +1,7 @@
-"""Accounts in a Litestar app."""
+"""Accounts in a Litestar app.
+
+Litestar 2.23 is the first that has all of this; an older one may take one route for another by its template.
+"""
 
 import re
 from collections.abc import Iterable
@@ -6,7 +9,7 @@ from typing import Annotated, Any, TypeAlias
 
 from litestar import Litestar, asgi
 from litestar.config.app import AppConfig
-from litestar.di import Provide
+from litestar.di import Dependency, Provide
 from litestar.handlers import ASGIRouteHandler
 from litestar.middleware import DefineMiddleware
 from litestar.plugins import InitPlugin
@@ -18,11 +21,6 @@ from .asgi import AccountApi, AsgiApp, judge_of, let_through, principal_of
 from .exemptions import list_of_texts
 from .guarding.guard import Guard
 from .judging import AsyncJudge
-
-try:
-    from litestar.di import Dependency
-except ImportError:  # before 2.23
-    from litestar.params import Dependency  # type: ignore[assignment]
 
 __all__ = ["GuardPlugin", "LetIn", "mount"]
 

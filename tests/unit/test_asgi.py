@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import threading
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from typing import Any
@@ -11,16 +10,10 @@ import pytest
 import uvloop
 from attrs import define, field
 
-from menshen.adapters.remembering.judgements import Patience
-from menshen.domain.ports.reading import WouldWait
-from menshen.domain.presences import Principal
-from menshen.domain.tokens import TokenInvalid
 from menshen.entrypoints import asgi, judging
 from menshen.entrypoints.accounts import GuardMissing
 from menshen.entrypoints.asgi import PRINCIPAL, AccountApi, Guarded, principal_of
 from menshen.entrypoints.exemptions import Exemptions
-from menshen.entrypoints.guarding.envelopes import Refused
-from menshen.entrypoints.guarding.guard import Guard
 from menshen.entrypoints.judging import AsyncJudge, Threads
 
 from .asgi_calls import EXTENSION, AsgiHouse, Called, a_scope, ask, call, check_refusals, got, is_refusal, phone_of
@@ -286,131 +279,10 @@ def test_the_app_runs_in_the_callers_task_and_streams(run: Callable[[Coroutine[A
     assert called.content == b"firstsecond"
 
 
-# Where a judgement runs (supertokens-python#532, #294).
+# The threads of the process.
 
 
-@define(eq=False)
-class Remembering:
-    """Authenticate that remembers one token, and notes in which threads it was asked and in which it read."""
-
-    principal: Principal
-    patience: Patience = field(factory=Patience)
-    asked: list[str] = field(factory=list)
-    reading: list[str] = field(factory=list)
-    hold: threading.Event | None = None
-
-    def __call__(self, token: str) -> Principal:
-        self.asked.append(threading.current_thread().name)
-        if token == "remembered":
-            return self.principal
-        if token == "garbage":
-            raise TokenInvalid
-        if self.patience.is_lost:
-            raise WouldWait
-        self.reading.append(threading.current_thread().name)
-        assert self.hold is None or self.hold.wait(30)
-        return self.principal
-
-
-def remembering(house: AsgiHouse) -> Remembering:
-    found = house.accounts.judge(house.http.registered(), None, None)
-    assert isinstance(found, Principal)
-    return Remembering(found)
-
-
-def judge_by(house: AsgiHouse, authenticate: Remembering, threads: Threads = judging.THREADS) -> AsyncJudge:
-    judge = Guard(authenticate, house.accounts.judge.envelopes)
-    return AsyncJudge(judge, authenticate.patience.without, threads)
-
-
-@for_each("run", LOOPS)
-def test_what_is_remembered_is_judged_on_the_loop_and_only_what_is_read_in_a_thread(
-    run: Callable[[Coroutine[Any, Any, Any]], Any],
-) -> None:
-    house = AsgiHouse()
-    authenticate = remembering(house)
-    judge = judge_by(house, authenticate)
-    here = threading.current_thread().name
-    assert run(judge("remembered", None, None)) is authenticate.principal
-    assert run(judge(None, None, None)).reason == "token_missing"
-    assert run(judge("garbage", None, None)).reason == "token_invalid"
-    assert (authenticate.asked, authenticate.reading) == ([here, here], [])
-    assert run(judge("unread", None, None)) is authenticate.principal
-    assert [name.startswith("menshen") for name in authenticate.reading] == [True]
-    assert not authenticate.patience.is_lost
-
-
-def test_a_judge_that_always_reads_is_asked_in_a_thread_only() -> None:
-    house = AsgiHouse()
-    authenticate = remembering(house)
-    judge = AsyncJudge(judge_by(house, authenticate).judge, None)
-    assert asyncio.run(judge("unread", None, None)) is authenticate.principal
-    assert authenticate.asked == authenticate.reading
-    assert [name.startswith("menshen") for name in authenticate.asked] == [True]
-
-
-def test_the_loop_goes_on_while_a_thread_reads() -> None:
-    house = AsgiHouse()
-    authenticate = remembering(house)
-    authenticate.hold = threading.Event()
-    judge = judge_by(house, authenticate)
-
-    async def go() -> None:
-        reading = asyncio.ensure_future(judge("unread", None, None))
-        assert await judge("remembered", None, None) is authenticate.principal
-        assert not reading.done()
-        assert authenticate.hold is not None
-        authenticate.hold.set()
-        assert await reading is authenticate.principal
-
-    asyncio.run(go())
-
-
-def test_when_too_many_wait_the_next_is_told_to_try_again() -> None:
-    house = AsgiHouse()
-    authenticate = remembering(house)
-    authenticate.hold = threading.Event()
-    judge = judge_by(house, authenticate, Threads(most=1, waiting=2))
-
-    async def go() -> list[Any]:
-        waiting = [asyncio.ensure_future(judge("unread", None, None)) for _ in range(3)]
-        await asyncio.sleep(0)
-        refused = await judge("unread", None, "en")
-        assert authenticate.hold is not None
-        authenticate.hold.set()
-        found = [refused, *await asyncio.gather(*waiting)]
-        # Their places are free again.
-        return [*found, await judge("unread", None, None)]
-
-    refused, *let_in = asyncio.run(go())
-    assert isinstance(refused, Refused)
-    assert (refused.code, refused.reason, refused.headers["Retry-After"]) == (503, "store_unavailable", "1")
-    assert let_in == [authenticate.principal] * 4
-
-
-def test_a_store_that_does_not_answer_lets_nobody_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judging, "ANSWER_SECONDS", 0.02)
-    house = AsgiHouse()
-    authenticate = remembering(house)
-    authenticate.hold = threading.Event()
-    refused = asyncio.run(judge_by(house, authenticate)("unread", None, None))
-    authenticate.hold.set()
-    assert isinstance(refused, Refused)
-    assert (refused.code, refused.reason) == (503, "store_unavailable")
-
-
-def test_a_process_has_one_executor_and_its_child_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    threads = Threads(most=1, waiting=0)
-
-    def name() -> str:
-        return f"{threading.get_ident()}"
-
-    first, second = (asyncio.run(threads.run(name)) for _ in range(2))
-    monkeypatch.setattr(judging, "getpid", lambda: -1)
-    assert first == second != asyncio.run(threads.run(name))
-
-
-def test_account_routes_and_guards_share_it() -> None:
+def test_account_routes_and_guards_share_one_executor() -> None:
     assert vars(asgi)["THREADS"] is judging.THREADS is AsyncJudge(AsgiHouse().accounts.judge, None).threads
 
 

@@ -105,6 +105,20 @@ def test_what_stands_below_a_mounted_app_is_never_exempt(exempt: str) -> None:
     assert [got(app, path).status for path in ("/files", "/files/", "/files/news")] == [401] * 3
 
 
+@for_each("exempt", ["/a/{x:int}/b", "/a/{x:int}", "/a", "/c/{y:str}"])
+def test_of_routes_that_look_alike_only_the_exempt_one_is_open(exempt: str) -> None:
+    paths = {"/a/{x:int}/b": "/a/1/b", "/a/{x:int}": "/a/1", "/a": "/a", "/c/{y:str}": "/c/1"}
+    for templates in (list(paths), list(reversed(paths))):
+
+        @get(templates)
+        async def both() -> str:
+            return "reached"
+
+        app = Litestar([both], plugins=[GuardPlugin(AsgiHouse().accounts, [exempt])])
+        opened = [template for template, path in paths.items() if got(app, path).status == 200]
+        assert opened == [exempt]
+
+
 def test_background_tasks_run_and_answers_stream() -> None:
     house = AsgiHouse()
     app, token = app_of(house), house.http.registered()
