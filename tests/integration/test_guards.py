@@ -1,6 +1,7 @@
 """The guard contract over the apps of docs/examples, each with menshen installed from its wheel, under each server."""
 
 import http.client
+import json
 import os
 import socket
 import subprocess
@@ -14,6 +15,8 @@ from typing import Any
 import jwt
 import pytest
 from attrs import define, field, frozen
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from .guard_contract import GuardContract, Served, Tokens, ask
 from .servers import QUICK_HASHES, START_SECONDS, Server, clean_environment, free_port, serving
@@ -69,6 +72,8 @@ class Row:
     app: str = "app:app"
     particular: Mapping[str, int] = field(factory=dict)
     """Where its framework differs: of Served."""
+    folder: Path | None = None
+    """Where it is, if not among the examples."""
 
     def __str__(self) -> str:
         return f"{self.example} by {self.server}" + (" (ASGI)" if self.app != "app:app" else "")
@@ -83,6 +88,11 @@ TABLE = [
     *(Row("fastapi", server) for server in ("run", "granian asgi", "hypercorn")),
     *(Row("litestar", server, particular=LITESTAR) for server in ("run", "granian asgi", "hypercorn")),
     *(Row("falcon_asgi", server) for server in ("run", "uvicorn", "hypercorn")),
+]
+# Streams, works after its answers, and talks by websocket.
+LIVELY = [
+    Row("guarded_app", server, "guarded_app:app", folder=Path(__file__).parent)
+    for server in ("uvicorn", "granian asgi", "hypercorn")
 ]
 ASGI = {"starlette", "fastapi", "litestar", "falcon_asgi"}
 
@@ -105,7 +115,7 @@ class App:
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 listening(self.row.server, self.port, self.row.app),
-                cwd=EXAMPLES / self.row.example,
+                cwd=self.row.folder or EXAMPLES / self.row.example,
                 env=dict(self.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -173,7 +183,7 @@ def apps(service: Server, tokens: Tokens, tmp_path_factory: pytest.TempPathFacto
     )
     logs = tmp_path_factory.mktemp("logs")
     with ExitStack() as stack:
-        started = {str(row): App(row, environment, logs) for row in TABLE}
+        started = {str(row): App(row, environment, logs) for row in [*TABLE, *LIVELY]}
         for app in started.values():
             app.start()
             stack.callback(app.stop)
@@ -207,3 +217,45 @@ def test_a_websocket_is_refused_before_it_is_accepted(row: Row, served: Served) 
     # In WSGI there are none: it is a request without a token. Django has none, and says so by an error.
     expected = {b"401", b"403", b"404"} if row.example in ASGI else {b"401", b"500"}
     assert status.split()[1] in expected, status
+
+
+# What does not work under middleware that is not pure (supertokens-python#343, #532).
+
+
+@pytest.fixture(scope="module", params=LIVELY, ids=str)
+def lively(request: pytest.FixtureRequest, apps: dict[str, App]) -> int:
+    """The port of the app."""
+    return apps[str(request.param)].port
+
+
+def test_a_guarded_answer_streams(lively: int, tokens: Tokens) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", lively, timeout=30)
+    try:
+        connection.request("GET", "/stream", headers={"token": tokens.good})
+        answer = connection.getresponse()
+        assert (answer.status, answer.read(5)) == (200, b"first")
+        assert ask(lively, "GET", "/news?go").status == 200
+        assert answer.read() == b"second"
+    finally:
+        connection.close()
+
+
+def test_what_comes_after_a_guarded_answer_is_done_and_sees_what_is_around_it(lively: int, tokens: Tokens) -> None:
+    answer = json.loads(ask(lively, "GET", "/orders", [("token", tokens.good)]).body)
+    # Both loops are there: that depends on the server.
+    assert (answer["around"], answer["loop"]) in {("http", "uvloop"), ("http", "asyncio.unix_events")}
+    end = time.monotonic() + 30
+    while not (done := json.loads(ask(lively, "GET", "/news").body)["done"]):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert tokens.phone in done[0]
+
+
+def test_a_websocket_with_a_good_token_is_accepted(lively: int, tokens: Tokens) -> None:
+    url = f"ws://127.0.0.1:{lively}/ws"
+    with connect(url, additional_headers={"token": tokens.good}, proxy=None) as websocket:
+        said = websocket.recv(timeout=30)
+    assert str(said).startswith("websocket of ")
+    with pytest.raises(InvalidStatus) as refused, connect(url, proxy=None):
+        pass
+    assert refused.value.response.status_code in {401, 403}

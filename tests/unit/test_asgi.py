@@ -13,7 +13,6 @@ from attrs import define, field
 from menshen.entrypoints import asgi, judging
 from menshen.entrypoints.accounts import GuardMissing
 from menshen.entrypoints.asgi import PRINCIPAL, AccountApi, Guarded, principal_of
-from menshen.entrypoints.exemptions import Exemptions
 from menshen.entrypoints.judging import AsyncJudge, Threads
 
 from .asgi_calls import EXTENSION, AsgiHouse, Called, a_scope, ask, call, check_refusals, got, is_refusal, phone_of
@@ -102,16 +101,6 @@ def test_all_else_is_closed(path: str) -> None:
     outer, app = guarded(house, "/news", "/news/{number:int}", "/files/{file:path}")
     assert is_refusal(got(outer, path), house.http.user_info())
     assert app.scopes == []
-
-
-def test_an_empty_part_of_a_path_is_another_route() -> None:
-    exempt = Exemptions(["/news/{name}", "/old/{name}/"])
-    assert ["/news/x" in exempt, "/news/" in exempt, "/old/x/" in exempt, "/old/x" in exempt] == [
-        True,
-        False,
-        True,
-        False,
-    ]
 
 
 def test_a_path_is_judged_below_where_the_app_is_mounted() -> None:
