@@ -52,9 +52,12 @@ class Guarded:
         self._exempt = Exemptions(exempt)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in {"http", "websocket"}:
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
+        if scope["type"] not in {"http", "websocket"}:
+            # Nothing else is known, and what is not known is not let through.
+            raise ValueError(f"nothing that can be guarded: {scope['type']!r}")
         path, api = path_of(scope), self._api
         if api is not None and scope["type"] == "http" and api.accounts.is_account_path(path):
             # Not by the app: a route of its own that looks like one of ours is not opened by this.

@@ -229,6 +229,9 @@ def test_lifespan_is_passed_on_as_it_is() -> None:
     asyncio.run(outer(scope, called.receive, called.send))
     assert app.scopes == [scope]
     assert app.scopes[0] is scope
+    with pytest.raises(ValueError, match="nothing that can be guarded"):
+        asyncio.run(outer({"type": "another", "path": "/"}, called.receive, called.send))
+    assert len(app.scopes) == 1
 
 
 # What middleware breaks that is not pure (supertokens-python#343).

@@ -57,12 +57,11 @@ def app_of(house: AsgiHouse, *, default_deny: bool) -> Any:
         app.add_route("/orders", Orders())
     else:
 
-        @falcon.before(guard_of(house.accounts))
         class GuardedOrders(Orders):
-            pass
+            # What is inherited is not decorated by a hook on the class.
+            on_get = falcon.before(guard_of(house.accounts))(Orders.on_get)
+            on_websocket = falcon.before(guard_of(house.accounts))(Orders.on_websocket)
 
-        # What is inherited has to be decorated as well.
-        GuardedOrders.on_get = falcon.before(guard_of(house.accounts))(Orders.on_get)  # type: ignore[method-assign]
         app.add_route("/orders", GuardedOrders())
     app.add_route("/stream", Streaming())
     house.accounts.mount(app)
@@ -133,9 +132,10 @@ def test_background_tasks_run_and_answers_stream() -> None:
     assert [each.get("body") for each in got(app, "/stream", token).sent[1:]] == [b"first", b"second", None]
 
 
-def test_websockets_are_guarded() -> None:
+@for_each("default_deny", [False, True])
+def test_websockets_are_guarded(default_deny: bool) -> None:
     house = AsgiHouse()
-    app, token = app_of(house, default_deny=True), house.http.registered()
+    app, token = app_of(house, default_deny=default_deny), house.http.registered()
     refused = ask(app, "GET", "/orders", kind="websocket")
     [closed] = refused.sent
     assert (closed["type"], closed["code"]) == ("websocket.close", 4401)
