@@ -16,16 +16,21 @@ class Exemptions:
     """
 
     def __init__(self, templates: Iterable[str]) -> None:
-        self._router = CompiledRouter()
+        # Apart, since /news/{number} would match /news/ as well, with an empty number, which may be another route.
+        self._plain, self._slashed = CompiledRouter(), CompiledRouter()
         for template in list_of_texts(templates):
             if not template.startswith("/"):
                 raise ValueError(f"an exempt template begins with a slash: {template!r}")
-            self._router.add_route(template, _Exempt())
+            self._router_for(template).add_route(template, _Exempt())
         # Compiled now, not at the first request: an error in a template shows at the start.
-        self._router.find("/")
+        for router in (self._plain, self._slashed):
+            router.find("/")
 
     def __contains__(self, path: str) -> bool:
-        return self._router.find(path) is not None and _SECOND_SPELLING.search(path) is None
+        return self._router_for(path).find(path) is not None and _SECOND_SPELLING.search(path) is None
+
+    def _router_for(self, path: str) -> CompiledRouter:
+        return self._slashed if path.endswith("/") else self._plain
 
 
 def list_of_texts(texts: Iterable[str]) -> list[str]:

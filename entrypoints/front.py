@@ -9,7 +9,6 @@ import asyncio
 import io
 import json
 import logging
-import sys
 from asyncio import AbstractEventLoop
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,7 @@ from attrs import define, field
 from ..domain.ports.reading import WouldWait
 from .connection_watch import CAN_WATCH, ConnectionWatch
 from .http.app import OVERDUE
-from .http.heads import HEAD_SIZE
+from .http.environs import environ_of
 from .http.json_body import MAX_BODY_BYTES
 from .http.messages import Response, Scope
 
@@ -118,11 +117,11 @@ class Front:
             return None
 
     async def _by_app(self, scope: Scope, receive: Receive) -> Response:
-        environ = _environ(scope)
+        environ = environ_of(scope)
         response: Response | None = None
         try:
-            if _has_body(environ):
-                await _collect(environ, receive)
+            if has_body(environ):
+                await collect(environ, receive)
             elif self.runs_inline(environ["REQUEST_METHOD"], environ["PATH_INFO"]):
                 response = self._at_once(self._respond, environ.copy())
             if response is None:
@@ -158,14 +157,21 @@ class Front:
             return self._respond({**environ, OVERDUE: True})
 
     def _respond(self, environ: dict[str, Any]) -> Response:
-        status, headers = "", []
+        status, headers, body = respond(self.app, environ)
+        headers.append((b"server", b"menshen"))
+        return status, headers, body
 
-        def start_response(its_status: str, its_headers: list[tuple[str, str]], exc_info: object = None) -> None:
-            nonlocal status, headers
-            status, headers = its_status, its_headers
 
-        body = b"".join(self.app(environ, start_response))
-        return int(status[:3]), [*map(_header, headers), (b"server", b"menshen")], body
+def respond(app: WsgiApp, environ: dict[str, Any]) -> Response:
+    """The whole answer of a WSGI application."""
+    status, headers = "", []
+
+    def start_response(its_status: str, its_headers: list[tuple[str, str]], exc_info: object = None) -> None:
+        nonlocal status, headers
+        status, headers = its_status, its_headers
+
+    body = b"".join(app(environ, start_response))
+    return int(status[:3]), [*map(_header, headers)], body
 
 
 # Most headers of most answers are the same.
@@ -175,11 +181,12 @@ def _header(header: tuple[str, str]) -> tuple[bytes, bytes]:
     return name.lower().encode("latin-1"), value.encode("latin-1")
 
 
-def _has_body(environ: dict[str, Any]) -> bool:
+def has_body(environ: dict[str, Any]) -> bool:
+    """Whether the request says that it has one."""
     return "HTTP_TRANSFER_ENCODING" in environ or int(environ.get("CONTENT_LENGTH", 0)) > 0
 
 
-async def _collect(environ: dict[str, Any], receive: Receive) -> None:
+async def collect(environ: dict[str, Any], receive: Receive) -> None:
     """Put the whole body into *environ*, with its length; or the reason for which the application refuses it.
 
     A body comes with its length or in chunks (RFC 9112, 6.3). A body in another coding is not read.
@@ -204,78 +211,13 @@ async def _body(receive: Receive) -> io.BytesIO | _BrokenBody:
                 message = await receive()
                 if message["type"] != "http.request":
                     return _BrokenBody()
-                body.write(message["body"])
-                more = message["more_body"]
+                body.write(message.get("body", b""))
+                more = message.get("more_body", False)
     except (TimeoutError, RuntimeError):
         return _BrokenBody()
     body.seek(0)
     return body
 
-
-def _environ(scope: Scope) -> dict[str, Any]:
-    """The WSGI environment of a request (PEP 3333), with the target as it was sent in ``RAW_URI``, as gunicorn has it."""
-    environ = _BASE_ENVIRON.copy()
-    host, port = scope["server"]
-    environ["REQUEST_METHOD"] = scope["method"]
-    # PEP 3333: bytes decoded as latin-1.
-    environ["PATH_INFO"] = scope["path"].encode("utf-8", "replace").decode("latin-1")
-    environ["RAW_URI"] = scope["raw_path"].decode("latin-1")
-    environ["QUERY_STRING"] = scope["query_string"].decode("latin-1")
-    environ["SERVER_PROTOCOL"] = f"HTTP/{scope['http_version']}"
-    environ["SERVER_NAME"] = host
-    environ["SERVER_PORT"] = port
-    environ["wsgi.url_scheme"] = scope["scheme"]
-    environ["wsgi.input"] = io.BytesIO()
-    environ["REMOTE_ADDR"] = scope["client"][0]
-    size = 0
-    for name, value in scope["headers"]:
-        size += len(value)
-        # X_Forwarded_For would become the same variable as X-Forwarded-For.
-        if b"_" in name:
-            continue
-        key = _USUAL.get(name) or _variable(name)
-        text = value.decode("latin-1")
-        environ[key] = f"{environ[key]},{text}" if key.startswith("HTTP_") and key in environ else text
-    environ[HEAD_SIZE] = size
-    return environ
-
-
-def _variable(name: bytes) -> str:
-    """What PEP 3333 calls the header *name*."""
-    variable = name.decode("latin-1").upper().replace("-", "_")
-    return variable if variable in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{variable}"
-
-
-_USUAL = {
-    name: _variable(name)
-    for name in [
-        b"accept",
-        b"accept-encoding",
-        b"accept-language",
-        b"authorization",
-        b"connection",
-        b"content-length",
-        b"content-type",
-        b"cookie",
-        b"host",
-        b"origin",
-        b"referer",
-        b"token",
-        b"user-agent",
-        b"x-forwarded-for",
-        b"x-forwarded-proto",
-    ]
-}
-"""The headers of most requests, spelled once; not whatever a caller sends, which would have no bound."""
-
-_BASE_ENVIRON: dict[str, Any] = {
-    "SCRIPT_NAME": "",
-    "wsgi.version": (1, 0),
-    "wsgi.errors": sys.stderr,
-    "wsgi.multithread": True,
-    "wsgi.multiprocess": True,
-    "wsgi.run_once": False,
-}
 
 # For a fault outside the application, which answers its own faults itself.
 _INTERNAL_ERROR: Response = (

@@ -1,9 +1,7 @@
 """The wheel, in a separate environment, beside other packages called ``domain`` and ``adapters``."""
 
 import json
-import shutil
 import subprocess
-import sys
 import sysconfig
 import venv
 import zipfile
@@ -14,11 +12,9 @@ from attrs import frozen
 
 from .databases import DatabaseServer
 from .servers import clean_environment, menshen, only_line, serving
+from .wheels import PARTS, ROOT, copied_source, pip
 
-ROOT = Path(__file__).parents[2]
-PARTS = ["domain", "adapters", "entrypoints"]
 VERSIONS = ROOT / "adapters" / "sql" / "migrations" / "versions"
-FILES = ["pyproject.toml", "README.md", "LICENSE", "__init__.py", "py.typed"]
 
 
 @frozen
@@ -31,14 +27,9 @@ class Installed:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy, since building leaves things behind."""
-    copy, out = tmp_path_factory.mktemp("source") / "menshen", tmp_path_factory.mktemp("wheel")
-    copy.mkdir()
-    for name in PARTS:
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in FILES:
-        shutil.copy(ROOT / name, copy / name)
-    _pip("wheel", "--no-build-isolation", "--wheel-dir", str(out), str(copy))
+    source = copied_source(tmp_path_factory.mktemp("source") / "menshen")
+    out = tmp_path_factory.mktemp("wheel")
+    pip("wheel", "--no-build-isolation", "--wheel-dir", str(out), str(source))
     [built] = out.iterdir()
     return built
 
@@ -48,7 +39,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     home = tmp_path_factory.mktemp("installed") / "venv"
     venv.create(home, with_pip=False, symlinks=True)
     python = home / "bin" / "python"
-    _pip("install", str(wheel), python=python)
+    pip("install", str(wheel), python=python)
     site = Path(
         subprocess.run(
             [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
@@ -134,16 +125,3 @@ def test_it_serves_with_the_strict_policy_and_its_list(installed: Installed, fol
         assert client.register("13800138000", "password123").reason == "password_common"
         token = client.register("13800138000", "a horse with a red hat").token
         assert client.user_info(token).json["data"]["phone"] == "13800138000"
-
-
-def _pip(verb: str, *arguments: str, python: Path | None = None) -> None:
-    into = [] if python is None else ["--python", str(python)]
-    quiet = ["--quiet", "--disable-pip-version-check", "--no-index", "--no-deps"]
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", *into, verb, *quiet, *arguments],
-        capture_output=True,
-        text=True,
-        env=clean_environment({}),
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
