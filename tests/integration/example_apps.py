@@ -11,25 +11,10 @@ from http.client import HTTPException
 from pathlib import Path
 
 from .servers import QUICK_HASHES, START_SECONDS, Client, clean_environment, free_port
+from .wheels import ROOT
 
-ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
 PROGRAMS = ROOT / ".venv" / "examples" / "bin"
-_PARTS = ["domain", "adapters", "entrypoints"]
-_FILES = ["pyproject.toml", "README.md", "LICENSE", "__init__.py", "py.typed"]
-
-
-def install_wheel(folder: Path) -> Path:
-    """Build menshen from a copy, since building leaves things behind, and install it into a folder for PYTHONPATH."""
-    copy, site = folder / "source" / "menshen", folder / "site"
-    copy.mkdir(parents=True)
-    for name in _PARTS:
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in _FILES:
-        shutil.copy(ROOT / name, copy / name)
-    options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--target", str(site)]
-    subprocess.run([sys.executable, "-m", "pip", "install", *options, str(copy)], check=True, timeout=300)
-    return site
 
 
 def environment_of(site: Path | None, settings: Mapping[str, str]) -> dict[str, str]:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from .example_apps import PROGRAMS, ROOT, environment_of, install_wheel, running
+from .example_apps import PROGRAMS, environment_of, running
 from .servers import Client
+from .wheels import ROOT, unpacked_wheel
 
 PAGE = (ROOT / "docs" / "from-the-tutorial.md").read_text(encoding="utf-8")
 APP = Path(__file__).with_name("tutorial_app")
@@ -55,7 +56,7 @@ def move_over(app: Path) -> None:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With the command ``menshen`` as pip would put it on the path."""
-    site = install_wheel(tmp_path_factory.mktemp("installed"))
+    site = unpacked_wheel(tmp_path_factory.mktemp("installed"))
     command = site / "bin" / "menshen"
     _, _, rest = command.read_text().partition("\n")
     command.write_text(f"#!{PROGRAMS / 'python'}\n{rest}")

@@ -23,41 +23,21 @@ from .servers import QUICK_HASHES, START_SECONDS, Server, clean_environment, fre
 from .wheels import ROOT, unpacked_wheel
 
 EXAMPLES = ROOT / "docs" / "examples"
-PYTHON = Path(sys.prefix) / "examples" / "bin" / "python"
+PROGRAMS = Path(sys.prefix) / "examples" / "bin"
+PYTHON = PROGRAMS / "python"
 SECRET = "kZ3vQ8mT1xW6rB4nY7cJ2hL5pD9sF0gA"
 
 
 def listening(server: str, port: int, app: str) -> list[str]:
     """The command that serves an app of the folder it is started in."""
     here, python = f"127.0.0.1:{port}", str(PYTHON)
+    granian = [python, "-m", "granian", "--host", "127.0.0.1", "--port", str(port), "--interface"]
     commands = {
         "run": ["sh", "run", str(port)],
         "uvicorn": [python, "-m", "uvicorn", "--host", "127.0.0.1", "--port", str(port), app],
         "hypercorn": [python, "-m", "hypercorn", "--bind", here, app],
-        "granian asgi": [
-            python,
-            "-m",
-            "granian",
-            "--interface",
-            "asgi",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-            app,
-        ],
-        "granian wsgi": [
-            python,
-            "-m",
-            "granian",
-            "--interface",
-            "wsgi",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-            app,
-        ],
+        "granian asgi": [*granian, "asgi", app],
+        "granian wsgi": [*granian, "wsgi", app],
         "gunicorn gthread": [python, "-m", "gunicorn", "--threads", "4", "--bind", here, app],
     }
     return commands[server]
@@ -88,6 +68,10 @@ TABLE = [
     *(Row("fastapi", server) for server in ("run", "granian asgi", "hypercorn")),
     *(Row("litestar", server, particular=LITESTAR) for server in ("run", "granian asgi", "hypercorn")),
     *(Row("falcon_asgi", server) for server in ("run", "uvicorn", "hypercorn")),
+    *(Row("falcon", server) for server in ("run", "gunicorn gthread")),
+    *(Row("flask", server) for server in ("run", "granian wsgi")),
+    Row("django", "run"),
+    *(Row("django", server, "app:asgi_app") for server in ("uvicorn", "hypercorn")),
 ]
 # Streams, works after its answers, and talks by websocket.
 LIVELY = [
@@ -97,8 +81,22 @@ LIVELY = [
 ASGI = {"starlette", "fastapi", "litestar", "falcon_asgi"}
 
 
+RUNNING = sorted(path.parent.name for path in EXAMPLES.glob("*/run"))
+
+
 def test_every_example_that_can_be_run_is_in_the_table() -> None:
-    assert {row.example for row in TABLE} == {path.parent.name for path in EXAMPLES.glob("*/run")}
+    assert {row.example for row in TABLE} == set(RUNNING)
+
+
+@pytest.mark.parametrize("example", RUNNING)
+def test_an_example_says_what_it_needs(example: str) -> None:
+    needed = (EXAMPLES / example / "requirements.txt").read_text().split()
+    assert needed[0] == ("menshen" if example.startswith("falcon") else f"menshen[{example}]")
+    (line,) = [line for line in (EXAMPLES / example / "run").read_text().splitlines() if "exec " in line]
+    server = line.partition("exec ")[2].split()[0]
+    # granian comes with menshen.
+    assert needed[1:] == ([] if server == "granian" else [server])
+    assert (PROGRAMS / server).exists()
 
 
 @define(eq=False)

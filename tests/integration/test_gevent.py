@@ -1,4 +1,4 @@
-"""The examples that are WSGI apps do what they show, from an installed wheel; under gevent, and Django's under ASGI."""
+"""The guard under gevent, whose threads are no threads."""
 
 import subprocess
 from collections import Counter
@@ -9,56 +9,14 @@ from typing import TypeVar
 
 import pytest
 
-from .example_apps import EXAMPLES, PROGRAMS, copied, environment_of, install_wheel, running
+from .example_apps import copied, environment_of, running
 from .servers import COMMAND, Client
 from .stores import migrated
 
-WSGI = ["falcon", "flask", "django"]
-RUN = ("sh", "run", "{port}")
 GEVENT = ("gunicorn", "--worker-class", "gevent", "--workers", "2", "--bind", "127.0.0.1:{port}", "app:app")
-UVICORN = ("uvicorn", "--loop", "uvloop", "--lifespan", "off", "--port", "{port}", "app:asgi_app")
-HYPERCORN = ("hypercorn", "--bind", "127.0.0.1:{port}", "app:asgi_app")
 CALLERS = 12
 
 T = TypeVar("T")
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return install_wheel(tmp_path_factory.mktemp("installed"))
-
-
-@pytest.mark.parametrize(
-    ("example", "command"),
-    [*((example, RUN) for example in WSGI), ("django", UVICORN), ("django", HYPERCORN)],
-    ids=[*WSGI, "django on uvicorn", "django on hypercorn"],
-)
-def test_an_example_does_what_it_shows(example: str, command: Sequence[str], site: Path, tmp_path: Path) -> None:
-    folder = copied(example, tmp_path / example)
-    with running(command, folder, site, {}) as port, Client(port) as client:
-        assert client.request("GET", "/news").json == {"news": "open to everybody"}
-        for path in ("/orders", "/nothing", "/news/"):
-            refused = client.request("GET", path)
-            assert (refused.status, refused.reason) == (401, "token_missing"), path
-        client.register("13800138000")
-        token = client.login("13800138000").token
-        assert client.request("GET", "/orders", token=token).json == {"orders_of": "13800138000"}
-        assert client.request("HEAD", "/orders").body == b""
-        assert client.user_info(token).json["data"]["phone"] == "13800138000"
-        assert client.logout(token).status == 200
-        ended = client.request("GET", "/orders", token=token)
-        assert (ended.status, ended.reason) == (401, "session_logged_out")
-
-
-@pytest.mark.parametrize("example", WSGI)
-def test_an_example_says_what_it_needs(example: str) -> None:
-    needed = (EXAMPLES / example / "requirements.txt").read_text().split()
-    assert needed[0] == ("menshen" if example == "falcon" else f"menshen[{example}]")
-    (line,) = [line for line in (EXAMPLES / example / "run").read_text().splitlines() if "exec " in line]
-    server = line.partition("exec ")[2].split()[0]
-    # granian comes with menshen.
-    assert needed[1:] == ([] if server == "granian" else [server])
-    assert (PROGRAMS / server).exists()
 
 
 @pytest.mark.parametrize(
