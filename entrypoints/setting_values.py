@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ..domain.refresh_tokens import REUSE_GRACE
+from .guarding.route_rules import Rules, parse_rules
 
 IpNetwork = IPv4Network | IPv6Network
 
@@ -119,6 +120,10 @@ def address(value: str) -> str:
         return str(ip_address("127.0.0.1" if value == "localhost" else value))
     except ValueError:
         raise ValueError("it must be an IP address, such as 127.0.0.1 or 0.0.0.0") from None
+
+
+def rules(value: str) -> Rules:
+    return parse_rules(value)
 
 
 def redis_url(value: str) -> str:

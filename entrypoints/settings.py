@@ -9,7 +9,8 @@ import attrs
 
 from ..domain.device_policy import DevicePolicy
 from ..domain.passwords import STRICT_MINIMUM
-from .device_policies import device_policy_text, parse_device_policy
+from .device_policies import parse_device_policy
+from .guarding.route_rules import Rules
 from .setting_values import (
     IpNetwork,
     address,
@@ -21,6 +22,7 @@ from .setting_values import (
     parse_duration,
     redis_url,
     retry_duration,
+    rules,
     switch,
     text,
     whole,
@@ -260,8 +262,22 @@ class Settings:
     )
     trusted_proxies: tuple[IpNetwork, ...] = _setting(
         networks,
-        "Addresses or networks of your own proxies, separated by commas. Only from these is `X-Forwarded-For` believed.",
+        "Addresses or networks of your own proxies, separated by commas. Only from these is `X-Forwarded-For` believed, "
+        "and only they may ask for forward-auth.",
         default=(),
+        default_text="",
+    )
+    forward_rules: Rules | None = _setting(
+        rules,
+        "Who gets where behind a proxy that asks menshen about each request, such as `open GET /news; user /orders/**`; nobody "
+        "gets anywhere else (docs/forward-auth.md).",
+        default=None,
+        default_text="",
+    )
+    forward_rules_file: Path | None = _setting(
+        lambda value: Path(text(value)),
+        "A file that holds `FORWARD_RULES` instead, one rule a line.",
+        default=None,
         default_text="",
     )
 
@@ -269,30 +285,3 @@ class Settings:
 def variable(field: "attrs.Attribute[Any]") -> str:
     """The environment variable for *field*."""
     return PREFIX + field.name.upper()
-
-
-def shown(settings: Settings) -> dict[str, str]:
-    """Every setting under its variable's name, as text; secrets masked."""
-    table = {}
-    for field in attrs.fields(Settings):
-        value = getattr(settings, field.name)
-        if field.metadata["show"] is not None and value is not None:
-            table[variable(field)] = field.metadata["show"](value)
-        elif value == field.default and field.metadata["default_text"] is not None:
-            table[variable(field)] = field.metadata["default_text"].replace("`", "")
-        else:
-            table[variable(field)] = written(value)
-    return table
-
-
-def written(value: object) -> str:
-    """The text of a setting with this value."""
-    if isinstance(value, tuple):
-        return ",".join(str(part) for part in value)
-    if isinstance(value, timedelta):
-        return str(int(value.total_seconds()))
-    if isinstance(value, DevicePolicy):
-        return device_policy_text(value)
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value)

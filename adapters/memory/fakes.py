@@ -5,6 +5,7 @@ from itertools import count
 
 from attrs import define, field
 
+from ...domain.host_tokens import HostTokenClaims
 from ...domain.ports.outside import Verdict
 from ...domain.ports.writing import UnitOfWork
 from ...domain.refresh_tokens import RefreshToken
@@ -60,6 +61,21 @@ class FakeTokenCodec:
             return self.issued[token]
         except KeyError:
             raise TokenInvalid from None
+
+
+@define
+class FakeHostTokenCodec:
+    """Hands out numbered tokens and remembers what each one says."""
+
+    issued: dict[str, HostTokenClaims] = field(factory=dict)
+
+    def encode(self, claims: HostTokenClaims) -> str:
+        token = f"fake-host-token-{len(self.issued) + 1}"
+        self.issued[token] = claims
+        return token
+
+    def key(self, host: str) -> str:
+        return f"fake-key-of-{host}"
 
 
 @define

@@ -105,6 +105,30 @@ class MethodNotAllowed(Refusal):
     reason = "method_not_allowed"
 
 
+class ProxyHeadersInvalid(Refusal):
+    """A proxy asks who somebody is, and one of its headers is missing, or another family's is there as well."""
+
+    reason = "proxy_headers_invalid"
+
+
+class CallerNotTrusted(Refusal):
+    """Only the operator's own proxies may ask this."""
+
+    reason = "caller_not_trusted"
+
+
+class TargetAmbiguous(Refusal):
+    """The method, the host or the path could be read in two ways, so no rule applies to it."""
+
+    reason = "target_ambiguous"
+
+
+class RouteNotAllowed(Refusal):
+    """No rule lets anybody get there."""
+
+    reason = "route_not_allowed"
+
+
 class InternalError(Refusal):
     """An internal fault, with the incident id that is also in the log."""
 

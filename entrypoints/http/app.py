@@ -14,6 +14,7 @@ from ...domain.ports.reading import WouldWait
 from ...domain.use_cases.authenticators.password import PhoneAndPassword
 from ..guarding.answers import NOT_REGISTERED, PASSWORD_NOT_CHANGED, PROFILE_NOT_CHANGED
 from ..guarding.envelopes import Refused
+from ..guarding.forwarding import ForwardGuard
 from ..guarding.guard import Guard
 from ..guarding.languages import Text
 from ..guarding.refusals import InternalError, MethodNotAllowed, RequestInvalid, RouteNotFound
@@ -37,6 +38,7 @@ from .clients import Clients
 from .cross_origin import CrossOrigin
 from .envelope import FalconEnvelopes, write_refused
 from .events import Events
+from .forward_auth import add_forward_auth
 from .guard import FalconGuard, GuardedRoutes, KeptOut, RouteGuard
 from .heads import check_head
 from .health import AliveResource, ReadyResource
@@ -92,6 +94,9 @@ def create_app(service: Service, settings: Settings, router: CompiledRouter | No
     app = RoutesApp(routes, router=router, middleware=middleware)
     _add_user_routes(app, service, clients, envelopes)
     _add_admin_routes(app, service, clients, envelopes)
+    if settings.forward_rules is not None:
+        forward = ForwardGuard(settings.forward_rules, guard.users.judge, guard.admins.judge)
+        add_forward_auth(app, forward, service.issue_host_token, clients)
     app.add_open_route("/healthz", AliveResource())
     app.add_open_route("/readyz", ReadyResource(service.trouble))
 

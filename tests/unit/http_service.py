@@ -19,6 +19,7 @@ from falcon.testing import Result, TestClient, create_environ
 
 from menshen.adapters.memory.fakes import (
     FakeClock,
+    FakeHostTokenCodec,
     FakeLastSeen,
     FakePasswordHasher,
     FakeRandomIds,
@@ -190,6 +191,7 @@ def serve(
             codec=codec or FakeTokenCodec(),
             admin_codec=admin_codec or FakeTokenCodec("admin"),
             refresh_codec=refresh_codec or FakeRefreshTokenCodec(),
+            host_codec=FakeHostTokenCodec(),
             last_seen=FakeLastSeen(kept.work),
             clock=clock,
             ids=FakeRandomIds(),
@@ -237,7 +239,7 @@ class _LentApp:
 
 # The settings that the app reads. All others have their defaults, so the test of a further one fails until it is named
 # here.
-_READ_BY_THE_APP = ("always_http_200", "cors_origins", "language", "time_zone", "trusted_proxies")
+_READ_BY_THE_APP = ("always_http_200", "cors_origins", "forward_rules", "language", "time_zone", "trusted_proxies")
 
 _free_apps: list[_LentApp] = []
 

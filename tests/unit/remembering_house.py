@@ -84,6 +84,7 @@ class RememberingHouse:
             codec=self.house.codec,
             admin_codec=self.house.admin_codec,
             refresh_codec=self.house.refresh_codec,
+            host_codec=self.house.host_codec,
             last_seen=self.noted,
             clock=self.house.clock,
             ids=self.house.ids,

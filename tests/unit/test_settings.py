@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from menshen.domain.device_policy import DevicePolicy
 from menshen.entrypoints.databases import database_url
 from menshen.entrypoints.environment import read_settings
+from menshen.entrypoints.guarding.route_rules import parse_rules
 from menshen.entrypoints.settings import (
     SettingInvalid,
     Settings,
-    shown,
     variable,
 )
 from menshen.entrypoints.settings_page import markdown
+from menshen.entrypoints.settings_text import shown
 
 from .cases import examples, for_each
 
@@ -68,6 +69,8 @@ DEFAULTS: dict[str, object] = {
     "audit_retention": timedelta(days=180),
     "cors_origins": (),
     "trusted_proxies": (),
+    "forward_rules": None,
+    "forward_rules_file": None,
 }
 
 SWITCHED = {"true": True, "True": True, "1": True, "yes": True, "on": True}
@@ -152,6 +155,11 @@ GOOD: dict[str, dict[str, object]] = {
         "127.0.0.1, 10.0.0.0/8,": (ip_network("127.0.0.1/32"), ip_network("10.0.0.0/8")),
         "::1,fd00::/8": (ip_network("::1/128"), ip_network("fd00::/8")),
     },
+    "forward_rules": {
+        "open GET /news; user /orders/**": parse_rules("open GET /news\nuser /orders/**"),
+        "admin app.example.com/**\n# nothing else\n": parse_rules("admin app.example.com/**"),
+    },
+    "forward_rules_file": {},
 }
 
 NO_TEXT = [""]
@@ -258,6 +266,18 @@ BAD: dict[str, list[str]] = {
         "*",
         "127.0.0.1;::1",
     ],
+    "forward_rules": [
+        "",
+        ";",
+        "# nothing",
+        "news",
+        "open",
+        "open news",
+        "everybody /news",
+        "open /a/../b",
+        "open /**; user /a",
+    ],
+    "forward_rules_file": NO_TEXT,
 }
 
 FIELDS: dict[str, "attrs.Attribute[Any]"] = {field.name: field for field in attrs.fields(Settings)}

@@ -1,0 +1,51 @@
+"""Forward-auth: a proxy asks about each request before it passes it on to an app."""
+
+from collections.abc import Callable
+
+import falcon
+from attrs import frozen
+
+from ...domain.use_cases.forwarding import IssueHostToken
+from ..guarding.envelopes import Refused
+from ..guarding.forwarding import ForwardGuard, Header, Target, forwarded_target, original_target
+from ..guarding.refusals import CallerNotTrusted
+from .clients import Clients
+from .guard import KeptOut
+from .routes import RoutesApp
+
+FOR_NGINX = "/auth/request"
+FOR_OTHERS = "/auth/forward"
+
+USER_HEADER = "X-Menshen-User"
+TOKEN_HEADER = "X-Menshen-Token"
+
+
+@frozen
+class ForwardAuthResource:
+    """GET /auth/request and GET /auth/forward: 200 where the request may pass, or the refusal that the client is to get.
+
+    Nothing is read from the query: Caddy appends the client's.
+    """
+
+    target: Callable[[Header], Target]
+    guard: ForwardGuard
+    issue: IssueHostToken
+    clients: Clients
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+        if not self.clients.is_proxy(req):
+            raise CallerNotTrusted
+        found = self.guard(self.target(req.get_header), req.get_header)
+        if isinstance(found, Refused):
+            raise KeptOut(found)
+        resp.status, resp.data = falcon.HTTP_200, b""
+        resp.set_headers({"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})
+        if found.principal is not None:
+            resp.set_header(TOKEN_HEADER, self.issue(found.principal, found.host))
+            resp.set_header(USER_HEADER, str(found.principal.user.id))
+
+
+def add_forward_auth(app: RoutesApp, guard: ForwardGuard, issue: IssueHostToken, clients: Clients) -> None:
+    """Add both routes; each has its own guard, so they are open to the app's."""
+    app.add_open_route(FOR_NGINX, ForwardAuthResource(original_target, guard, issue, clients))
+    app.add_open_route(FOR_OTHERS, ForwardAuthResource(forwarded_target, guard, issue, clients))
