@@ -126,6 +126,29 @@ def rules(value: str) -> Rules:
     return parse_rules(value)
 
 
+def login_page(value: str) -> str:
+    if _PAGE.fullmatch(value) is None:
+        raise ValueError("it must be a path such as /login, or a URL such as https://app.example.com/login")
+    return value
+
+
+_PAGE = re.compile(
+    r"https?://[a-z0-9]([a-z0-9._-]*[a-z0-9])?(:[1-9][0-9]{0,4})?/[A-Za-z0-9._~!$&'()*+,=:@%/?-]*"
+    r"|/(?!/)[A-Za-z0-9._~!$&'()*+,=:@%/?-]*",
+    re.ASCII,
+)
+
+
+def hosts(value: str) -> tuple[str, ...]:
+    found = tuple(part.strip() for part in value.split(",") if part.strip())
+    if not all(map(_HOST.fullmatch, found)):
+        raise ValueError("it must be hosts as a browser spells them, such as app.example.com,localhost:8080")
+    return found
+
+
+_HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?(:(?!80$|443$)[1-9][0-9]{0,4})?", re.ASCII)
+
+
 def redis_url(value: str) -> str:
     try:
         parts = urlsplit(value)

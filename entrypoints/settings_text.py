@@ -25,6 +25,8 @@ def shown(settings: Settings) -> dict[str, str]:
 
 def written(value: object) -> str:
     """The text of a setting with this value."""
+    if value is None:
+        return ""
     if isinstance(value, tuple):
         return ",".join(str(part) for part in value)
     if isinstance(value, timedelta):

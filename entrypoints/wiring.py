@@ -26,6 +26,7 @@ from ..domain.ports.outside import (
     PasswordHasher,
     RandomIds,
     RefreshTokenCodec,
+    Seal,
     TokenCodec,
 )
 from ..domain.ports.reading import AuditTrail, DueClosings, PasswordHashes, Presences, Sessions, Users, UserSearch
@@ -104,6 +105,7 @@ class Adapters:
     admin_codec: TokenCodec
     refresh_codec: RefreshTokenCodec
     host_codec: HostTokenCodec
+    seal: Seal
     last_seen: LastSeen
     clock: Clock
     ids: RandomIds
@@ -148,6 +150,7 @@ class Service:
     browse: Browse
     prune: Prune
     clock: Clock
+    seal: Seal
     trouble: Callable[[], Unavailable | None]
     """Why the store takes no writes at the moment; None if it does."""
     close: Callable[[], None]
@@ -206,6 +209,7 @@ def wire(settings: Settings, adapters: Adapters) -> Service:
         browse=Browse(find_users, find_user, sessions_of, read_audit, explain_token, store.work, clock),
         prune=Prune(store[DueClosings], store.work, clock, settings.audit_retention, store.give_back),
         clock=clock,
+        seal=adapters.seal,
         trouble=Readiness(store.ping),
         close=adapters.close,
         is_embedded=store.is_embedded,

@@ -79,6 +79,22 @@ class FakeHostTokenCodec:
 
 
 @define
+class FakeSeal:
+    """Numbers what it seals, and remembers it."""
+
+    sealed: dict[str, tuple[str, str]] = field(factory=dict)
+
+    def seal(self, text: str, purpose: str) -> str:
+        name = f"fake-seal-{len(self.sealed) + 1}"
+        self.sealed[name] = (text, purpose)
+        return name
+
+    def open(self, sealed: str, purpose: str) -> str | None:
+        text, its_purpose = self.sealed.get(sealed, ("", ""))
+        return text if its_purpose == purpose else None
+
+
+@define
 class FakeRefreshTokenCodec:
     """Counts: the secret of a token is the number of rotations that led to it."""
 

@@ -89,6 +89,18 @@ class HostTokenCodec(Protocol):
         ...
 
 
+class Seal(Protocol):
+    """Turns text into text that nobody else can read, make or change."""
+
+    def seal(self, text: str, purpose: str) -> str:
+        """URL-safe characters, others each time."""
+        ...
+
+    def open(self, sealed: str, purpose: str) -> str | None:
+        """The text that was sealed for this purpose; None if none was."""
+        ...
+
+
 class RefreshTokenCodec(Protocol):
     """Makes refresh tokens and their successors, and turns them into text and back."""
 

@@ -24,6 +24,7 @@ from .refusals import (
     BodyTooLarge,
     CallerNotTrusted,
     ContentEncodingUnsupported,
+    CrossSite,
     HeadTooLarge,
     HostInvalid,
     InternalError,
@@ -35,6 +36,7 @@ from .refusals import (
     ProxyHeadersInvalid,
     QueryInvalid,
     RequestInvalid,
+    ReturnInvalid,
     RouteNotAllowed,
     RouteNotFound,
     TargetAmbiguous,
@@ -177,6 +179,8 @@ ANSWERS: dict[type[Refusal], Answer] = {
     CallerNotTrusted: Answer(403, Text("仅受信任的代理可用", "Only a trusted proxy may ask this.")),
     TargetAmbiguous: Answer(403, Text("请求地址写法有歧义", "The address can be read in two ways.")),
     RouteNotAllowed: Answer(403, Text("该地址未开放", "Nobody is let in at this address.")),
+    CrossSite: Answer(403, Text("请求来自其他网站", "The request comes from another site.")),
+    ReturnInvalid: Answer(400, Text("返回地址无效", "The address to come back to is invalid.")),
     InternalError: Answer(500, Text("服务器内部错误,事件编号{incident}", "Internal error, incident {incident}.")),
 }
 

@@ -4,20 +4,16 @@ There is one reader for each family of headers, and none reads the other's: a pr
 a stranger's headers of the other on as they are.
 """
 
-from collections.abc import Callable
-
 from attrs import frozen
 
 from ...domain.errors import Refusal
 from ...domain.presences import Principal
+from .cookies import Cookies, Header
 from .envelopes import Refused
 from .guard import Guard
 from .one_spelling import plain_host
 from .refusals import ProxyHeadersInvalid, TargetAmbiguous
 from .route_rules import Access, Rules
-
-Header = Callable[[str], str | None]
-"""The value of a header of the proxy's request, by its name; None if there is none."""
 
 _ORIGINAL = ("X-Original-Method", "X-Original-URL")
 _FORWARDED = ("X-Forwarded-Method", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Uri")
@@ -95,16 +91,25 @@ class ForwardGuard:
     rules: Rules
     users: Guard
     admins: Guard
+    cookies: Cookies | None = None
+    """For users; admins have none."""
 
     def __call__(self, target: Target, header: Header) -> Admitted | Refused:
         language = header("Accept-Language")
         try:
             host = target.host
             access = self.rules.access(target.method, host, target.path)
+            token = self._users_token(target, header) if access is Access.USER else header("token")
         except Refusal as refusal:
             return self.users.envelopes.refused(language, refusal)
         if access is Access.OPEN:
             return Admitted(None, host)
         guard = self.admins if access is Access.ADMIN else self.users
-        found = guard(header("token"), header("Authorization"), language)
+        found = guard(token, header("Authorization"), language)
         return found if isinstance(found, Refused) else Admitted(found, host)
+
+    def _users_token(self, target: Target, header: Header) -> str | None:
+        found = None
+        if self.cookies is not None:
+            found = self.cookies.token(header, method=target.method, authority=target.authority)
+        return header("token") if found is None else found

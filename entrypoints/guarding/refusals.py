@@ -129,6 +129,18 @@ class RouteNotAllowed(Refusal):
     reason = "route_not_allowed"
 
 
+class CrossSite(Refusal):
+    """A cookie says who it is, and the page that sends the request is of another origin, or of none."""
+
+    reason = "cross_site"
+
+
+class ReturnInvalid(Refusal):
+    """The address to come back to after a login was not made by us, or is not allowed any more."""
+
+    reason = "return_invalid"
+
+
 class InternalError(Refusal):
     """An internal fault, with the incident id that is also in the log."""
 

@@ -20,6 +20,7 @@ from menshen.adapters.memory.fakes import (
     FakeHostTokenCodec,
     FakeLastSeen,
     FakePasswordHasher,
+    FakeSeal,
     FakeTokenCodec,
 )
 from menshen.adapters.refresh_token_codec import HmacRefreshTokenCodec
@@ -90,6 +91,7 @@ class House:
             admin_codec=FakeTokenCodec("admin"),
             refresh_codec=_RepeatableCodec(b"the secret of all journeys"),
             host_codec=FakeHostTokenCodec(),
+            seal=FakeSeal(),
             last_seen=FakeLastSeen(self.store.work),
             clock=self.clock,
             ids=_CountedIds(),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import jwt
 import pytest
@@ -52,6 +53,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
                 SECRET_KEY=SECRET,
                 TRUSTED_PROXIES="127.0.0.1",
                 FORWARD_RULES_FILE=str(folder / "rules"),
+                COOKIE="true",
+                LOGIN_PAGE="/login",
+                RETURN_HOSTS=HOST,
             )
         )
         app = stack.enter_context(telling_app())
@@ -280,6 +284,45 @@ def test_the_users_name_alone_is_not_to_be_trusted(place: Place, proxy: str, tok
     assert verified(signed, key)["sub"] == got["x-menshen-user"][0]
     with pytest.raises(jwt.PyJWTError):
         verified(got.get("x_menshen_token", ["nothing"])[0], key)
+
+
+def test_a_browser_is_known_by_its_cookie_from_pages_of_its_own_origin_alone(browser: Client, token: str) -> None:
+    login = browser.request("POST", "/api/user/login", {"phone": PHONE, "password": PASSWORD}, headers={"Host": HOST})
+    assert login.token not in login.headers["set-cookie"]
+    cookie = {"Cookie": login.headers["set-cookie"].partition(";")[0]}
+    assert reached(ask(browser, "/orders", **cookie))["x-menshen-user"] == ["1"]
+    assert ask(browser, "/api/user/user_info", **cookie).status == 200
+    for page in (
+        {},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},
+    ):
+        for path in ("/orders", "/api/user/logout"):
+            assert ask(browser, path, "POST", **cookie, **page).reason == "cross_site", page
+    for page in ({"Sec-Fetch-Site": "same-origin"}, {"Origin": f"https://{HOST}"}):
+        assert reached(ask(browser, "/orders", "POST", **cookie, **page))
+    out = ask(browser, "/api/user/logout", "POST", **cookie, **{"Sec-Fetch-Site": "same-origin"})
+    assert (out.status, out.headers["set-cookie"].partition(";")[0]) == (200, "__Host-menshen=")
+    assert ask(browser, "/orders", **cookie).reason == "session_logged_out"
+
+
+def test_a_browser_is_sent_to_log_in_and_comes_back_and_a_script_is_not(browser: Client, token: str) -> None:
+    html = {"Accept": "text/html,*/*;q=0.8"}
+    answer = ask(browser, "/orders/7?page=2&next=%2F%2Fevil.example", **html, **{"Sec-Fetch-Mode": "navigate"})
+    location = urlsplit(answer.headers["location"])
+    assert (answer.status, location.netloc, location.path) == (302, HOST, "/login")
+    back = ask(browser, f"/api/user/return?{location.query}")
+    assert (back.status, back.headers["location"]) == (302, f"http://{HOST}/orders/7?page=2&next=%2F%2Fevil.example")
+    assert ask(browser, "/api/user/return?return=https://evil.example/").reason == "return_invalid"
+    for more in ({}, {**html, "Sec-Fetch-Mode": "cors"}, {**html, "X-Requested-With": "XMLHttpRequest"}):
+        answer = ask(browser, "/orders", **more)
+        assert (answer.status, answer.reason) == (401, "token_missing"), more
+        assert "location" not in answer.headers
+    for forged in ({"X-Forwarded-Host": "evil.example"}, {"X-Original-URL": "https://evil.example/"}):
+        assert urlsplit(ask(browser, "/orders", **html, **forged).headers["location"]).netloc == HOST
+    # Of another host, even one that the proxy serves, there is no way back.
+    assert ask(browser, "/orders", Host="other.example.com", **html).status == 401
 
 
 def test_where_menshen_does_not_answer_nobody_is_let_in(place: Place, token: str) -> None:

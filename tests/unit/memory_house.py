@@ -14,6 +14,7 @@ from menshen.adapters.memory.fakes import (
     FakePasswordHasher,
     FakeRandomIds,
     FakeRefreshTokenCodec,
+    FakeSeal,
     FakeTokenCodec,
 )
 from menshen.adapters.memory.store import MemoryStore
@@ -85,6 +86,7 @@ class House:
             admin_codec=self.admin_codec,
             refresh_codec=self.refresh_codec,
             host_codec=self.host_codec,
+            seal=FakeSeal(),
             last_seen=FakeLastSeen(store.work),
             clock=self.clock,
             ids=self.ids,

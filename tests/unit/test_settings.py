@@ -71,6 +71,9 @@ DEFAULTS: dict[str, object] = {
     "trusted_proxies": (),
     "forward_rules": None,
     "forward_rules_file": None,
+    "cookie": False,
+    "login_page": None,
+    "return_hosts": (),
 }
 
 SWITCHED = {"true": True, "True": True, "1": True, "yes": True, "on": True}
@@ -160,6 +163,14 @@ GOOD: dict[str, dict[str, object]] = {
         "admin app.example.com/**\n# nothing else\n": parse_rules("admin app.example.com/**"),
     },
     "forward_rules_file": {},
+    "cookie": {**SWITCHED},
+    "login_page": {
+        page: page for page in ("/", "/login?from=menshen", "https://app.example.com/", "http://localhost:8080/login")
+    },
+    "return_hosts": {
+        "": (),
+        "app.example.com, localhost:8080,": ("app.example.com", "localhost:8080"),
+    },
 }
 
 NO_TEXT = [""]
@@ -278,6 +289,31 @@ BAD: dict[str, list[str]] = {
         "open /**; user /a",
     ],
     "forward_rules_file": NO_TEXT,
+    "cookie": NO_SWITCH,
+    "login_page": [
+        *(
+            "",
+            "login",
+            "//evil.example/",
+            "/\\evil.example",
+            "\\\\evil",
+            "javascript:alert(1)",
+            "https://a@b/",
+            "ftp://a/",
+        ),
+        *("https://App.example.com/", "https://app.example.com", "/login#x", "/lo gin", "/login\n", "https:///login"),
+    ],
+    "return_hosts": [
+        *(
+            "https://app.example.com",
+            "App.example.com",
+            "app.example.com/",
+            "*.example.com",
+            "a@b",
+            "app.example.com:443",
+        ),
+        *("a.example b.example", "a:0", "例子", "."),
+    ],
 }
 
 FIELDS: dict[str, "attrs.Attribute[Any]"] = {field.name: field for field in attrs.fields(Settings)}

@@ -23,6 +23,7 @@ from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.errors import StoreUnavailable
 from menshen.domain.passwords import HasherBusy
 from menshen.entrypoints.guarding.route_rules import parse_rules
+from menshen.entrypoints.http.cookies import RETURN
 from menshen.entrypoints.http.forward_auth import FOR_NGINX, FOR_OTHERS
 from menshen.entrypoints.settings import Settings
 
@@ -458,6 +459,34 @@ def forwarding(tour: Tour) -> None:
     ask("GET", FOR_NGINX, token=token, **original)
 
 
+def browsing(tour: Tour) -> None:
+    ask = tour.ask
+    settings = evolve(
+        tour.http.settings,
+        cookie=True,
+        forward_rules=parse_rules("user /orders/**"),
+        login_page="/login",
+        return_hosts=("shop.example",),
+        trusted_proxies=(ip_network(ADDRESS),),
+    )
+    tour.http = served(settings)
+    ask("POST", REGISTER, GOOD)
+    tour.log_in()
+    cookie = {"Cookie": "__Host-menshen=fake-seal-2"}
+    ask("GET", USER_INFO, **cookie)
+    ask("POST", PROFILE, {"user_name": "x"}, **cookie)
+    original = {"X-Original-Method": "GET", "X-Original-URL": "https://shop.example/orders/7?x=1"}
+    ask("GET", FOR_NGINX, **original, **cookie)
+    ask("GET", FOR_NGINX, **original, Accept="text/html")
+    forwarded = {"X-Forwarded-Method": "GET", "X-Forwarded-Proto": "https"}
+    forwarded |= {"X-Forwarded-Host": "shop.example", "X-Forwarded-Uri": "/orders/7?x=1"}
+    ask("GET", FOR_OTHERS, **forwarded, Accept="text/html")
+    ask("GET", FOR_OTHERS, **forwarded, Accept="application/json")
+    ask("GET", f"{RETURN}?return=fake-seal-3")
+    ask("GET", f"{RETURN}?return=https://evil.example/")
+    ask("POST", LOGOUT, **cookie, **{"Sec-Fetch-Site": "same-origin"})
+
+
 CHAPTERS: list[Callable[[Tour], None]] = [
     registering,
     logging_in,
@@ -476,6 +505,7 @@ CHAPTERS: list[Callable[[Tour], None]] = [
     full_house,
     strict_passwords,
     forwarding,
+    browsing,
 ]
 TUTORIAL: list[Callable[[Tour], None]] = [registering, logging_in, being_known, every_route, elsewhere, faults]
 """Chapters whose answers ALWAYS_HTTP_200 changes, and some that it does not change."""
