@@ -24,7 +24,9 @@ class JwtHostTokenCodec:
 
     secret: bytes = field(repr=False)
     issuer: str
-    _jwt: jwt.PyJWT = field(factory=lambda: jwt.PyJWT({"enforce_minimum_key_length": True}), init=False, repr=False)
+    _jwt: jwt.PyJWT = field(
+        factory=lambda: jwt.PyJWT({"enforce_minimum_key_length": True}), init=False, repr=False, eq=False
+    )
 
     def encode(self, claims: HostTokenClaims) -> str:
         payload = {

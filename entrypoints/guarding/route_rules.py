@@ -40,6 +40,8 @@ class Rule:
     host: str | None
     parts: tuple[str, ...]
     """The parts of the path, decoded; a path that ends with a slash has an empty last part."""
+    loose: tuple[str, ...]
+    """The same for those who do not mind upper and lower case, or a slash at the end."""
     text: str = field(eq=False)
 
     @classmethod
@@ -65,26 +67,17 @@ class Rule:
             raise ValueError("* must be a whole part of the path, and ** the last one")
         if name != (host or None):
             raise ValueError("the host must be in lower case, and without a port")
-        return cls(Access(words[0]), frozenset(methods) | also, name, parts, " ".join(words))
-
-    def fits(self, method: str, host: str, path: str) -> bool:
-        """*path* is decoded."""
-        return self._is_for(method, host) and _fit(self.parts, _parts(path))
-
-    def is_like(self, method: str, host: str, path: str) -> bool:
-        """Whether it fits for those who do not mind upper and lower case, or a slash at the end."""
-        return self._is_for(method, host) and _fit(_loosely(self.parts), _loosely(_parts(path)))
+        return cls(Access(words[0]), frozenset(methods) | also, name, parts, _loosely(parts), " ".join(words))
 
     def hides(self, later: "Rule") -> bool:
         """Whether *later* never decides because this one always does."""
-        own, its = _loosely(self.parts), _loosely(later.parts)
         return (
             (not self.methods or (bool(later.methods) and later.methods <= self.methods))
             and self.host in {None, later.host}
-            and _fit(own, its)
+            and _fit(self.loose, later.loose)
         )
 
-    def _is_for(self, method: str, host: str) -> bool:
+    def is_for(self, method: str, host: str) -> bool:
         return (not self.methods or method in self.methods) and self.host in {None, host}
 
 
@@ -128,13 +121,16 @@ class Rules:
         """
         if _METHOD.fullmatch(method) is None:
             raise TargetAmbiguous
-        decoded = plain_path(path)
+        parts = _parts(plain_path(path))
+        loose = _loosely(parts)
         for rule in self.rules:
-            if rule.fits(method, host, decoded):
+            if not rule.is_for(method, host):
+                continue
+            if _fit(rule.parts, parts):
                 return rule.access
             # To many apps upper and lower case, or a slash at the end, are the same route: such a path must not slip
             # through to a later rule that is meant for others.
-            if rule.is_like(method, host, decoded):
+            if _fit(rule.loose, loose):
                 raise TargetAmbiguous
         raise RouteNotAllowed
 
