@@ -43,7 +43,8 @@ class HmacSeal:
         key = self._key(b"encryption", purpose)
         blocks = range(-(-len(text) // _BLOCK))
         stream = b"".join(hmac.digest(key, nonce + number.to_bytes(4), "sha256") for number in blocks)
-        return bytes(each ^ other for each, other in zip(text, stream, strict=False))
+        # As whole numbers: a byte at a time took longer than all the rest.
+        return (int.from_bytes(text) ^ int.from_bytes(stream[: len(text)])).to_bytes(len(text))
 
     def _tag(self, hidden: bytes, purpose: str) -> bytes:
         return hmac.digest(self._key(b"authentication", purpose), hidden, "sha256")
