@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import attrs
 
 from ..domain.device_policy import DevicePolicy
+from .guarding.route_rules import Rules, parse_rules
 from .secret_text import read_secret_text
 from .setting_values import redis_url
 from .settings import MEMORY_URL, PREFIX, SettingInvalid, Settings, variable
@@ -41,7 +42,7 @@ def read_settings(environ: Mapping[str, str], say: Callable[[str], None] = lambd
         except ValueError as error:
             shown = "" if field.metadata["show"] else f" ({environ[name]!r:.80})"
             raise SettingInvalid(f"{name}{shown}: {error}") from None
-    for name in ("database_url", "redis_url", "secret_key"):
+    for name in ("database_url", "redis_url", "secret_key", "forward_rules"):
         if name in values and f"{name}_file" in values:
             raise SettingInvalid(f"{PREFIX}{name.upper()} and {PREFIX}{name.upper()}_FILE are both set; set one")
     for url in ("database_url", "redis_url"):
@@ -52,6 +53,8 @@ def read_settings(environ: Mapping[str, str], say: Callable[[str], None] = lambd
             redis_url(values["redis_url"])
         except ValueError as error:
             raise SettingInvalid(f"{PREFIX}REDIS_URL_FILE: {values['redis_url_file']}: {error}") from None
+    if "forward_rules_file" in values:
+        values["forward_rules"] = _rules_in(values["forward_rules_file"])
     if "time_zone" not in values:
         values["time_zone"] = machine_zone(zone, _LOCALTIME)
     _check_together(Settings(**values))
@@ -64,6 +67,18 @@ def _url_in(path: Path, name: str) -> str:
     if not found:
         raise SettingInvalid(f"{name}: {path} is empty")
     return found
+
+
+def _rules_in(path: Path) -> Rules:
+    """Raises SettingInvalid that names the line."""
+    name = f"{PREFIX}FORWARD_RULES_FILE"
+    shown = str(path) if str(path).isprintable() else repr(str(path))
+    try:
+        return parse_rules(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingInvalid(f"{name}: {shown} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise SettingInvalid(f"{name}: {shown}: {error}") from None
 
 
 def machine_zone(name: str | None, localtime: Path) -> ZoneInfo | None:

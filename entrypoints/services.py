@@ -9,6 +9,8 @@ from ..adapters.background_last_seen import BackgroundLastSeen
 from ..adapters.bounded_hasher import BoundedPasswordHasher
 from ..adapters.common_passwords import common_passwords
 from ..adapters.even_hasher import EvenPasswordHasher
+from ..adapters.hmac_seal import HmacSeal
+from ..adapters.host_token_codec import JwtHostTokenCodec
 from ..adapters.jwt_codec import JwtTokenCodec
 from ..adapters.random_ids import SystemRandomIds
 from ..adapters.refresh_token_codec import HmacRefreshTokenCodec
@@ -99,6 +101,8 @@ def open_adapters(settings: Settings, secret: bytes, store: Store) -> Adapters:
         codec=_codec(settings, secret, user_realm(settings)),
         admin_codec=_codec(settings, secret, admin_realm(settings)),
         refresh_codec=HmacRefreshTokenCodec(secret),
+        host_codec=JwtHostTokenCodec(secret, settings.issuer),
+        seal=HmacSeal(secret),
         last_seen=last_seen,
         remembered=kept.remembered,
         without_waiting=None if kept.patience is None else kept.patience.without,

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ..domain.refresh_tokens import REUSE_GRACE
+from .guarding.route_rules import Rules, parse_rules
 
 IpNetwork = IPv4Network | IPv6Network
 
@@ -119,6 +120,33 @@ def address(value: str) -> str:
         return str(ip_address("127.0.0.1" if value == "localhost" else value))
     except ValueError:
         raise ValueError("it must be an IP address, such as 127.0.0.1 or 0.0.0.0") from None
+
+
+def rules(value: str) -> Rules:
+    return parse_rules(value)
+
+
+def login_page(value: str) -> str:
+    if _PAGE.fullmatch(value) is None:
+        raise ValueError("it must be a path such as /login, or a URL such as https://app.example.com/login")
+    return value
+
+
+_PAGE = re.compile(
+    r"https?://[a-z0-9]([a-z0-9._-]*[a-z0-9])?(:[1-9][0-9]{0,4})?/[A-Za-z0-9._~!$&'()*+,=:@%/?-]*"
+    r"|/(?!/)[A-Za-z0-9._~!$&'()*+,=:@%/?-]*",
+    re.ASCII,
+)
+
+
+def hosts(value: str) -> tuple[str, ...]:
+    found = tuple(part.strip() for part in value.split(",") if part.strip())
+    if not all(map(_HOST.fullmatch, found)):
+        raise ValueError("it must be hosts as a browser spells them, such as app.example.com,localhost:8080")
+    return found
+
+
+_HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?(:(?!80$|443$)[1-9][0-9]{0,4})?", re.ASCII)
 
 
 def redis_url(value: str) -> str:

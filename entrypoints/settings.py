@@ -9,18 +9,22 @@ import attrs
 
 from ..domain.device_policy import DevicePolicy
 from ..domain.passwords import STRICT_MINIMUM
-from .device_policies import device_policy_text, parse_device_policy
+from .device_policies import parse_device_policy
+from .guarding.route_rules import Rules
 from .setting_values import (
     IpNetwork,
     address,
     choice,
+    hosts,
     idle_duration,
     keep_alive_duration,
+    login_page,
     networks,
     origins,
     parse_duration,
     redis_url,
     retry_duration,
+    rules,
     switch,
     text,
     whole,
@@ -83,7 +87,6 @@ class Settings:
         "A file that holds `DATABASE_URL` instead, as a secret of Docker or Kubernetes does; a line break at its end does "
         "not count.",
         default=None,
-        default_text="",
     )
     database_connections: int = _setting(
         whole(1, 1000), "How many connections to a database server each worker process may have.", default=10
@@ -107,14 +110,12 @@ class Settings:
         "with the same store of another package tell each other of changes, so that it can be remembered; databases tell "
         "themselves, and do not use it (docs/stores.md).",
         default=None,
-        default_text="",
         show=without_password,
     )
     redis_url_file: Path | None = _setting(
         lambda value: Path(text(value)),
         "A file that holds `REDIS_URL` instead; a line break at its end does not count.",
         default=None,
-        default_text="",
     )
     secret_key: str | None = _setting(
         text,
@@ -127,7 +128,6 @@ class Settings:
         lambda value: Path(text(value)),
         "A file that holds the secret instead; a line break at its end does not count.",
         default=None,
-        default_text="",
     )
     host: str = _setting(address, "The address that `serve` listens on.", default="127.0.0.1")
     port: int = _setting(whole(1, 65535), "The port that `serve` listens on.", default=8000)
@@ -256,43 +256,42 @@ class Settings:
         origins,
         "The origins of browser apps that may call the API, such as `https://app.example.com`, separated by commas.",
         default=(),
-        default_text="",
     )
     trusted_proxies: tuple[IpNetwork, ...] = _setting(
         networks,
-        "Addresses or networks of your own proxies, separated by commas. Only from these is `X-Forwarded-For` believed.",
+        "Addresses or networks of your own proxies, separated by commas. Only from these is `X-Forwarded-For` believed, "
+        "and only they may ask for forward-auth.",
         default=(),
-        default_text="",
+    )
+    forward_rules: Rules | None = _setting(
+        rules,
+        "Who gets where behind a proxy that asks menshen about each request, such as `open GET /news; user /orders/**`; nobody "
+        "gets anywhere else (docs/forward-auth.md).",
+        default=None,
+    )
+    forward_rules_file: Path | None = _setting(
+        lambda value: Path(text(value)),
+        "A file that holds `FORWARD_RULES` instead, one rule a line.",
+        default=None,
+    )
+    cookie: bool = _setting(
+        switch,
+        "`true`: `serve` also keeps users of browsers logged in by the cookie `__Host-menshen` (docs/forward-auth.md).",
+        default=False,
+        default_text="false",
+    )
+    login_page: str | None = _setting(
+        login_page,
+        "Where a browser is sent that is not logged in, with `COOKIE` and `FORWARD_RULES`: a URL, or a path on its own host.",
+        default=None,
+    )
+    return_hosts: tuple[str, ...] = _setting(
+        hosts,
+        "The hosts from which it is sent there, and to which it comes back, such as `app.example.com`, separated by commas.",
+        default=(),
     )
 
 
 def variable(field: "attrs.Attribute[Any]") -> str:
     """The environment variable for *field*."""
     return PREFIX + field.name.upper()
-
-
-def shown(settings: Settings) -> dict[str, str]:
-    """Every setting under its variable's name, as text; secrets masked."""
-    table = {}
-    for field in attrs.fields(Settings):
-        value = getattr(settings, field.name)
-        if field.metadata["show"] is not None and value is not None:
-            table[variable(field)] = field.metadata["show"](value)
-        elif value == field.default and field.metadata["default_text"] is not None:
-            table[variable(field)] = field.metadata["default_text"].replace("`", "")
-        else:
-            table[variable(field)] = written(value)
-    return table
-
-
-def written(value: object) -> str:
-    """The text of a setting with this value."""
-    if isinstance(value, tuple):
-        return ",".join(str(part) for part in value)
-    if isinstance(value, timedelta):
-        return str(int(value.total_seconds()))
-    if isinstance(value, DevicePolicy):
-        return device_policy_text(value)
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value)

@@ -2,7 +2,8 @@
 
 import attrs
 
-from .settings import Settings, variable, written
+from .settings import Settings, variable
+from .settings_text import written
 
 
 def markdown() -> str:

@@ -19,7 +19,16 @@ from ..adapters.sql.user_writing import SqlUserWriter
 from ..adapters.sql.users import SqlUsers
 from ..domain.errors import Unavailable
 from ..domain.passwords import PasswordPolicy, contract_policy, strict_policy
-from ..domain.ports.outside import Clock, LastSeen, PasswordHasher, RandomIds, RefreshTokenCodec, TokenCodec
+from ..domain.ports.outside import (
+    Clock,
+    HostTokenCodec,
+    LastSeen,
+    PasswordHasher,
+    RandomIds,
+    RefreshTokenCodec,
+    Seal,
+    TokenCodec,
+)
 from ..domain.ports.reading import AuditTrail, DueClosings, PasswordHashes, Presences, Sessions, Users, UserSearch
 from ..domain.ports.stores import Store
 from ..domain.ports.writing import AuditPruning, AuditWriter, SessionSweep, SessionWriter, UserWriter
@@ -30,6 +39,7 @@ from ..domain.use_cases.authenticators.password import Password, PhoneAndPasswor
 from ..domain.use_cases.browsing import Browse
 from ..domain.use_cases.closing import CloseAccount
 from ..domain.use_cases.explaining import ExplainToken
+from ..domain.use_cases.forwarding import IssueHostToken
 from ..domain.use_cases.housekeeping import Prune, ReadAudit
 from ..domain.use_cases.issuing import TokenIssuer
 from ..domain.use_cases.kicking_everybody import KickEverybody
@@ -94,6 +104,8 @@ class Adapters:
     codec: TokenCodec
     admin_codec: TokenCodec
     refresh_codec: RefreshTokenCodec
+    host_codec: HostTokenCodec
+    seal: Seal
     last_seen: LastSeen
     clock: Clock
     ids: RandomIds
@@ -126,6 +138,7 @@ class Service:
     authenticate_strictly: Authenticate
     """The guard of users that always reads."""
     authenticate_admin: Authenticate
+    issue_host_token: IssueHostToken
     find_user: FindUser
     find_users: FindUsers
     sessions_of: SessionsOf
@@ -137,6 +150,7 @@ class Service:
     browse: Browse
     prune: Prune
     clock: Clock
+    seal: Seal
     trouble: Callable[[], Unavailable | None]
     """Why the store takes no writes at the moment; None if it does."""
     close: Callable[[], None]
@@ -183,6 +197,7 @@ def wire(settings: Settings, adapters: Adapters) -> Service:
         admin_refresh=RefreshSession(store.sessions, store.work, admin_opening.issuer, clock),
         authenticate_strictly=strict,
         authenticate_admin=authenticate_admin,
+        issue_host_token=IssueHostToken(adapters.host_codec, adapters.ids, clock),
         find_user=find_user,
         find_users=find_users,
         sessions_of=sessions_of,
@@ -194,6 +209,7 @@ def wire(settings: Settings, adapters: Adapters) -> Service:
         browse=Browse(find_users, find_user, sessions_of, read_audit, explain_token, store.work, clock),
         prune=Prune(store[DueClosings], store.work, clock, settings.audit_retention, store.give_back),
         clock=clock,
+        seal=adapters.seal,
         trouble=Readiness(store.ping),
         close=adapters.close,
         is_embedded=store.is_embedded,

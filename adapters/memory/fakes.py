@@ -5,6 +5,7 @@ from itertools import count
 
 from attrs import define, field
 
+from ...domain.host_tokens import HostTokenClaims
 from ...domain.ports.outside import Verdict
 from ...domain.ports.writing import UnitOfWork
 from ...domain.refresh_tokens import RefreshToken
@@ -63,6 +64,37 @@ class FakeTokenCodec:
             return self.issued[token]
         except KeyError:
             raise TokenInvalid from None
+
+
+@define
+class FakeHostTokenCodec:
+    """Hands out numbered tokens and remembers what each one says."""
+
+    issued: dict[str, HostTokenClaims] = field(factory=dict)
+
+    def encode(self, claims: HostTokenClaims) -> str:
+        token = f"fake-host-token-{len(self.issued) + 1}"
+        self.issued[token] = claims
+        return token
+
+    def key(self, host: str) -> str:
+        return f"fake-key-of-{host}"
+
+
+@define
+class FakeSeal:
+    """Numbers what it seals, and remembers it."""
+
+    sealed: dict[str, tuple[str, str]] = field(factory=dict)
+
+    def seal(self, text: str, purpose: str) -> str:
+        name = f"fake-seal-{len(self.sealed) + 1}"
+        self.sealed[name] = (text, purpose)
+        return name
+
+    def open(self, sealed: str, purpose: str) -> str | None:
+        text, its_purpose = self.sealed.get(sealed, ("", ""))
+        return text if its_purpose == purpose else None
 
 
 @define

@@ -9,6 +9,7 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Protocol
 
+from ..host_tokens import HostTokenClaims
 from ..passwords import HashKind
 from ..refresh_tokens import RefreshToken
 from ..sessions import SessionEnd, SessionId
@@ -75,6 +76,28 @@ class TokenCodec(Protocol):
 
     def decode(self, token: str) -> AccessTokenClaims:
         """Check form, signature, issuer and audience, but not the times. Raises TokenInvalid."""
+        ...
+
+
+class HostTokenCodec(Protocol):
+    """Signs host tokens, with a key of its own for each host."""
+
+    def encode(self, claims: HostTokenClaims) -> str: ...
+
+    def key(self, host: str) -> str:
+        """The key by which *host* verifies its tokens: the same on every machine, and of no use to another host."""
+        ...
+
+
+class Seal(Protocol):
+    """Turns text into text that nobody else can read, make or change."""
+
+    def seal(self, text: str, purpose: str) -> str:
+        """URL-safe characters, others each time."""
+        ...
+
+    def open(self, sealed: str, purpose: str) -> str | None:
+        """The text that was sealed for this purpose; None if none was."""
         ...
 
 

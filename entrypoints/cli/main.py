@@ -10,8 +10,9 @@ from io import TextIOWrapper
 from ...domain.errors import Refusal, StoreUnavailable
 from ..environment import read_settings
 from ..guarding.answers import ANSWERS
-from ..settings import SettingInvalid, shown
+from ..settings import SettingInvalid
 from ..settings_page import markdown
+from ..settings_text import shown
 from .adopting import add_adopt_command
 from .auditing import add_audit_commands
 from .migrating import add_migrate_command

@@ -39,6 +39,7 @@ def _front(settings: Settings) -> Any:
     from ..front import Front
     from ..housekeeper import Housekeeper
     from ..http.app import create_app
+    from ..http.forward_auth import FOR_NGINX, FOR_OTHERS
     from ..http.shortcut import create_shortcut
     from ..http.users import USER_INFO
     from ..log import start_logging, stop_logging
@@ -62,8 +63,11 @@ def _front(settings: Settings) -> Any:
     # It reads a row or two. Lists and searches may take longer, and are for the threads.
     is_quick = service.is_embedded or service.without_waiting is not None
     quick = _WITHOUT_STORE | {USER_INFO} if is_quick else _WITHOUT_STORE
+    # The guard of admins always reads.
+    if service.is_embedded or (is_quick and not (settings.forward_rules and settings.forward_rules.has_admins)):
+        quick |= {FOR_NGINX, FOR_OTHERS}
     return Front(
-        create_app(service, settings),
+        create_app(service, settings, takes_cookies=True),
         threads=SERVING_THREADS,
         port=settings.port,
         crowd=most_connections() // 2,

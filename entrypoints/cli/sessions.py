@@ -6,6 +6,8 @@ from typing import Any
 
 from ...domain.sessions import SessionId, SessionOverview
 from ...domain.users import NoSuchUser
+from ..guarding.one_spelling import plain_host
+from ..guarding.refusals import TargetAmbiguous
 from ..services import WithoutSecret
 from .output import DONE, USAGE, Commands, Context, note, print_record, print_table
 
@@ -30,12 +32,17 @@ def add_session_commands(commands: Commands) -> None:
     listing.set_defaults(run=_list)
     kick.set_defaults(run=_kick)
 
-    verbs = commands.add_parser("token", help="understand tokens").add_subparsers(required=True, metavar="COMMAND")
+    verbs = commands.add_parser(
+        "token", help="understand tokens, verify those for an app behind a proxy"
+    ).add_subparsers(required=True, metavar="COMMAND")
     explain = verbs.add_parser("explain", help="why a token opens something or not")
     # Never as an argument: the list of processes shows arguments to everybody on the machine.
     explain.description = "Reads the token from its standard input."
     explain.add_argument("--json", action="store_true", help="for programs")
     explain.set_defaults(run=_explain)
+    key = verbs.add_parser("key", help="the key by which an app behind a proxy verifies X-Menshen-Token")
+    key.add_argument("--host", required=True, metavar="NAME", help="the host of the app, such as app.example.com")
+    key.set_defaults(run=_key)
 
 
 def _list(context: Context) -> int:
@@ -94,6 +101,17 @@ def _explain(context: Context) -> int:
         "ended_from": None if end is None or end.by is None else f"{end.by.type} {end.by.name or ''}".strip(),
     }
     print_record(record, as_json=context.arguments.json)
+    return DONE
+
+
+def _key(context: Context) -> int:
+    try:
+        host = plain_host(context.arguments.host)
+    except TargetAmbiguous:
+        note("--host must be the name of a host, such as app.example.com")
+        return USAGE
+    with context.service(without_secret=WithoutSecret.REFUSE) as service:
+        print(service.issue_host_token.key(host))
     return DONE
 
 

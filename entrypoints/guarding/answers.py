@@ -22,7 +22,9 @@ from .refusals import (
     BodyIncomplete,
     BodyInvalid,
     BodyTooLarge,
+    CallerNotTrusted,
     ContentEncodingUnsupported,
+    CrossSite,
     HeadTooLarge,
     HostInvalid,
     InternalError,
@@ -31,9 +33,13 @@ from .refusals import (
     MemberInvalid,
     MemberMissing,
     MethodNotAllowed,
+    ProxyHeadersInvalid,
     QueryInvalid,
     RequestInvalid,
+    ReturnInvalid,
+    RouteNotAllowed,
     RouteNotFound,
+    TargetAmbiguous,
     TargetTooLong,
 )
 
@@ -167,6 +173,14 @@ ANSWERS: dict[type[Refusal], Answer] = {
     RequestInvalid: Answer(400, Text("请求无效", "The request is invalid.")),
     RouteNotFound: Answer(404, Text("接口不存在", "There is nothing at this path.")),
     MethodNotAllowed: Answer(405, Text("不支持该请求方法", "This method is not allowed here; see Allow.")),
+    ProxyHeadersInvalid: Answer(
+        400, Text("代理请求头缺失或混用", "The headers of the proxy are incomplete, or of two kinds.")
+    ),
+    CallerNotTrusted: Answer(403, Text("仅受信任的代理可用", "Only a trusted proxy may ask this.")),
+    TargetAmbiguous: Answer(403, Text("请求地址写法有歧义", "The address can be read in two ways.")),
+    RouteNotAllowed: Answer(403, Text("该地址未开放", "Nobody is let in at this address.")),
+    CrossSite: Answer(403, Text("请求来自其他网站", "The request comes from another site.")),
+    ReturnInvalid: Answer(400, Text("返回地址无效", "The address to come back to is invalid.")),
     InternalError: Answer(500, Text("服务器内部错误,事件编号{incident}", "Internal error, incident {incident}.")),
 }
 

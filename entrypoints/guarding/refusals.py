@@ -105,6 +105,42 @@ class MethodNotAllowed(Refusal):
     reason = "method_not_allowed"
 
 
+class ProxyHeadersInvalid(Refusal):
+    """A proxy asks who somebody is, and one of its headers is missing, or another family's is there as well."""
+
+    reason = "proxy_headers_invalid"
+
+
+class CallerNotTrusted(Refusal):
+    """Only the operator's own proxies may ask this."""
+
+    reason = "caller_not_trusted"
+
+
+class TargetAmbiguous(Refusal):
+    """The method, the host or the path could be read in two ways, so no rule applies to it."""
+
+    reason = "target_ambiguous"
+
+
+class RouteNotAllowed(Refusal):
+    """No rule lets anybody get there."""
+
+    reason = "route_not_allowed"
+
+
+class CrossSite(Refusal):
+    """A cookie says who it is, and the page that sends the request is of another origin, or of none."""
+
+    reason = "cross_site"
+
+
+class ReturnInvalid(Refusal):
+    """The address to come back to after a login was not made by us, or is not allowed any more."""
+
+    reason = "return_invalid"
+
+
 class InternalError(Refusal):
     """An internal fault, with the incident id that is also in the log."""
 

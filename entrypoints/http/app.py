@@ -13,9 +13,12 @@ from ...domain.errors import Refusal, StoreUnavailable
 from ...domain.ports.reading import WouldWait
 from ...domain.use_cases.authenticators.password import PhoneAndPassword
 from ..guarding.answers import NOT_REGISTERED, PASSWORD_NOT_CHANGED, PROFILE_NOT_CHANGED
+from ..guarding.cookies import Cookies
 from ..guarding.envelopes import Refused
+from ..guarding.forwarding import ForwardGuard
 from ..guarding.guard import Guard
 from ..guarding.languages import Text
+from ..guarding.login_page import LoginPage
 from ..guarding.refusals import InternalError, MethodNotAllowed, RequestInvalid, RouteNotFound
 from ..settings import Settings
 from ..wiring import Service
@@ -34,9 +37,11 @@ from .admin import (
     UsersResource,
 )
 from .clients import Clients
+from .cookies import RETURN, CookieOfUsers, ReturnResource
 from .cross_origin import CrossOrigin
 from .envelope import FalconEnvelopes, write_refused
 from .events import Events
+from .forward_auth import add_forward_auth
 from .guard import FalconGuard, GuardedRoutes, KeptOut, RouteGuard
 from .heads import check_head
 from .health import AliveResource, ReadyResource
@@ -73,8 +78,13 @@ def _envelopes(service: Service, settings: Settings) -> FalconEnvelopes:
     return FalconEnvelopes(service.clock, settings.time_zone, settings.language)
 
 
-def create_app(service: Service, settings: Settings, router: CompiledRouter | None = None) -> App:
-    """The whole API as a WSGI application. *router* is filled with its routes."""
+def create_app(
+    service: Service, settings: Settings, router: CompiledRouter | None = None, *, takes_cookies: bool = False
+) -> App:
+    """The whole API as a WSGI application. *router* is filled with its routes.
+
+    It takes cookies only if the setting says so as well: guards in the apps of others do not.
+    """
     envelopes, clients = _envelopes(service, settings), Clients(settings.trusted_proxies)
     events, routes = Events(clients), Routes()
     guard = RouteGuard(
@@ -82,16 +92,25 @@ def create_app(service: Service, settings: Settings, router: CompiledRouter | No
         admins=FalconGuard(Guard(service.authenticate_admin, envelopes)),
         routes=routes,
     )
+    cookies = Cookies(service.seal) if takes_cookies and settings.cookie else None
     # Responses pass the middleware in reverse order: the last restores HEAD before the others look at the request.
     middleware: list[Any] = [
         CrossOrigin(settings.cors_origins),
         _EveryAnswer(envelopes, events, settings),
+        *([] if cookies is None else [CookieOfUsers(cookies, routes.opened)]),
         # By the route, not by the path: which routes exist is public, and a misspelled path gets a 404.
         GuardedRoutes(guard),
     ]
     app = RoutesApp(routes, router=router, middleware=middleware)
     _add_user_routes(app, service, clients, envelopes)
     _add_admin_routes(app, service, clients, envelopes)
+    if settings.forward_rules is not None:
+        forward = ForwardGuard(settings.forward_rules, guard.users.judge, guard.admins.judge, cookies)
+        login_page = None
+        if cookies is not None and settings.login_page is not None:
+            login_page = LoginPage(settings.login_page, settings.return_hosts, service.seal)
+            app.add_open_route(RETURN, ReturnResource(login_page))
+        add_forward_auth(app, forward, service.issue_host_token, clients, login_page)
     app.add_open_route("/healthz", AliveResource())
     app.add_open_route("/readyz", ReadyResource(service.trouble))
 

@@ -41,6 +41,11 @@ class Clients:
     def address(self, req: falcon.Request) -> str:
         return client_address(req, self.trusted_proxies)
 
+    def is_proxy(self, req: falcon.Request) -> bool:
+        """Whether the peer of the socket is one of the operator's proxies."""
+        peer = _parsed(req.env.get("REMOTE_ADDR", ""))
+        return peer is not None and _is_in(peer, self.trusted_proxies)
+
 
 UNREADABLE = "unreadable"
 """The address of a caller for whom our proxy sent something that is not an address: never the proxy's own address."""

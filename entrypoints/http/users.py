@@ -27,7 +27,7 @@ def write_granted(
     req: falcon.Request, resp: falcon.Response, envelopes: FalconEnvelopes, granted: Granted, msg: Text
 ) -> None:
     """The form in which tokens are issued (RFC 6749, 5.1, inside the contract's envelope)."""
-    req.context.principal = granted.principal
+    req.context.principal, req.context.granted = granted.principal, granted
     data = {
         "token_type": "Bearer",
         "expires_in": int(granted.access_token_ttl.total_seconds()),

@@ -15,7 +15,14 @@ from typing import Any, Protocol, TypeVar
 from attrs import define, field, frozen
 
 from menshen.adapters.conformance.steps import Steps
-from menshen.adapters.memory.fakes import FakeClock, FakeLastSeen, FakePasswordHasher, FakeTokenCodec
+from menshen.adapters.memory.fakes import (
+    FakeClock,
+    FakeHostTokenCodec,
+    FakeLastSeen,
+    FakePasswordHasher,
+    FakeSeal,
+    FakeTokenCodec,
+)
 from menshen.adapters.refresh_token_codec import HmacRefreshTokenCodec
 from menshen.domain.audit import AuditEntry
 from menshen.domain.errors import Refusal
@@ -83,6 +90,8 @@ class House:
             codec=FakeTokenCodec(),
             admin_codec=FakeTokenCodec("admin"),
             refresh_codec=_RepeatableCodec(b"the secret of all journeys"),
+            host_codec=FakeHostTokenCodec(),
+            seal=FakeSeal(),
             last_seen=FakeLastSeen(self.store.work),
             clock=self.clock,
             ids=_CountedIds(),

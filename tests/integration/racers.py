@@ -19,7 +19,7 @@ from attrs import asdict, frozen
 
 from menshen.adapters.background_last_seen import BackgroundLastSeen
 from menshen.adapters.jwt_codec import JwtTokenCodec
-from menshen.adapters.memory.fakes import FakePasswordHasher
+from menshen.adapters.memory.fakes import FakeHostTokenCodec, FakePasswordHasher, FakeSeal
 from menshen.adapters.random_ids import SystemRandomIds
 from menshen.adapters.refresh_token_codec import HmacRefreshTokenCodec
 from menshen.adapters.system_clock import SystemClock
@@ -87,6 +87,8 @@ def open_race_service(url: str) -> Service:
         codec=JwtTokenCodec(secret=_SECRET, issuer=settings.issuer, audience=settings.audience),
         admin_codec=JwtTokenCodec(secret=_SECRET, issuer=settings.issuer, audience=settings.admin_audience),
         refresh_codec=HmacRefreshTokenCodec(_SECRET),
+        host_codec=FakeHostTokenCodec(),
+        seal=FakeSeal(),
         last_seen=last_seen,
         clock=clock,
         ids=SystemRandomIds(),

@@ -62,8 +62,8 @@ def pages(tmp_path: Path) -> Iterator[tuple[Path, int]]:
         server.shutdown()
 
 
-def shown_by_chromium(url: str, profile: Path) -> list[list[object]]:
-    """What the page at *url* has found, once it is done."""
+def dumped_by_chromium(url: str, profile: Path) -> str:
+    """The document that the browser shows in the end, once nothing is under way any more."""
     flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
     command = [
         str(program_of("chromium")),
@@ -73,7 +73,12 @@ def shown_by_chromium(url: str, profile: Path) -> list[list[object]]:
         "--dump-dom",
         url,
     ]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+def shown_by_chromium(url: str, profile: Path) -> list[list[object]]:
+    """What the page at *url* has found, once it is done."""
+    shown = dumped_by_chromium(url, profile)
     match = re.search(r'<pre id="found">(.*?)</pre>', shown, re.DOTALL)
     assert match is not None, shown
     found: list[list[object]] = json.loads(unescape(match[1]))

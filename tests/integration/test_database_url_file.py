@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from menshen.entrypoints.environment import read_settings
-from menshen.entrypoints.settings import SettingInvalid, shown
+from menshen.entrypoints.settings import SettingInvalid
+from menshen.entrypoints.settings_text import shown
 
 from .servers import serving
 

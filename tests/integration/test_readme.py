@@ -16,7 +16,7 @@ import pytest
 from attrs import frozen
 
 from menshen.entrypoints.environment import read_settings
-from menshen.entrypoints.settings import shown
+from menshen.entrypoints.settings_text import shown
 
 from .servers import QUICK_HASHES, START_SECONDS, Client, clean_environment, free_port, serving
 

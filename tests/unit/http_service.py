@@ -19,10 +19,12 @@ from falcon.testing import Result, TestClient, create_environ
 
 from menshen.adapters.memory.fakes import (
     FakeClock,
+    FakeHostTokenCodec,
     FakeLastSeen,
     FakePasswordHasher,
     FakeRandomIds,
     FakeRefreshTokenCodec,
+    FakeSeal,
     FakeTokenCodec,
 )
 from menshen.adapters.memory.store import MemoryStore
@@ -190,6 +192,8 @@ def serve(
             codec=codec or FakeTokenCodec(),
             admin_codec=admin_codec or FakeTokenCodec("admin"),
             refresh_codec=refresh_codec or FakeRefreshTokenCodec(),
+            host_codec=FakeHostTokenCodec(),
+            seal=FakeSeal(),
             last_seen=FakeLastSeen(kept.work),
             clock=clock,
             ids=FakeRandomIds(),
@@ -224,7 +228,7 @@ class _LentApp:
             lent = cls(read, service)
             parts = [part.name for part in fields(Service) if not isinstance(getattr(service, part.name), bool)]
             late: dict[str, Any] = {name: _Late(lent, name) for name in parts}
-            lent.app = create_app(evolve(service, **late), Settings(**read))
+            lent.app = create_app(evolve(service, **late), Settings(**read), takes_cookies=True)
         else:
             _free_apps.remove(lent)
             lent.service = service
@@ -237,7 +241,19 @@ class _LentApp:
 
 # The settings that the app reads. All others have their defaults, so the test of a further one fails until it is named
 # here.
-_READ_BY_THE_APP = ("always_http_200", "cors_origins", "language", "time_zone", "trusted_proxies")
+_READ_BY_THE_APP = (
+    *(
+        "always_http_200",
+        "cookie",
+        "cors_origins",
+        "forward_rules",
+        "language",
+        "login_page",
+        "return_hosts",
+        "time_zone",
+    ),
+    "trusted_proxies",
+)
 
 _free_apps: list[_LentApp] = []
 

@@ -9,10 +9,12 @@ from attrs import define, evolve, field, fields, frozen
 from menshen.adapters.conformance.steps import SessionSteps, UserSteps
 from menshen.adapters.memory.fakes import (
     FakeClock,
+    FakeHostTokenCodec,
     FakeLastSeen,
     FakePasswordHasher,
     FakeRandomIds,
     FakeRefreshTokenCodec,
+    FakeSeal,
     FakeTokenCodec,
 )
 from menshen.adapters.memory.store import MemoryStore
@@ -71,6 +73,7 @@ class House:
     codec: FakeTokenCodec = field(factory=FakeTokenCodec)
     admin_codec: FakeTokenCodec = field(factory=lambda: FakeTokenCodec("admin"))
     refresh_codec: RefreshTokenCodec = field(factory=FakeRefreshTokenCodec)
+    host_codec: FakeHostTokenCodec = field(factory=FakeHostTokenCodec)
     ids: FakeRandomIds = field(factory=FakeRandomIds)
     service: Service = field(init=False)
 
@@ -82,6 +85,8 @@ class House:
             codec=self.codec,
             admin_codec=self.admin_codec,
             refresh_codec=self.refresh_codec,
+            host_codec=self.host_codec,
+            seal=FakeSeal(),
             last_seen=FakeLastSeen(store.work),
             clock=self.clock,
             ids=self.ids,

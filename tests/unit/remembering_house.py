@@ -6,6 +6,7 @@ from typing import Any
 
 from attrs import define, evolve, field
 
+from menshen.adapters.memory.fakes import FakeSeal
 from menshen.adapters.remembering.announcing import AnnouncingUnitOfWork
 from menshen.adapters.remembering.epochs import LocalEpochs
 from menshen.adapters.remembering.judgements import RememberedJudgements
@@ -84,6 +85,8 @@ class RememberingHouse:
             codec=self.house.codec,
             admin_codec=self.house.admin_codec,
             refresh_codec=self.house.refresh_codec,
+            host_codec=self.house.host_codec,
+            seal=FakeSeal(),
             last_seen=self.noted,
             clock=self.house.clock,
             ids=self.house.ids,

@@ -163,7 +163,7 @@ def test_its_words_hold_what_the_refusal_knows_and_what_was_not_done() -> None:
 REASONS = {
     400: {
         *("body_incomplete", "body_invalid", "device_invalid", "host_invalid", "length_required", "member_invalid"),
-        *("member_missing", "query_invalid", "request_invalid"),
+        *("member_missing", "proxy_headers_invalid", "query_invalid", "request_invalid", "return_invalid"),
     },
     401: {
         *("not_an_admin", "password_changed", "refresh_token_expired", "refresh_token_invalid", "refresh_token_reused"),
@@ -172,6 +172,7 @@ REASONS = {
         *("user_frozen", "user_not_active", "user_not_found"),
     },
     403: {
+        *("caller_not_trusted", "cross_site", "route_not_allowed", "target_ambiguous"),
         *("fee_invalid", "freeze_invalid", "invalid_credentials", "not_an_admin", "password_common"),
         *("password_holds_identifier", "password_length", "password_needed", "password_text", "password_wrong"),
         *("phone_invalid", "phone_taken", "referrer_unknown", "state_conflict", "text_invalid", "too_many_devices"),

@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from menshen.domain.device_policy import DevicePolicy
 from menshen.entrypoints.databases import database_url
 from menshen.entrypoints.environment import read_settings
+from menshen.entrypoints.guarding.route_rules import parse_rules
 from menshen.entrypoints.settings import (
     SettingInvalid,
     Settings,
-    shown,
     variable,
 )
 from menshen.entrypoints.settings_page import markdown
+from menshen.entrypoints.settings_text import shown
 
 from .cases import examples, for_each
 
@@ -68,6 +69,11 @@ DEFAULTS: dict[str, object] = {
     "audit_retention": timedelta(days=180),
     "cors_origins": (),
     "trusted_proxies": (),
+    "forward_rules": None,
+    "forward_rules_file": None,
+    "cookie": False,
+    "login_page": None,
+    "return_hosts": (),
 }
 
 SWITCHED = {"true": True, "True": True, "1": True, "yes": True, "on": True}
@@ -151,6 +157,19 @@ GOOD: dict[str, dict[str, object]] = {
         "127.0.0.1": (ip_network("127.0.0.1/32"),),
         "127.0.0.1, 10.0.0.0/8,": (ip_network("127.0.0.1/32"), ip_network("10.0.0.0/8")),
         "::1,fd00::/8": (ip_network("::1/128"), ip_network("fd00::/8")),
+    },
+    "forward_rules": {
+        "open GET /news; user /orders/**": parse_rules("open GET /news\nuser /orders/**"),
+        "admin app.example.com/**\n# nothing else\n": parse_rules("admin app.example.com/**"),
+    },
+    "forward_rules_file": {},
+    "cookie": {**SWITCHED},
+    "login_page": {
+        page: page for page in ("/", "/login?from=menshen", "https://app.example.com/", "http://localhost:8080/login")
+    },
+    "return_hosts": {
+        "": (),
+        "app.example.com, localhost:8080,": ("app.example.com", "localhost:8080"),
     },
 }
 
@@ -257,6 +276,43 @@ BAD: dict[str, list[str]] = {
         "10.0.0.0 10.0.0.1",
         "*",
         "127.0.0.1;::1",
+    ],
+    "forward_rules": [
+        "",
+        ";",
+        "# nothing",
+        "news",
+        "open",
+        "open news",
+        "everybody /news",
+        "open /a/../b",
+        "open /**; user /a",
+    ],
+    "forward_rules_file": NO_TEXT,
+    "cookie": NO_SWITCH,
+    "login_page": [
+        *(
+            "",
+            "login",
+            "//evil.example/",
+            "/\\evil.example",
+            "\\\\evil",
+            "javascript:alert(1)",
+            "https://a@b/",
+            "ftp://a/",
+        ),
+        *("https://App.example.com/", "https://app.example.com", "/login#x", "/lo gin", "/login\n", "https:///login"),
+    ],
+    "return_hosts": [
+        *(
+            "https://app.example.com",
+            "App.example.com",
+            "app.example.com/",
+            "*.example.com",
+            "a@b",
+            "app.example.com:443",
+        ),
+        *("a.example b.example", "a:0", "例子", "."),
     ],
 }
 

@@ -8,6 +8,8 @@ from attrs import evolve
 from menshen.adapters.background_last_seen import BackgroundLastSeen
 from menshen.adapters.bounded_hasher import BoundedPasswordHasher
 from menshen.adapters.even_hasher import EvenPasswordHasher
+from menshen.adapters.hmac_seal import HmacSeal
+from menshen.adapters.host_token_codec import JwtHostTokenCodec
 from menshen.adapters.jwt_codec import JwtTokenCodec
 from menshen.adapters.refresh_token_codec import HmacRefreshTokenCodec
 from menshen.adapters.remembering.announcing import AnnouncingUnitOfWork
@@ -76,6 +78,8 @@ def test_secret_issuer_and_audiences_reach_the_codecs() -> None:
         assert isinstance(codec, JwtTokenCodec)
         assert (codec.secret, codec.issuer, codec.audience) == (SECRET, "an issuer", audience)
     assert adapters.refresh_codec == HmacRefreshTokenCodec(SECRET)
+    assert adapters.host_codec == JwtHostTokenCodec(SECRET, "an issuer")
+    assert adapters.seal == HmacSeal(SECRET)
 
 
 def test_what_notes_the_last_use_writes_into_the_store(adapters: Adapters) -> None:

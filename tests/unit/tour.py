@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -21,10 +22,14 @@ from menshen.domain.actors import Actor
 from menshen.domain.device_policy import DevicePolicy
 from menshen.domain.errors import StoreUnavailable
 from menshen.domain.passwords import HasherBusy
+from menshen.entrypoints.guarding.route_rules import parse_rules
+from menshen.entrypoints.http.cookies import RETURN
+from menshen.entrypoints.http.forward_auth import FOR_NGINX, FOR_OTHERS
 from menshen.entrypoints.settings import Settings
 
 from .http_service import (
     ACCOUNT,
+    ADDRESS,
     ADMIN_LOGIN,
     ADMIN_LOGOUT,
     ADMIN_PHONE,
@@ -421,6 +426,67 @@ def strict_passwords(tour: Tour) -> None:
         tour.ask("POST", REGISTER, {"phone": PHONE, "password": password})
 
 
+def forwarding(tour: Tour) -> None:
+    ask = tour.ask
+    rules = parse_rules("open GET /news; user shop.example/orders/**; admin /admin/**")
+    tour.http = served(evolve(tour.http.settings, forward_rules=rules, trusted_proxies=(ip_network(ADDRESS),)))
+    ask("POST", REGISTER, GOOD)
+    token, _, _ = tour.log_in()
+
+    def forwarded(uri: str, **more: str) -> dict[str, str]:
+        said = {"Method": "GET", "Proto": "https", "Host": "shop.example", "Uri": uri}
+        return {**{f"X-Forwarded-{name}": value for name, value in said.items()}, **more}
+
+    for headers in (
+        forwarded("/news?page=2"),
+        forwarded("/orders/7", token=token),
+        forwarded("/orders/7", Authorization=f"Bearer {token}"),
+        forwarded("/orders/7"),
+        forwarded("/orders/7", token="x", Authorization="Bearer y"),
+        forwarded("/admin/x", token=token),
+        forwarded("/elsewhere", token=token),
+        forwarded("/orders/../admin", token=token),
+        forwarded("/orders/7", token=token, **{"X-Original-URL": "https://shop.example/news"}),
+        {"token": token},
+    ):
+        ask("GET", FOR_OTHERS, **headers)
+    original = {"X-Original-Method": "GET", "X-Original-URL": "https://shop.example/orders/7?x=/news"}
+    ask("GET", FOR_NGINX, token=token, **original)
+    ask("GET", FOR_NGINX, **original)
+    ask("GET", FOR_NGINX, token=token, **forwarded("/orders/7"))
+    ask("POST", FOR_NGINX, token=token, **original)
+    tour.http = served(evolve(tour.http.settings, trusted_proxies=()))
+    ask("GET", FOR_NGINX, token=token, **original)
+
+
+def browsing(tour: Tour) -> None:
+    ask = tour.ask
+    settings = evolve(
+        tour.http.settings,
+        cookie=True,
+        forward_rules=parse_rules("user /orders/**"),
+        login_page="/login",
+        return_hosts=("shop.example",),
+        trusted_proxies=(ip_network(ADDRESS),),
+    )
+    tour.http = served(settings)
+    ask("POST", REGISTER, GOOD)
+    tour.log_in()
+    cookie = {"Cookie": "__Host-menshen=fake-seal-2"}
+    ask("GET", USER_INFO, **cookie)
+    ask("POST", PROFILE, {"user_name": "x"}, **cookie)
+    original = {"X-Original-Method": "GET", "X-Original-URL": "https://shop.example/orders/7?x=1"}
+    ask("GET", FOR_NGINX, **original, **cookie)
+    ask("GET", FOR_NGINX, **original, Accept="text/html")
+    forwarded = {"X-Forwarded-Method": "GET", "X-Forwarded-Proto": "https"}
+    forwarded |= {"X-Forwarded-Host": "shop.example", "X-Forwarded-Uri": "/orders/7?x=1"}
+    ask("GET", FOR_OTHERS, **forwarded, Accept="text/html")
+    ask("GET", FOR_OTHERS, **forwarded, Accept="application/json")
+    ask("GET", f"{RETURN}?return=fake-seal-3")
+    ask("GET", f"{RETURN}?return=https://evil.example/")
+    ask("POST", LOGOUT, **cookie, **{"Sec-Fetch-Site": "same-origin"})
+
+
 CHAPTERS: list[Callable[[Tour], None]] = [
     registering,
     logging_in,
@@ -438,6 +504,8 @@ CHAPTERS: list[Callable[[Tour], None]] = [
     one_device,
     full_house,
     strict_passwords,
+    forwarding,
+    browsing,
 ]
 TUTORIAL: list[Callable[[Tour], None]] = [registering, logging_in, being_known, every_route, elsewhere, faults]
 """Chapters whose answers ALWAYS_HTTP_200 changes, and some that it does not change."""
