@@ -127,7 +127,7 @@ _PIECES = st.sampled_from(
 
 
 @given(path=st.lists(_PIECES | st.characters(), max_size=12).map(lambda pieces: "/" + "".join(pieces)))
-@examples(1000)
+@examples(300)
 def test_whatever_is_let_in_is_spelled_in_the_only_way(path: str) -> None:
     """The decoded path, encoded anew, is the path; and no segment of it means another place."""
     try:
@@ -144,7 +144,7 @@ def test_whatever_is_let_in_is_spelled_in_the_only_way(path: str) -> None:
 
 
 @given(decoded=st.text(max_size=10).map(lambda text: "/" + text), data=st.data())
-@examples(200)
+@examples(60)
 def test_of_all_spellings_of_a_path_only_one_is_let_in(decoded: str, data: st.DataObject) -> None:
     """Each character as it is or in percents, in either case of the digits: at most one such text passes."""
 
