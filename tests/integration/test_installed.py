@@ -18,7 +18,7 @@ from .servers import clean_environment, menshen, only_line, serving
 ROOT = Path(__file__).parents[2]
 PARTS = ["domain", "adapters", "entrypoints"]
 VERSIONS = ROOT / "adapters" / "sql" / "migrations" / "versions"
-FILES = ["pyproject.toml", "README.md", "LICENSE", "__init__.py", "py.typed"]
+FILES = ["pyproject.toml", "README.md", "LICENSE", "__init__.py", "client.py", "py.typed"]
 
 
 @frozen
@@ -83,6 +83,7 @@ def test_the_wheel_contains_menshen_and_nothing_else(wheel: Path) -> None:
     assert inside == {
         *(str(path.relative_to(ROOT)) for part in PARTS for path in (ROOT / part).rglob("*.py")),
         "__init__.py",
+        "client.py",
     }
 
 
