@@ -42,8 +42,7 @@ class Caller:
         try:
             return self.transport.send(request)
         except NoAnswer as lost:
-            # After a silence, another would keep the caller waiting twice as long.
-            if lost.timed_out or not request.is_repeatable:
+            if not (lost.broke and request.is_repeatable):
                 raise
         return self.transport.send(request)
 

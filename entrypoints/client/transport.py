@@ -21,11 +21,14 @@ _CONNECTIONS = 32
 
 
 class NoAnswer(Exception):
-    """No answer came, so whether the request was carried out is unknown. *timed_out*: there was no error, only silence."""
+    """No answer came, so whether the request was carried out is unknown.
 
-    def __init__(self, what: str, *, timed_out: bool = False) -> None:
+    *broke*: there was a connection, and it broke; not a silence, after which another would take as long.
+    """
+
+    def __init__(self, what: str, *, broke: bool = False) -> None:
         super().__init__(what)
-        self.timed_out = timed_out
+        self.broke = broke
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,9 +100,11 @@ class HttpTransport:
             )
             return self._read(response)
         except urllib3.exceptions.TimeoutError as error:
-            raise NoAnswer("no answer came in time", timed_out=True) from error
+            raise NoAnswer("no answer came in time") from error
+        except urllib3.exceptions.ProtocolError as error:
+            raise NoAnswer("the connection broke before an answer had come", broke=True) from error
         except urllib3.exceptions.HTTPError as error:
-            raise NoAnswer("no answer came: the connection failed, or its certificate is not trusted") from error
+            raise NoAnswer("there is no connection, or none whose certificate is trusted") from error
 
     def _read(self, response: urllib3.BaseHTTPResponse) -> Response:
         end = time.monotonic() + self._timeout
@@ -110,7 +115,7 @@ class HttpTransport:
                 if len(body) > MAX_ANSWER:
                     raise AnswerUnreadable("the answer is too long")
                 if time.monotonic() > end:
-                    raise NoAnswer("the answer did not end in time", timed_out=True)
+                    raise NoAnswer("the answer did not end in time")
         except BaseException:
             response.close()
             raise
