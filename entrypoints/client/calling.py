@@ -26,7 +26,7 @@ class Caller:
     """
 
     transport: Transport
-    sleep: Callable[[float], None]
+    sleep: Callable[[float], object]
     max_wait: float
 
     def __call__(self, request: Request) -> Reply:

@@ -56,8 +56,8 @@ class Keeper:
         refresh_path: str,
         *,
         tokens: Tokens | None,
-        on_tokens: Callable[[Tokens | None], None],
-        on_signed_out: Callable[[SignedOut], None],
+        on_tokens: Callable[[Tokens | None], object],
+        on_signed_out: Callable[[SignedOut], object],
         clock: Callable[[], float],
     ) -> None:
         self._caller, self._refresh_path, self._clock = caller, refresh_path, clock

@@ -21,9 +21,9 @@ class Options(TypedDict, total=False):
 
     tokens: Tokens | None
     """Saved ones, to go on with their session."""
-    on_tokens: Callable[[Tokens | None], None]
+    on_tokens: Callable[[Tokens | None], object]
     """Saves each new pair, and deletes what was saved when it gets None."""
-    on_signed_out: Callable[[SignedOut], None]
+    on_signed_out: Callable[[SignedOut], object]
     """Is told once why the session is over; not after a logout of one's own."""
     language: str | None
     """``en`` or ``zh``: of the messages."""
@@ -39,7 +39,7 @@ class Options(TypedDict, total=False):
     """Allow http to another machine."""
     transport: Transport
     """Instead of connections by urllib3."""
-    sleep: Callable[[float], None]
+    sleep: Callable[[float], object]
     clock: Callable[[], float]
 
 
