@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from threading import RLock
 
 from .answers import EndedBy
 from .calling import Caller, Reply
 from .reading import AnswerUnreadable
-from .refused import Unauthenticated, Unavailable
+from .refused import Refused, Unauthenticated
 from .tokens import Tokens
 from .transport import NoAnswer, Request
 from .unauthenticated import TokenExpired, TokenMissing
@@ -75,7 +74,7 @@ class Keeper:
     @property
     def signed_out(self) -> SignedOut | None:
         ended = self._ended
-        return None if ended is None else SignedOut(ended.reason, ended.msg, ended.ended_at, ended.by)
+        return None if ended is None else _told(ended)
 
     def call(self, request: Request) -> Reply:
         """Call a guarded route. A token that the service finds expired is renewed once."""
@@ -132,9 +131,13 @@ class Keeper:
         held = self._current()
         if held.due is None or self._clock() < held.due:
             return held
-        # It is still good for a while: without an answer, the old one does.
-        with suppress(NoAnswer, AnswerUnreadable, Unavailable):
+        try:
             return self._renewed(held)
+        except Unauthenticated:
+            raise
+        except (Refused, NoAnswer, AnswerUnreadable):
+            # It is still good for a while.
+            pass
         with self._lock:
             if self._held is held:
                 self._held = _Held(held.tokens, self._clock() + _RETRY)
@@ -205,6 +208,8 @@ class Keeper:
                 return
             self._ended = refusal
             self._put(None)
-        told = self.signed_out
-        if told is not None:
-            self._on_signed_out(told)
+        self._on_signed_out(_told(refusal))
+
+
+def _told(ended: Unauthenticated) -> SignedOut:
+    return SignedOut(ended.reason, ended.msg, ended.ended_at, ended.by)

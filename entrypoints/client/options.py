@@ -3,7 +3,6 @@
 import re
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Self, TypedDict, Unpack
@@ -14,6 +13,7 @@ from .reading import Members
 from .refused import Unauthenticated
 from .tokens import Tokens
 from .transport import HttpTransport, Request, Transport
+from .unauthenticated import TokenExpired, TokenMissing
 
 
 class Options(TypedDict, total=False):
@@ -85,8 +85,12 @@ class SessionClient:
 
     def logout(self) -> None:
         """End the session. One that is over already is left at that."""
-        with suppress(Unauthenticated):
+        try:
             self._post("/logout")
+        except (TokenExpired, TokenMissing):
+            raise
+        except Unauthenticated:
+            pass
         self._keeper.forget()
 
     def close(self) -> None:

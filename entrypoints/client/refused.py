@@ -1,10 +1,11 @@
 """What the service refuses, as exceptions: the base of all of them, and which one an answer becomes."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, ClassVar
 
 from .answers import EndedBy, Session
-from .reading import Members
+from .reading import AnswerUnreadable, Members
 
 _KINDS: dict[tuple[bool, str], type["Refused"]] = {}
 """Each kind by whether it is a 401, and by its reason: two reasons are told with a 401 and with a 403."""
@@ -39,13 +40,16 @@ class Unauthenticated(Refused):
     @property
     def ended_at(self) -> str | None:
         """When the session ended, in the service's time zone, where the answer says so."""
-        return Members(self.data).optional_text("ended_at")
+        with suppress(AnswerUnreadable):
+            return Members(self.data).optional_text("ended_at")
+        return None
 
     @property
     def by(self) -> EndedBy | None:
         """The device that ended the session, where the answer says so."""
-        by = Members(self.data).optional_members("by")
-        return None if by is None else EndedBy.read(by)
+        with suppress(AnswerUnreadable):
+            return EndedBy.read(Members(self.data).members("by"))
+        return None
 
 
 class Unavailable(Refused):

@@ -38,7 +38,7 @@ class Request:
     method: str
     path: str
     body: Mapping[str, Any] | None = field(default=None, repr=False)
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
     token: str | None = field(default=None, repr=False)
     is_repeatable: bool = False
 

@@ -107,6 +107,13 @@ def test_an_admin_ends_every_session_of_everybody(tmp_path: Path) -> None:
         with pytest.raises(SessionKicked):
             user.user_info()
 
+        async def once_more() -> int:
+            async with AsyncAdminClient(server.url) as desk:
+                await desk.login(ADMIN, PASSWORD)
+                return await desk.kick_everybody(PASSWORD)
+
+        assert asyncio.run(once_more()) == 1
+
 
 def test_the_same_for_asyncio(server: Server, admin: AdminClient) -> None:
     phone = "13800138003"

@@ -148,15 +148,23 @@ def test_those_who_wait_for_a_renewal_are_told_when_it_fails_and_the_next_one_su
     assert client.user_info().phone == PHONE
 
 
-def test_without_an_answer_to_a_renewal_in_time_the_old_token_does() -> None:
+@for_each(
+    "given",
+    [
+        answer(503, reason="busy"),
+        answer(500, reason="internal_error"),
+        Response(502, {}, b"<html>"),
+        NoAnswer("no answer came in time"),
+    ],
+)
+def test_without_an_answer_to_a_renewal_in_time_the_old_token_does(given: Response | Exception) -> None:
     house, client = logged_in()
     house.now = WEEK - RENEW_BEFORE
-    house.transport.before = at(REFRESH, lambda request: answer(503, reason="busy"))
+    house.transport.before = once(REFRESH, given)
     client.user_info()
     client.user_info()
     assert house.transport.paths == [REFRESH, USER_INFO, USER_INFO]
     house.now += 10
-    house.transport.before = lambda request: None
     client.user_info()
     assert house.transport.paths[3:] == [REFRESH, USER_INFO]
 
@@ -419,6 +427,25 @@ def test_a_logout_of_a_session_that_is_over_succeeds() -> None:
     assert client.tokens is None
     with pytest.raises(SessionKicked):
         client.user_info()
+
+
+@for_each("reason", ["token_missing", "token_expired"])
+def test_a_logout_that_the_service_did_not_carry_out_is_none(reason: str) -> None:
+    house, client = logged_in()
+    house.transport.before = at(LOGOUT, lambda request: answer(401, reason=reason))
+    with pytest.raises((TokenMissing, TokenExpired)):
+        client.logout()
+    house.transport.before = lambda request: None
+    assert client.user_info().phone == PHONE
+
+
+@for_each("data", [{"ended_at": 1}, {"by": "x"}, {"by": {}}, {"by": None, "ended_at": None}])
+def test_an_end_that_is_told_in_another_form_is_an_end(data: object) -> None:
+    house, client = logged_in()
+    house.transport.before = lambda request: answer(401, reason="session_kicked", data=data)
+    with pytest.raises(SessionKicked):
+        client.user_info()
+    assert house.told == [SignedOut("session_kicked", "a message", None, None)]
 
 
 # Secrets.
