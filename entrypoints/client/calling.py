@@ -52,10 +52,8 @@ def _reply(response: Response) -> Reply:
         read = read_object(response.body)
         found = Members(read)
         code, msg = found.number("code"), found.text("msg")
-        if response.status not in {
-            code,
-            200,
-        }:  # 200 for all, where the service is set up for clients that know no other
+        # 200 in any case where the service is set up for clients that know no other.
+        if response.status not in {code, 200}:
             raise AnswerUnreadable("the answer has a status of its own")
         # "" where there is nothing to tell.
         data = {} if read.get("data") == "" else found.table("data") or {}

@@ -267,6 +267,23 @@ def test_too_many_devices_says_which_are_in_and_one_of_them_can_be_replaced() ->
     house.client().login(PHONE, PASSWORD, replace=session.id)
 
 
+A_USER = {
+    **dict.fromkeys(("mid", "phone", "user_name", "openid", "registration_time")),
+    "id": 1,
+    "account_balance": 0,
+    "state": "",
+    "fee_percentage": 4,
+}
+
+
+def test_members_that_are_newer_than_the_client_do_no_harm() -> None:
+    house = ClientHouse()
+    client = house.client()
+    client.register(PHONE, PASSWORD)
+    house.transport.before = lambda request: answer(200, data={**A_USER, "a_new_one": 1}, another=2)
+    assert client.user_info().account_balance == 0
+
+
 def test_without_a_login_nothing_is_asked() -> None:
     house = ClientHouse()
     with pytest.raises(NotLoggedIn):
@@ -287,7 +304,10 @@ def test_without_a_login_nothing_is_asked() -> None:
         Response(200, {}, b'{"code": NaN}'),
         Response(200, {}, b'{"code": true, "msg": "", "data": ""}'),
         Response(200, {}, b'{"code": ' + b"9" * 5_000 + b"}"),
-        answer(200, status=401),
+        answer(200, status=401, data=A_USER),
+        answer(200, data={**A_USER, "id": True}),
+        answer(200, data={**A_USER, "account_balance": "1"}),
+        answer(200, data={**A_USER, "state": None}),
         answer(403),
         answer(200, data=[]),
         answer(200, data={"id": "1"}),

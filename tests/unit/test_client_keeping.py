@@ -1,9 +1,9 @@
 """How the client keeps its tokens: renewed in time, one renewal at a time, and the reason why it was signed out."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier, Event
+from threading import Event, Semaphore
 
 import pytest
 
@@ -25,6 +25,7 @@ from menshen.client import (
     Unavailable,
     UserNotActive,
 )
+from menshen.entrypoints.client import keeping
 from menshen.entrypoints.client.keeping import RENEW_BEFORE
 from menshen.entrypoints.client.transport import Request, Response
 
@@ -111,17 +112,34 @@ def test_it_is_renewed_once_for_a_request() -> None:
     assert client.tokens is not None
 
 
-def test_however_many_threads_ask_there_is_one_renewal_at_a_time() -> None:
-    house, client = logged_in()
-    old, together = client.access_token(), Barrier(THREADS)
+def expired_for_all(
+    monkeypatch: pytest.MonkeyPatch, old: str, number: int, renewal: Response | None
+) -> Callable[[Request], Response | None]:
+    """So many find the token *old* expired; the first renewal is answered when all others wait for it."""
+    waiting = Semaphore(0)
 
-    def wait(request: Request) -> Response | None:
-        if request.token != old:
+    class Awaited(Future[None]):
+        def result(self, timeout: float | None = None) -> None:
+            waiting.release()
+            super().result(timeout)
+
+    monkeypatch.setattr(keeping, "Future", Awaited)
+
+    def answered(request: Request) -> Response | None:
+        if request.path == USER_INFO and request.token == old:
+            return EXPIRED
+        if request.path != REFRESH:
             return None
-        together.wait(60)
-        return EXPIRED
+        for _ in range(number - 1):
+            assert waiting.acquire(timeout=20), "they do not wait"
+        return renewal
 
-    house.transport.before = at(USER_INFO, wait)
+    return answered
+
+
+def test_however_many_threads_ask_there_is_one_renewal_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    house, client = logged_in()
+    house.transport.before = expired_for_all(monkeypatch, client.access_token(), THREADS, None)
     with ThreadPoolExecutor(THREADS) as threads:
         found = [each.result(60).phone for each in [threads.submit(client.user_info) for _ in range(THREADS)]]
     assert found == [PHONE] * THREADS
@@ -129,20 +147,16 @@ def test_however_many_threads_ask_there_is_one_renewal_at_a_time() -> None:
     assert len(house.saved) == 2
 
 
-def test_those_who_wait_for_a_renewal_are_told_when_it_fails_and_the_next_one_succeeds() -> None:
+def test_those_who_wait_for_a_renewal_are_told_when_it_fails_and_the_next_one_succeeds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     house, client = logged_in()
-    old, together = client.access_token(), Barrier(4)
-
-    def fail(request: Request) -> Response | None:
-        if request.path == USER_INFO and request.token == old:
-            together.wait(60)
-            return EXPIRED
-        return answer(503, reason="store_unavailable") if request.path == REFRESH else None
-
-    house.transport.before = fail
+    failed = answer(503, reason="store_unavailable")
+    house.transport.before = expired_for_all(monkeypatch, client.access_token(), 4, failed)
     with ThreadPoolExecutor(4) as threads:
         errors = [each.exception(60) for each in [threads.submit(client.user_info) for _ in range(4)]]
     assert [type(error) for error in errors] == [StoreUnavailable] * 4
+    assert house.transport.paths.count(REFRESH) == 1
     assert client.signed_out is None
     house.transport.before = once(USER_INFO, EXPIRED)
     assert client.user_info().phone == PHONE
