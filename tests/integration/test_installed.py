@@ -74,6 +74,7 @@ def test_the_wheel_contains_menshen_and_nothing_else(wheel: Path) -> None:
     assert inside == {
         *(str(path.relative_to(ROOT)) for part in PARTS for path in (ROOT / part).rglob("*.py")),
         "__init__.py",
+        "client.py",
     }
 
 

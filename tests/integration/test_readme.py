@@ -179,7 +179,7 @@ def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
 def test_every_path_of_the_tree_exists(name: str) -> None:
     (tree,) = (block for block in blocks(name, "text") if "domain/ports/" in block)
     lines = tree.splitlines()
-    assert len(lines) == 12
+    assert len(lines) == 13
     for line in lines:
         path, _, description = line.partition(" ")
         assert (ROOT / path).exists(), path

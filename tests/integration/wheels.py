@@ -9,7 +9,7 @@ from .servers import clean_environment
 
 ROOT = Path(__file__).parents[2]
 PARTS = ["domain", "adapters", "entrypoints"]
-FILES = ["pyproject.toml", "README.md", "LICENSE", "__init__.py", "py.typed"]
+FILES = ["pyproject.toml", "README.md", "LICENSE", "__init__.py", "client.py", "py.typed"]
 
 
 def copied_source(copy: Path) -> Path:

@@ -37,9 +37,9 @@ def test_every_package_is_listed() -> None:
     assert sorted(SETUPTOOLS["packages"]) == sorted(["menshen", *map(package, shipped_folders())])
 
 
-def test_the_root_is_the_package_and_holds_no_other_module() -> None:
+def test_the_root_is_the_package_and_holds_no_module_but_the_client() -> None:
     assert SETUPTOOLS["package-dir"] == {"menshen": "."}
-    assert [path.name for path in ROOT.glob("*.py")] == ["__init__.py"]
+    assert sorted(path.name for path in ROOT.glob("*.py")) == ["__init__.py", "client.py"]
 
 
 def test_every_folder_with_modules_is_a_package() -> None:
