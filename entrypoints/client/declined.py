@@ -157,3 +157,27 @@ class MethodNotAllowed(Refused, reason="method_not_allowed"):
 
 class InternalError(Refused, reason="internal_error"):
     """A fault of the service; the incident in *msg* is in its log as well."""
+
+
+class CrossSite(Refused, reason="cross_site"):
+    """A browser sent its cookie because of a page of another site."""
+
+
+class CallerNotTrusted(Refused, reason="caller_not_trusted"):
+    """Only the proxies in front of the service may ask this."""
+
+
+class ProxyHeadersInvalid(Refused, reason="proxy_headers_invalid"):
+    """The proxy does not say which request it asks about, or says it in two ways."""
+
+
+class TargetAmbiguous(Refused, reason="target_ambiguous"):
+    """The path or the host behind the proxy is not spelled in the one way there is."""
+
+
+class RouteNotAllowed(Refused, reason="route_not_allowed"):
+    """No rule lets anybody go there."""
+
+
+class ReturnInvalid(Refused, reason="return_invalid"):
+    """The address to go back to after the login is none that the service has given."""

@@ -31,7 +31,13 @@ SECONDS = st.integers(1, 300).map(lambda seconds: timedelta(seconds=seconds))
 
 
 @examples(60)
-@given(token=SECONDS, absolute=SECONDS, idle=SECONDS, since_seen=SECONDS, where=st.floats(0, 1, exclude_max=True))
+@given(
+    token=SECONDS,
+    absolute=SECONDS,
+    idle=SECONDS,
+    since_seen=SECONDS,
+    where=st.integers(0, 999).map(lambda part: part / 1000),
+)
 def test_until_its_end_nothing_changes_and_nothing_is_noted_and_at_its_end_something_does(
     token: timedelta, absolute: timedelta, idle: timedelta, since_seen: timedelta, where: float
 ) -> None:
