@@ -61,9 +61,9 @@ format: .venv/dev
 	.venv/bin/ruff check --fix .
 
 # Everything but what fills tables with millions of rows: that is bench-large.
-bench: .venv/dev
+bench: .venv/dev .venv/examples
 	@command -v wrk >/dev/null || .ci/apt-install wrk
-	@for each in guard peers kicks active_users steady login flood start_and_memory; do \
+	@for each in guard peers frameworks kicks active_users steady login flood start_and_memory; do \
 		echo "== $$each"; .venv/bin/python benchmarks/$$each.py || echo "$$each has failed" >&2; done
 	.venv/bin/python benchmarks/report.py
 

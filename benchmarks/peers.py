@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,12 @@ PEERS = {
     "flask_tutorial": Peer(
         "/api/user/user_info", "token", "granian, WSGI", ("flask", "flask-sqlalchemy", "pyjwt", "granian")
     ),
+    "flask_jwt_extended": Peer(
+        "/user_info",
+        "Authorization",
+        "granian, WSGI",
+        ("flask", "flask-jwt-extended", "flask-sqlalchemy", "granian"),
+    ),
     "drf": Peer(
         "/user_info",
         "Authorization",
@@ -69,7 +76,7 @@ def main() -> None:
     pythons: dict[str, Path] = {}
     for name in PEERS:
         try:
-            pythons[name] = _set_up(name)
+            pythons[name] = set_up(name)
         except (OSError, subprocess.SubprocessError) as error:
             print(f"{name} cannot be set up: {error}", file=sys.stderr)
     found = {how: _measured(pythons, pinned=how == "pinned") for how in ("pinned", "unpinned")}
@@ -77,7 +84,10 @@ def main() -> None:
         print(f"\n{how}")
         for name in measured.keys() - {OURS}:
             print(f"  menshen to {name:<20} {ratio(measured[OURS], measured[name])}")
-    versions = {name: f"{_versions(PEERS[name], python)}; {PEERS[name].served_by}" for name, python in pythons.items()}
+    versions = {
+        name: f"{versions_of(PEERS[name].packages, python)}; {PEERS[name].served_by}"
+        for name, python in pythons.items()
+    }
     keep("peers", {**found, "versions": versions})
 
 
@@ -88,13 +98,13 @@ def _measured(pythons: dict[str, Path], *, pinned: bool) -> dict[str, list[float
         targets = [Target(OURS, port, "/api/user/user_info", {"token": register(port)})]
         for name, python in pythons.items():
             try:
-                targets.append(_started(name, python, stack, pinned=pinned))
+                targets.append(started(name, python, stack, pinned=pinned))
             except (OSError, RuntimeError) as error:
                 print(f"{name} does not run: {error}", file=sys.stderr)
         return rates(targets, rounds=ROUNDS, pinned=pinned)
 
 
-def _set_up(name: str) -> Path:
+def set_up(name: str) -> Path:
     """The Python that has its packages."""
     environment = _ROOT / ".venv-peers" / name
     python = environment / "bin" / "python"
@@ -108,11 +118,14 @@ def _set_up(name: str) -> Path:
     return python
 
 
-def _started(name: str, python: Path, stack: ExitStack, *, pinned: bool) -> Target:
+def started(
+    name: str, python: Path, stack: ExitStack, *, pinned: bool, path: str = "", arguments: Sequence[str] = ()
+) -> Target:
+    """The peer, served until *stack* is closed; with *path*, another route than the one that returns the user."""
     peer, folder, port = PEERS[name], Path(stack.enter_context(tempfile.TemporaryDirectory())), free_port()
-    command = [str(python), str(_APPS / name / "app.py"), str(port), str(folder)]
+    command = [str(python), str(_APPS / name / "app.py"), str(port), str(folder), *arguments]
     stack.enter_context(served(command, port, {}, pinned=pinned, ready=peer.ready))
-    path = peer.path or _written(folder / "path")
+    path = path or peer.path or _written(folder / "path")
     return Target(name, port, path, peer.headers(_written(folder / "token")))
 
 
@@ -125,9 +138,10 @@ def _written(path: Path) -> str:
     raise RuntimeError(f"{path.name} is not written")
 
 
-def _versions(peer: Peer, python: Path) -> str:
+def versions_of(packages: Sequence[str], python: Path) -> str:
+    """*packages*, with the versions that *python* has."""
     ask = "import sys, importlib.metadata as m; print(', '.join(f'{each} {m.version(each)}' for each in sys.argv[1:]))"
-    said = subprocess.run([python, "-c", ask, *peer.packages], check=True, capture_output=True, text=True, timeout=60)
+    said = subprocess.run([python, "-c", ask, *packages], check=True, capture_output=True, text=True, timeout=60)
     return said.stdout.strip()
 
 

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 # Run as a script, the folder of this file is on the path, and there is no package.
 if TYPE_CHECKING:
-    from . import guard
+    from . import frameworks, guard
     from .pairs import ratio
     from .results import kept
     from .svg import bars
 else:
+    import frameworks
     import guard
     from pairs import ratio
     from results import kept
@@ -115,6 +116,30 @@ def _peers(figures: Any) -> Iterator[str]:
     yield from _picture("peers", "Authenticated requests a second, a core each", _by_rate(figures["pinned"]))
 
 
+def _frameworks(figures: Any) -> Iterator[str]:
+    yield from (
+        "## In each framework",
+        "",
+        (
+            f"`python benchmarks/frameworks.py`, {figures['rounds']} rounds, SQLite, {figures['users']:,} users, one worker of"
+            " granian, a core each: a route that"
+        ),
+        "answers a small JSON, guarded as [guards.md](guards.md) has it, beside the same route in an app without menshen; and",
+        "beside the framework's usual peer, set up as its documentation has it, which answers the same.",
+        "",
+        "| framework | guarded by | guarded to open | guarded to peer | peer |",
+        "|---|---|---|---|---|",
+    )
+    for name, measured in figures["rates"].items():
+        for compared in frameworks.compared(name, measured):
+            to_peer = "- | -" if compared.to_peer is None else f"{compared.to_peer} | {frameworks.PEER_OF[name]}"
+            yield f"| {name} | {compared.way} | {compared.to_open} | {to_peer} |"
+    yield ""
+    for name, what in figures["versions"].items():
+        yield f"- {name}: {what}"
+    yield ""
+
+
 def _kicks(figures: Any) -> Iterator[str]:
     yield from (
         "## From the kick to the first 401",
@@ -180,6 +205,7 @@ def _said(title: str) -> Callable[[Any], Iterator[str]]:
 SECTIONS: dict[str, Callable[[Any], Iterator[str]]] = {
     "guard": _guard,
     "peers": _peers,
+    "frameworks": _frameworks,
     "kicks": _kicks,
     "active_users": _active_users,
     "steady": _steady,

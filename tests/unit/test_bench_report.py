@@ -12,7 +12,7 @@ import pytest
 
 from .test_packaging import ROOT
 
-MODULES = ("guard", "pairs", "report", "results", "serving", "svg")
+MODULES = ("framework_apps", "frameworks", "guard", "pairs", "peers", "report", "results", "serving", "svg")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -98,6 +98,20 @@ PEER_RATES = {"menshen": [40.0, 60.0], "other": [10.0, 10.0]}
 KICK = {"rounds": 2, "p50": 0.0, "p99": 12.34, "max": 20.0, "let_in": 3}
 MEASURED = {
     "peers": {"pinned": PEER_RATES, "unpinned": {"menshen": [1.0, 1.0]}, "versions": {"other": "other 1.2; its own"}},
+    "frameworks": {
+        "rounds": 2,
+        "users": 10_000,
+        "rates": {
+            "flask": {
+                "open": [10.0, 20.0],
+                "all guarded by default": [9.0, 18.0],
+                "a decorator on the route": [8.0, 16.0],
+                "the peer": [3.0, 6.0],
+            },
+            "litestar": {"open": [10.0, 10.0], "all guarded by default": [6.0, 8.0]},
+        },
+        "versions": {"menshen": "flask 3.1", "flask_jwt_extended": "flask-jwt-extended 4.7"},
+    },
     "kicks": {"another worker": KICK},
     "active_users": {
         "entries": 300,
@@ -131,6 +145,22 @@ def test_the_table_of_the_guard_has_a_column_for_each_ratio(report: ModuleType) 
 
 def test_a_peer_that_did_not_run_has_a_dash(report: ModuleType) -> None:
     assert "| menshen to other | 5.00 (3.50 to 6.50) | - | other 1.2; its own |" in section(report, "peers")
+
+
+def test_each_way_to_guard_is_beside_the_open_route_and_the_peer_of_its_framework(report: ModuleType) -> None:
+    [[_, _, *rows]] = tables(section(report, "frameworks"))
+    assert rows == [
+        "| flask | all guarded by default | 0.90 (0.90 to 0.90) | 3.00 (3.00 to 3.00) | flask_jwt_extended |",
+        "| flask | a decorator on the route | 0.80 (0.80 to 0.80) | 2.67 (2.67 to 2.67) | flask_jwt_extended |",
+        "| litestar | all guarded by default | 0.70 (0.55 to 0.85) | - | - |",
+    ]
+    assert "- flask_jwt_extended: flask-jwt-extended 4.7" in section(report, "frameworks")
+
+
+def test_every_framework_that_has_an_example_is_measured(report: ModuleType) -> None:
+    examples = {path.parent.name for path in (ROOT / "docs" / "examples").glob("*/run")}
+    apps = importlib.import_module("framework_apps")
+    assert set(apps.WAYS) == set(apps.APPS) == examples
 
 
 def test_milliseconds_of_kicks_are_rounded_to_tenths(report: ModuleType) -> None:

@@ -1,4 +1,4 @@
-"""Django REST framework with djangorestframework-simplejwt, set up as its documentation says.
+"""Django REST framework with djangorestframework-simplejwt, set up as its documentation says, and 10,000 users.
 
 ``python app.py PORT FOLDER`` makes the database, writes a token into FOLDER/token, and serves.
 """
@@ -13,6 +13,7 @@ from granian import Granian
 from granian.constants import Interfaces
 
 port, folder = int(sys.argv[1]), Path(sys.argv[2])
+USERS = 10_000
 
 settings.configure(
     SECRET_KEY="a key that is long enough for HS256, and no secret",
@@ -49,11 +50,23 @@ class UserInfo(APIView):
         return Response({"id": user.id, "user_name": user.username, "registration_time": user.date_joined})
 
 
-urlpatterns = [path("healthz", lambda request: HttpResponse("alive")), path("user_info", UserInfo.as_view())]
+class Orders(APIView):
+    permission_classes = (IsAuthenticated,)
+
+    def get(self, request):
+        return Response({"orders_of": request.user.username})
+
+
+urlpatterns = [
+    path("healthz", lambda request: HttpResponse("alive")),
+    path("user_info", UserInfo.as_view()),
+    path("orders", Orders.as_view()),
+]
 
 if __name__ == "__main__":
     call_command("migrate", verbosity=0)
-    user = User.objects.create_user("somebody", password="correct horse")
+    User.objects.bulk_create(User(username=f"138{number:08}", password="!") for number in range(USERS))
+    user = User.objects.create_user("13800138000", password="correct horse")
     token = AccessToken.for_user(user)
     token.set_exp(lifetime=token.lifetime * 100)
     (folder / "token").write_text(str(token))
