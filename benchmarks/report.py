@@ -79,7 +79,8 @@ def _guard(figures: Any) -> Iterator[str]:
             "session it is; nothing is trusted longer than [decision 12]"
             "(decisions/0012-a-session-is-remembered-until-it-changes.md) says. *A core each*: the servers on one, the load on"
         ),
-        "the other.",
+        "the other. The threads of an app with accounts take turns (`SCHED_BATCH`), those of the open app do not: that is part of",
+        "what it gets. Under *In each framework* both do.",
         "",
         (
             "| | guarded to open, own app | guarded to PyJWT only, own app | user_info to itself without guard |"
