@@ -62,10 +62,16 @@ class Guarded:
         if api is not None and scope["type"] == "http" and api.accounts.is_account_path(path):
             # Not by the app: a route of its own that looks like one of ours is not opened by this.
             await api(scope, receive, send)
-        elif path in self._exempt:
+        elif path in self._exempt and not _may_be_cut(scope, path):
             await self._app(scope, receive, send)
         else:
             await let_through(self._app, self._judge, scope, receive, send)
+
+
+def _may_be_cut(scope: Scope, path: str) -> bool:
+    """Whether a framework may take another path for it: Litestar cuts off the root path wherever that is."""
+    root: str = scope.get("root_path") or ""
+    return bool(root) and root in path
 
 
 async def let_through(app: AsgiApp, judge: AsyncJudge, scope: Scope, receive: Receive, send: Send) -> None:

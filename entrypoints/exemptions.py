@@ -2,8 +2,17 @@
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
-from falcon.routing import CompiledRouter
+from falcon.routing import BaseConverter, CompiledRouter
+from falcon.routing.converters import FloatConverter, IntConverter, UUIDConverter
+
+# Falcon's own take whatever Python does: int() also reads +5, 1_0 and digits of other scripts.
+_CONVERTED: dict[str, tuple[type[Any], re.Pattern[str]]] = {
+    "int": (IntConverter, re.compile(r"[0-9]+", re.ASCII)),
+    "float": (FloatConverter, re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)),
+    "uuid": (UUIDConverter, re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)),
+}
 
 # An app, or what is behind it, may read such a path as another one.
 _SECOND_SPELLING = re.compile(r"//|/\.{1,2}(/|$)|[\\;\x00]")
@@ -12,12 +21,14 @@ _SECOND_SPELLING = re.compile(r"//|/\.{1,2}(/|$)|[\\;\x00]")
 class Exemptions:
     """The *templates* that are exempt from a guard, spelled as Falcon's ``add_route`` takes them: ``/news/{number:int}``.
 
+    One is exempt for every method, and whatever else the app has at such a path.
+
     Raises TypeError for a text instead of a list of them, and ValueError for what is no template.
     """
 
     def __init__(self, templates: Iterable[str]) -> None:
         # Apart, since /news/{number} would match /news/ as well, with an empty number, which may be another route.
-        self._plain, self._slashed = CompiledRouter(), CompiledRouter()
+        self._plain, self._slashed = _router(), _router()
         for template in list_of_texts(templates):
             if not template.startswith("/"):
                 raise ValueError(f"an exempt template begins with a slash: {template!r}")
@@ -31,6 +42,22 @@ class Exemptions:
 
     def _router_for(self, path: str) -> CompiledRouter:
         return self._slashed if path.endswith("/") else self._plain
+
+
+def _router() -> CompiledRouter:
+    found = CompiledRouter()
+    for name, (usual, form) in _CONVERTED.items():
+        found.options.converters[name] = _strict(usual, form)
+    return found
+
+
+def _strict(usual: type[Any], form: re.Pattern[str]) -> type[BaseConverter]:
+    """A converter that takes only what every framework takes for a value of this kind."""
+
+    def convert(self: Any, value: str) -> Any:
+        return usual.convert(self, value) if form.fullmatch(value) else None
+
+    return type(usual.__name__, (usual,), {"convert": convert})
 
 
 def list_of_texts(texts: Iterable[str]) -> list[str]:

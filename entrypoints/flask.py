@@ -43,9 +43,11 @@ def user_token_required(view: View) -> View:
     of this name, otherwise as a positional argument after those that there are. ``g.principal`` and ``g.user`` are set as
     well. Everybody else gets the contract's 401.
 
-    The accounts are those mounted in the app, otherwise those that the process has opened last. An app without a guard
-    does not start. Raises GuardMissing where no accounts have been opened, and for a decorator above ``@app.route``
-    instead of below, which guards nothing; TypeError if *view* takes no ``user_info``.
+    The accounts are those mounted in the app, otherwise those that the process has opened last. Raises GuardMissing where no
+    accounts have been opened; TypeError if *view* takes no ``user_info``.
+
+    A decorator above ``@app.route`` instead of below guards nothing. An app with ``mount`` or ``default_deny`` does not start
+    then; if the view is in a blueprint that is registered later, it answers nothing. Without either nobody can tell.
     """
     return _required(view, Accounts.opened(), is_strict=False)
 
@@ -183,5 +185,21 @@ def _use(app: Flask, accounts: Accounts) -> None:
     """Raises GuardMissing if other accounts guard the app already."""
     if app.extensions.setdefault(_EXTENSION, accounts) is not accounts:
         raise GuardMissing("the app is guarded by other accounts already")
-    _apps.add(app)
+    if app not in _apps:
+        _apps.add(app)
+        # Blueprints may come later.
+        app.before_request_funcs.setdefault(None, []).insert(0, _checking())
     _check_views(app)
+
+
+def _checking() -> Callable[[], None]:
+    """Checks the views of the current app again whenever there are others than before."""
+    checked = 0
+
+    def check() -> None:
+        nonlocal checked
+        if len(current_app.view_functions) != checked:
+            _check_views(current_app)
+            checked = len(current_app.view_functions)
+
+    return check

@@ -67,7 +67,7 @@ def _front(settings: Settings) -> Any:
     if service.is_embedded or (is_quick and not (settings.forward_rules and settings.forward_rules.has_admins)):
         quick |= {FOR_NGINX, FOR_OTHERS}
     return Front(
-        create_app(service, settings, takes_cookies=True),
+        create_app(service, settings, is_alone=True),
         threads=SERVING_THREADS,
         port=settings.port,
         crowd=most_connections() // 2,

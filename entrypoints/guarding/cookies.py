@@ -68,12 +68,13 @@ def _values(cookies: str) -> list[str]:
 def _check_site(header: Header, method: str, authority: str) -> None:
     """Browsers send the cookie whatever page asks, so the page must be of this very origin.
 
-    They say so in ``Sec-Fetch-Site`` (Fetch Metadata), where none is the user's own doing; older ones in ``Origin``. A
-    WebSocket begins with GET. Raises CrossSite.
+    They say so in ``Sec-Fetch-Site`` (Fetch Metadata), where none is the user's own doing; otherwise in ``Origin``. A
+    WebSocket begins with GET, of which Chromium says no more than its Origin. Raises CrossSite.
     """
-    if method in _SAFE and header("Sec-Fetch-Mode") != "websocket":
+    site, origin = header("Sec-Fetch-Site"), header("Origin")
+    is_told = site is not None or origin is not None
+    if method in _SAFE and (not is_told or (site is not None and header("Sec-Fetch-Mode") != "websocket")):
         return
-    site = header("Sec-Fetch-Site")
-    is_own = site in {"same-origin", "none"} if site is not None else header("Origin") == f"https://{authority.lower()}"
+    is_own = site in {"same-origin", "none"} if site is not None else origin == f"https://{authority.lower()}"
     if not is_own:
         raise CrossSite

@@ -79,11 +79,12 @@ def _envelopes(service: Service, settings: Settings) -> FalconEnvelopes:
 
 
 def create_app(
-    service: Service, settings: Settings, router: CompiledRouter | None = None, *, takes_cookies: bool = False
+    service: Service, settings: Settings, router: CompiledRouter | None = None, *, is_alone: bool = False
 ) -> App:
     """The whole API as a WSGI application. *router* is filled with its routes.
 
-    It takes cookies only if the setting says so as well: guards in the apps of others do not.
+    Only where it *is_alone*, not in an app of others, may it take cookies and answer proxies: the guards of such an app take
+    no cookie, and its server may pass ``X_Forwarded_Uri`` off as ``X-Forwarded-Uri``.
     """
     envelopes, clients = _envelopes(service, settings), Clients(settings.trusted_proxies)
     events, routes = Events(clients), Routes()
@@ -92,7 +93,7 @@ def create_app(
         admins=FalconGuard(Guard(service.authenticate_admin, envelopes)),
         routes=routes,
     )
-    cookies = Cookies(service.seal) if takes_cookies and settings.cookie else None
+    cookies = Cookies(service.seal) if is_alone and settings.cookie else None
     # Responses pass the middleware in reverse order: the last restores HEAD before the others look at the request.
     middleware: list[Any] = [
         CrossOrigin(settings.cors_origins),
@@ -104,7 +105,7 @@ def create_app(
     app = RoutesApp(routes, router=router, middleware=middleware)
     _add_user_routes(app, service, clients, envelopes)
     _add_admin_routes(app, service, clients, envelopes)
-    if settings.forward_rules is not None:
+    if is_alone and settings.forward_rules is not None:
         forward = ForwardGuard(settings.forward_rules, guard.users.judge, guard.admins.judge, cookies)
         login_page = None
         if cookies is not None and settings.login_page is not None:

@@ -5,9 +5,9 @@ from typing import Any, Protocol
 
 import falcon
 from attrs import frozen
-from falcon.routing import CompiledRouter
 
 from ...domain.presences import Principal
+from ..exemptions import Exemptions, list_of_texts
 from ..guarding.envelopes import Refused
 from ..guarding.guard import Guard
 from .cross_origin import is_preflight
@@ -109,16 +109,14 @@ class DefaultDeny(GuardedRoutes):
 
     def __init__(self, guard: Checking, exempt: Iterable[str], is_open: Callable[[str], bool]) -> None:
         super().__init__(guard)
-        self._exempt = frozenset(exempt)
+        self._templates = frozenset(list_of_texts(exempt))
+        self._exempt = Exemptions(self._templates)
         self._is_open = is_open
-        self._router = CompiledRouter()
-        for template in self._exempt:
-            self._router.add_route(template, _Exempt())
 
     def process_request(self, req: falcon.Request, resp: falcon.Response) -> None:
         """Guard by the path: the only hook in which Falcon shows sinks, static files and unknown paths."""
         super().process_request(req, resp)
-        if self._is_open(req.path) or self._router.find(req.path) is not None:
+        if self._is_open(req.path) or req.path in self._exempt:
             return
         if is_preflight(req):
             _answer_preflight(req, resp)
@@ -129,7 +127,7 @@ class DefaultDeny(GuardedRoutes):
         self, req: falcon.Request, resp: falcon.Response, resource: object, params: dict[str, Any]
     ) -> None:
         """Guard by the route: its path may match an exempt template, or be an open path, by chance."""
-        if req.uri_template not in self._exempt and principal_if_any(req) is None:
+        if req.uri_template not in self._templates and principal_if_any(req) is None:
             super().process_resource(req, resp, resource, params)
 
 
@@ -138,10 +136,3 @@ def _answer_preflight(req: falcon.Request, resp: falcon.Response) -> None:
     method = req.get_header("Access-Control-Request-Method")
     resp.set_header("Allow", method if method in falcon.HTTP_METHODS else "GET")
     resp.complete = True
-
-
-class _Exempt:
-    """Stands in the router for an exempt template; it is never called."""
-
-    def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
-        raise AssertionError("never called")

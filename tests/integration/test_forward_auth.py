@@ -196,6 +196,13 @@ def test_the_rules_decide_and_nobody_gets_where_there_is_none(browser: Client, t
     assert got["x-menshen-token"]
 
 
+def test_the_app_gets_the_host_that_was_judged(place: Place, proxy: str) -> None:
+    """A request line may name another host than the header, and then each reader might take another one."""
+    for asked, said in ((HOST, "other.example.com"), ("other.example.com", HOST)):
+        answer = _raw(place.ports[proxy], f"GET http://{asked}/open/x HTTP/1.1\r\nHost: {said}\r\n")
+        assert answer.status != 200 or reached(answer)["host"] == [HOST], (asked, said)
+
+
 def test_the_account_routes_are_open_and_the_others_of_menshen_are_not(
     place: Place, browser: Client, token: str
 ) -> None:

@@ -70,8 +70,8 @@ TABLE = [
     *(Row("falcon_asgi", server) for server in ("run", "uvicorn", "hypercorn")),
     *(Row("falcon", server) for server in ("run", "gunicorn gthread")),
     *(Row("flask", server) for server in ("run", "granian wsgi")),
-    Row("django", "run"),
-    *(Row("django", server, "app:asgi_app") for server in ("uvicorn", "hypercorn")),
+    *(Row("django", server) for server in ("run", "granian wsgi")),
+    *(Row("django", server, "app:asgi_app") for server in ("uvicorn", "hypercorn", "granian asgi")),
 ]
 # Streams, works after its answers, and talks by websocket.
 LIVELY = [

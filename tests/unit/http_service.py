@@ -228,7 +228,7 @@ class _LentApp:
             lent = cls(read, service)
             parts = [part.name for part in fields(Service) if not isinstance(getattr(service, part.name), bool)]
             late: dict[str, Any] = {name: _Late(lent, name) for name in parts}
-            lent.app = create_app(evolve(service, **late), Settings(**read), takes_cookies=True)
+            lent.app = create_app(evolve(service, **late), Settings(**read), is_alone=True)
         else:
             _free_apps.remove(lent)
             lent.service = service

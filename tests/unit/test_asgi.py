@@ -108,6 +108,10 @@ def test_a_path_is_judged_below_where_the_app_is_mounted() -> None:
     assert ask(outer, "GET", "/below/news", root_path="/below").status == 200
     assert ask(outer, "GET", "/belows/news", root_path="/below").status == 401
     assert ask(outer, "GET", "/below/below/news", root_path="/below").status == 401
+    # Litestar takes the first place where it finds it, and means /orders.
+    outer, _ = guarded(AsgiHouse(), "/files/{file:path}")
+    assert ask(outer, "GET", "/files/below/orders", root_path="/below").status == 401
+    assert ask(outer, "GET", "/below/files/orders", root_path="/below").status == 200
 
 
 def test_head_is_refused_like_get_without_the_body() -> None:

@@ -213,6 +213,21 @@ def test_reading_needs_no_proof_but_a_web_socket_does() -> None:
         socket = {"Sec-Fetch-Mode": "websocket", "Sec-Fetch-Site": "same-site"}
         refused(http.request("GET", path, **headers("/orders"), **cookie, **socket), 403, "cross_site")
         assert http.request("GET", path, **headers("/orders"), **cookie, **{**socket, **OWN}).status_code == 200
+        # Of a WebSocket Chromium says no more than where it comes from.
+        for origin, status in ((f"https://{HOST}", 200), ("https://evil.example", 403), ("null", 403)):
+            asked = http.request("GET", path, **headers("/orders"), **cookie, Origin=origin)
+            assert asked.status_code == status, origin
+        # A page that reads from another one says that it does, and is kept from the answer by its browser.
+        assert (
+            http.request(
+                "GET",
+                path,
+                **headers("/orders"),
+                **cookie,
+                **{"Sec-Fetch-Site": "same-site", "Origin": "https://x.example"},
+            ).status_code
+            == 200
+        )
 
 
 def test_who_logs_in_needs_no_proof_whatever_cookie_there_is() -> None:

@@ -238,6 +238,26 @@ def test_a_guard_above_the_route_is_an_error_when_the_accounts_are_mounted() -> 
         place.accounts.mount(place.app)
 
 
+def test_a_blueprint_that_comes_later_with_a_guard_above_a_route_lets_nobody_in() -> None:
+    place = Place()
+    shop = Blueprint("shop", __name__)
+
+    @user_token_required
+    @shop.route("/shop")
+    def orders(user_info: Any = None) -> dict[str, Any]:
+        return {"open": True}
+
+    place.app.register_blueprint(shop)
+    place.app.testing = True
+    try:
+        for _ in range(2):
+            with pytest.raises(GuardMissing, match=r"shop\.orders is open"):
+                place.client.get("/shop")
+    finally:
+        # Or no other app of the tests could be decorated, as long as this one is there.
+        del place.app.view_functions["shop.orders"]
+
+
 def test_a_view_that_takes_no_user_info_is_an_error_at_the_start() -> None:
     place = Place()
     with pytest.raises(TypeError, match="takes no user_info"):

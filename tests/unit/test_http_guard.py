@@ -431,3 +431,11 @@ def test_a_guarded_route_in_a_closed_app_is_asked_for_one_token() -> None:
     embedded.app.add_route("/mine", guarded_class(embedded.accounts))
     refused(embedded.get("/mine"), 401, "token_missing")
     assert embedded.get("/mine", embedded.registered()).json == {"user": PHONE}
+
+
+@for_each("path", ["/files/../x", "/files/..;/x", "//files/x", "/files/a//b", "/shops/"])
+def test_a_second_spelling_of_an_exempt_path_reaches_no_sink(path: str) -> None:
+    embedded = Embedded(default_deny=True, exempt=["/files/{name:path}", "/shops/{shop}"])
+    embedded.app.add_sink(sink, "/")
+    refused(embedded.get(path), 401, "token_missing")
+    assert embedded.get("/files/x").json == {"sink": "/files/x"}
