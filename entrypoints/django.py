@@ -8,7 +8,7 @@ are none, those that the ``MENSHEN_`` variables name are opened when the middlew
 import inspect
 import sys
 from collections.abc import Callable
-from functools import wraps
+from functools import lru_cache, partial, wraps
 from importlib import import_module
 from typing import Any, TypeAlias
 
@@ -17,6 +17,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, clear_url_caches, re_path, resolve
+from django.urls.resolvers import RegexPattern, RoutePattern
 from django.views.decorators.csrf import csrf_exempt
 
 from ..domain.errors import StoreUnavailable
@@ -52,9 +53,9 @@ class GuardMiddleware:
     """Guards everything, unknown paths as well, but the account routes and those in ``settings.MENSHEN_EXEMPT``.
 
     An exempt route is spelled as ``request.resolver_match.route`` has it, the texts of ``path()`` put together, with or
-    without a slash before it. A view finds in ``request.menshen`` the principal who was let in, or None on an exempt
-    route. Others get the contract's 401. A preflight is answered here; middleware for other origins stands before this.
-    Raises ImproperlyConfigured.
+    without a slash before it. Of ``re_path()`` only a text that begins with ``^`` is exempt, outside any ``include()``. A
+    view finds in ``request.menshen`` the principal who was let in, or None on an exempt route. Others get the contract's
+    401. A preflight is answered here; middleware for other origins stands before this. Raises ImproperlyConfigured.
     """
 
     sync_capable = True
@@ -102,7 +103,23 @@ class GuardMiddleware:
     def _may_pass(self, request: HttpRequest, match: Any) -> bool:
         if match.func is answer_by_account_api:
             return self._accounts.is_account_path(request.path_info)
-        return match.route.lstrip("/") in self._exempt
+        route: str = match.route
+        return route.lstrip("/") in self._exempt and _is_whole(route, request.path_info)
+
+
+def _is_whole(route: str, path_info: str) -> bool:
+    """Whether *route*, which was found for the path, stands for the whole of it.
+
+    ``re_path("news")`` has the text of ``path("news")``, and every path with this word in it.
+    """
+    return _pattern(route).match(path_info[1:]) is not None
+
+
+# Not at the start, when the project may not have registered its converters yet.
+@lru_cache(maxsize=1024)
+def _pattern(route: str) -> Any:
+    kind = RegexPattern if route.startswith("^") else RoutePattern
+    return kind(route, is_endpoint=True)
 
 
 def _exempt_routes() -> frozenset[str]:
@@ -115,9 +132,9 @@ def _exempt_routes() -> frozenset[str]:
 def guarded(view: View) -> View:
     """Let only requests with a valid token through to *view*, which finds the principal in ``request.menshen``.
 
-    *view* is a function, synchronous or not; for a class, ``method_decorator(guarded, name="dispatch")``. Raises
-    ImproperlyConfigured if there are no accounts, and none can be opened: without the middleware that is when Django
-    imports the routes, for ``manage.py check`` or the first request, and then it answers no request at all.
+    *view* is a function, synchronous or not; for a class of either kind, ``method_decorator(guarded, name="dispatch")``.
+    Raises ImproperlyConfigured if there are no accounts, and none can be opened: without the middleware that is when
+    Django imports the routes, for ``manage.py check`` or the first request, and then it answers no request at all.
     """
     return _guarded(view, is_strict=False)
 
@@ -132,24 +149,35 @@ def _guarded(view: View, *, is_strict: bool) -> View:
         raise ImproperlyConfigured(f"{view.__qualname__} is a class: method_decorator(guarded, name='dispatch')")
     opened = accounts()
     judge = opened.strict_judge if is_strict else opened.judge
-    if iscoroutinefunction(view):
-        async_judge = AsyncJudge(judge, None if is_strict else opened.without_waiting)
+    async_judge = AsyncJudge(judge, None if is_strict else opened.without_waiting)
 
-        @wraps(view)
-        async def guarded_async(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            is_judged = not is_strict and getattr(request, "menshen", None) is not None
-            answer = None if is_judged else await _check_async(request, async_judge)
-            return await view(request, *args, **kwargs) if answer is None else answer
+    def is_judged(request: HttpRequest) -> bool:
+        return not is_strict and getattr(request, "menshen", None) is not None
 
-        return guarded_async
+    @wraps(view)
+    async def guarded_async(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        answer = None if is_judged(request) else await _check_async(request, async_judge)
+        if answer is not None:
+            return answer
+        answer = view(request, *args, **kwargs)
+        return await answer if inspect.isawaitable(answer) else answer
 
     @wraps(view)
     def guarded_sync(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        is_judged = not is_strict and getattr(request, "menshen", None) is not None
-        answer = None if is_judged else _check(request, judge)
+        answer = None if is_judged(request) else _check(request, judge)
         return view(request, *args, **kwargs) if answer is None else answer
 
-    return guarded_sync
+    return guarded_async if iscoroutinefunction(view) or _is_of_async_class(view) else guarded_sync
+
+
+def _is_of_async_class(view: Any) -> bool:
+    """Whether *view* is what ``method_decorator`` makes of the ``dispatch()`` of a view with asynchronous methods: an
+    ordinary function that returns something to be awaited."""
+    while view is not None:
+        if isinstance(view, partial):
+            return bool(getattr(getattr(view.func, "__self__", None), "view_is_async", False))
+        view = getattr(view, "__wrapped__", None)
+    return False
 
 
 def _check(request: HttpRequest, judge: Guard) -> HttpResponse | None:

@@ -7,7 +7,7 @@ import falcon.asgi
 
 from ..domain.presences import Principal
 from .accounts import Accounts, GuardMissing
-from .asgi import NOT_LET_IN, AccountApi, credentials_of, judge_of, preflight_allows
+from .asgi import NOT_LET_IN, AccountApi, Scope, credentials_of, judge_of, preflight_allows
 from .exemptions import Exemptions, list_of_texts
 from .guarding.envelopes import Refused
 from .guarding.guard import Guard
@@ -35,7 +35,7 @@ def guard_of(accounts: Accounts | Guard) -> Hook:
     # A function, as Falcon does not see that an object has to be awaited.
     async def guard(req: Request, resp: Any, resource: Any, params: dict[str, Any]) -> None:
         # The app's own responder for OPTIONS, as in WSGI.
-        if preflight_allows(req.scope) is None:
+        if _preflight_allows(req) is None:
             await _check(judge, req, resp)
 
     return guard
@@ -74,7 +74,7 @@ class DefaultDeny:
             req.method = "GET"
         if req.path in self._exempt:
             return
-        allowed = preflight_allows(req.scope)
+        allowed = _preflight_allows(req)
         if allowed is None:
             await _check(self._judge, req, resp)
         else:
@@ -83,7 +83,7 @@ class DefaultDeny:
 
     async def process_resource(self, req: Request, resp: Any, resource: object, params: dict[str, Any]) -> None:
         """Guard by the route: its path may match an exempt template by chance."""
-        if req.uri_template not in self._templates and not hasattr(req.context, "principal"):
+        if req.uri_template not in self._templates and getattr(req.context, "principal", None) is None:
             await _check(self._judge, req, resp)
 
     async def process_response(self, req: Request, resp: Response, resource: object, req_succeeded: bool) -> None:
@@ -112,9 +112,20 @@ def mount(app: App, accounts: Accounts) -> None:
     app.add_sink(answer, prefix=ACCOUNT_PREFIX)
 
 
+def _preflight_allows(req: Request) -> str | None:
+    # The responder is that of the method that middleware may have put into the request.
+    return preflight_allows(_scope_of(req)) if req.method == "OPTIONS" else None
+
+
+def _scope_of(req: Request) -> Scope:
+    """The scope with the headers as Falcon has read them: those of ``falcon.testing`` can be read only once."""
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in req.headers_lower.items()]
+    return {**req.scope, "headers": headers}
+
+
 async def _check(judge: AsyncJudge, req: Request, resp: Response | falcon.asgi.WebSocket) -> None:
     """Raises KeptOut, or for a websocket what ends it in Falcon without an error."""
-    found = await judge(*credentials_of(req.scope))
+    found = await judge(*credentials_of(_scope_of(req)))
     if isinstance(found, Refused):
         if isinstance(resp, falcon.asgi.WebSocket):
             await resp.close(NOT_LET_IN, found.reason)
@@ -129,7 +140,7 @@ async def _answer(api: AccountApi, req: Request, resp: Response) -> None:
         # One byte more than is allowed shows that it is too long.
         return {"type": "http.request", "body": await req.stream.read(MAX_BODY_BYTES + 1), "more_body": False}
 
-    status, headers, body = await api.answer(req.scope, receive)
+    status, headers, body = await api.answer(_scope_of(req), receive)
     resp.status, resp.data = status, body
     for name, value in headers:
         # Falcon computes the length from the body, which HEAD does not have.

@@ -74,6 +74,10 @@ class Guard:
     ) -> Principal:
         found = await self._judge(*credentials_of(connection.scope))
         if isinstance(found, Refused):
+            # An app that is mounted below the one of this guard has handlers of its own. Starlette has no public way to
+            # add one to an app that runs; without it the refusal would be an error of the server.
+            handlers, _ = connection.scope.get("starlette.exception_handlers", ({}, None))
+            handlers.setdefault(KeptOut, _send)
             raise KeptOut(found)
         return found
 

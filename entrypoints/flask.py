@@ -10,6 +10,7 @@ from weakref import WeakSet
 
 from flask import Blueprint, Flask, Response, current_app, g, request
 from werkzeug.exceptions import ClientDisconnected
+from werkzeug.routing import Rule
 from werkzeug.wrappers import Response as AnyResponse
 
 from ..domain.presences import Principal
@@ -120,7 +121,8 @@ def _judged(judge: Guard) -> Principal | Response:
 def default_deny(app: Flask, accounts: Accounts, *, exempt: Iterable[str] = ()) -> None:
     """Guard everything in *app*, unknown paths and static files as well, but its account routes and the *exempt* rules.
 
-    *exempt* has rules, spelled as in ``@app.route``. A view finds in ``g.principal`` who was let in, and in ``g.user`` the
+    *exempt* has rules, spelled as in ``@app.route``; one with a subdomain or a host has that before it, ``admin|/news``. A
+    rule without is exempt only where there is none. A view finds in ``g.principal`` who was let in, and in ``g.user`` the
     user. A preflight is answered here, before any view. Call this before anything else asks for ``before_request``.
     """
     rules, judge = frozenset(list_of_texts(exempt)), accounts.judge
@@ -128,12 +130,18 @@ def default_deny(app: Flask, accounts: Accounts, *, exempt: Iterable[str] = ()) 
 
     def guard() -> Response | None:
         rule = request.url_rule
-        if rule is not None and (rule.rule in rules or _is_ours(accounts, rule.endpoint)):
+        if rule is not None and (_spelled(rule) in rules or _is_ours(accounts, rule.endpoint)):
             return None
         found = _judged(judge)
         return None if isinstance(found, Principal) else found
 
     app.before_request(guard)
+
+
+def _spelled(rule: Rule) -> str:
+    """The same text may be a rule of several hosts, of which one is not to open the others."""
+    domain = rule.host if rule.map.host_matching else rule.subdomain
+    return f"{domain}|{rule.rule}" if domain else rule.rule
 
 
 def _is_ours(accounts: Accounts, endpoint: str) -> bool:

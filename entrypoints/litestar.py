@@ -1,6 +1,6 @@
 """Accounts in a Litestar app.
 
-Litestar 2.23 is the first that has all of this; an older one may take one route for another by its template.
+Litestar 2.23 is the first that has all of this.
 """
 
 import re
@@ -31,7 +31,7 @@ _ACCOUNTS = "menshen_accounts"
 
 
 class GuardPlugin(InitPlugin):
-    """Guards every route of an app but those with the *exempt* path templates, spelled in full as Litestar has them.
+    """Guards every route of an app but those with the *exempt* path templates, spelled in full as the routes have them.
 
     ``Litestar([news, orders], plugins=[GuardPlugin(accounts, exempt=["/news"])])``. It also offers the dependency
     ``principal``. Litestar chooses the route before any middleware: what has none is its own 404 or 405 to everybody. With
@@ -40,7 +40,7 @@ class GuardPlugin(InitPlugin):
 
     def __init__(self, accounts: Accounts | Guard, exempt: Iterable[str] = ()) -> None:
         self._judge = judge_of(accounts)
-        self._exempt = frozenset(_TYPE.sub("}", template) for template in list_of_texts(exempt))
+        self._exempt = frozenset(map(_spelled, list_of_texts(exempt)))
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:
         app_config.middleware.insert(0, DefineMiddleware(_RouteGuard, judge=self._judge, exempt=self._exempt))
@@ -70,26 +70,50 @@ def _principal(scope: Scope) -> Principal:
 
 
 class _RouteGuard:
-    """Middleware before one route. It goes by the route: Litestar has changed the path by then."""
+    """Middleware before one handler of one route. It goes by the route: Litestar has changed the path by then."""
 
     def __init__(self, app: AsgiApp, judge: AsyncJudge, exempt: frozenset[str]) -> None:
         self._app = app
         self._judge = judge
         self._exempt = exempt
+        self._is_open: bool | None = None
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        if self._is_open(scope):
+        if self._is_open is None:
+            # Only a request tells before which handler this stands; that is then always the same.
+            self._is_open = self._finds_open(scope)
+        if self._is_open:
             await self._app(scope, receive, send)
         else:
             await let_through(self._app, self._judge, scope, receive, send)
 
-    def _is_open(self, scope: dict[str, Any]) -> bool:
+    def _finds_open(self, scope: dict[str, Any]) -> bool:
         handler = scope["route_handler"]
         if handler.opt.get(_ACCOUNTS):
             return True
         # Whatever stands below a mounted app has the template of another route.
-        return scope["path_template"] in self._exempt and not getattr(handler, "is_mount", False)
+        if getattr(handler, "is_mount", False):
+            return False
+        # Routes that differ only in what their parameters are called, or in their types, all have the template of the
+        # one that was added last. So this goes by the own routes of the handler.
+        shape = _shape(scope["path_template"])
+        own = [
+            route.path for route in scope["litestar_app"].routes if _has(route, handler) and _shape(route.path) == shape
+        ]
+        return bool(own) and all(_spelled(path) in self._exempt for path in own)
 
 
-# A route is known by its template without the types of its parameters.
-_TYPE = re.compile(r"\s*:[^{}]*\}")
+def _has(route: Any, handler: object) -> bool:
+    """Whether *handler* is that of *route*, or one of several."""
+    handlers = route.route_handlers if hasattr(route, "route_handlers") else [route.route_handler]
+    return any(each is handler for each in handlers)
+
+
+def _shape(template: str) -> str:
+    """*template* with nothing in its parameters."""
+    return re.sub(r"\{[^/]*\}", "{}", template)
+
+
+def _spelled(template: str) -> str:
+    """*template* as ``{name:type}``, without the spaces that there may be."""
+    return re.sub(r"\{\s*([^/:]*?)\s*:\s*([^/:]*?)\s*\}", r"{\1:\2}", template)

@@ -24,7 +24,7 @@ def environ_of(scope: Mapping[str, Any]) -> dict[str, Any]:
     environ["SERVER_PROTOCOL"] = f"HTTP/{scope['http_version']}"
     environ["SERVER_NAME"] = host
     environ["SERVER_PORT"] = "" if port is None else str(port)
-    environ["wsgi.url_scheme"] = scope["scheme"]
+    environ["wsgi.url_scheme"] = scope.get("scheme", "http")
     environ["wsgi.input"] = io.BytesIO()
     environ["REMOTE_ADDR"] = (scope.get("client") or ("",))[0]
     size = 0

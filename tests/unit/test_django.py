@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import wraps
 from types import ModuleType
 from typing import Any
 from unittest.mock import patch
@@ -14,14 +15,14 @@ from unittest.mock import patch
 import django
 import pytest
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from attrs import define
+from attrs import define, field
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, JsonResponse
 from django.test.utils import override_settings
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.utils.decorators import method_decorator
 from django.views import View
 from falcon.testing import Result, create_environ
@@ -136,12 +137,14 @@ async def _asked(app: Any, path: str, method: str, body: bytes, headers: dict[st
 
 @define
 class Counting(FakeTokenCodec):
-    """It knows how many tokens were judged."""
+    """It knows how many tokens were judged, and in which threads."""
 
     decoded: int = 0
+    threads: list[str] = field(factory=list)
 
     def decode(self, token: str) -> AccessTokenClaims:
         self.decoded += 1
+        self.threads.append(threading.current_thread().name)
         return super().decode(token)
 
 
@@ -198,6 +201,25 @@ def test_an_exempt_route_is_spelled_as_django_has_it(is_async: bool) -> None:
     place = Place(is_async, routes, exempt=["/more/news"])
     assert place.ask("/more/news").json["user"] is None
     refused(place.ask("/news"), 401, "token_missing")
+
+
+@for_each("is_async", BOTH)
+def test_a_regular_expression_that_is_spelled_like_an_exempt_route_stays_closed(is_async: bool) -> None:
+    place = Place(is_async, lambda: [path("news", who), re_path("news", who)], exempt=["news"])
+    for path_ in ("/newsroom", "/private/news/drafts", "/news/"):
+        refused(place.ask(path_), 401, "token_missing")
+    assert place.ask("/news").json == {"user": None}
+
+
+@for_each("is_async", BOTH)
+def test_a_regular_expression_is_exempt_with_its_beginning(is_async: bool) -> None:
+    both = [re_path(r"^news/([0-9]+)$", lambda request, _: who(request)), re_path(r"old/([0-9]+)$", lambda *_: None)]
+    place = Place(is_async, lambda: both, exempt=[r"^news/([0-9]+)$", r"old/([0-9]+)$"])
+    assert place.ask("/news/7").json == {"user": None}
+    refused(place.ask("/old/7"), 401, "token_missing")
+    place = Place(is_async, lambda: [re_path("^a", include([re_path("b", who)]))], exempt=["^ab"])
+    assert place.ask("/ab").json == {"user": None}
+    refused(place.ask("/a/private/b"), 401, "token_missing")
 
 
 @for_each("is_async", BOTH)
@@ -279,6 +301,47 @@ def test_a_decorated_view_is_guarded_alone(is_async: bool) -> None:
         preflight = place.ask(path_, "OPTIONS", **{"Origin": "https://a.b", "Access-Control-Request-Method": "PUT"})
         assert preflight.headers["allow"] == "PUT"
     assert place.ask("/open").json["user"] is None
+
+
+def passed_on(view: Callable[..., Any]) -> Callable[..., Any]:
+    """A decorator that changes nothing."""
+
+    @wraps(view)
+    def passing(*arguments: Any, **named: Any) -> Any:
+        return view(*arguments, **named)
+
+    return passing
+
+
+@for_each("is_async", BOTH)
+def test_a_class_with_asynchronous_methods_is_guarded_whole(is_async: bool) -> None:
+    def a_class(*decorators: Any) -> Any:
+        class Bills(View):  # type: ignore[misc]
+            async def get(self, request: HttpRequest) -> JsonResponse:
+                return who(request)
+
+        return method_decorator(list(decorators), name="dispatch")(Bills).as_view()
+
+    codec = Counting()
+    place = Place(
+        is_async,
+        lambda: [
+            path("bills", a_class(guarded)),
+            path("pay", a_class(strictly_guarded)),
+            path("more", a_class(passed_on, guarded, passed_on)),
+        ],
+        middleware=[],
+        codec=codec,
+    )
+    token = place.http.registered()
+    for path_ in ("/bills", "/pay", "/more"):
+        refused(place.ask(path_), 401, "token_missing")
+        refused(place.ask(path_, token="x"), 401, "token_invalid")
+        assert place.ask(path_, token=token).json["user"] == PHONE, path_
+        preflight = place.ask(path_, "OPTIONS", **{"Origin": "https://a.b", "Access-Control-Request-Method": "PUT"})
+        assert preflight.headers["allow"] == "PUT"
+    # Never on the event loop, under WSGI neither, where Django runs one for such a view.
+    assert {name.partition("_")[0] for name in codec.threads} == {"menshen"}
 
 
 @for_each("is_async", BOTH)

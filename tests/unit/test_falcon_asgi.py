@@ -7,6 +7,7 @@ from typing import Any
 import falcon
 import falcon.asgi
 import pytest
+from falcon.testing import TestClient
 
 from menshen.entrypoints.accounts import GuardMissing
 from menshen.entrypoints.falcon_asgi import DefaultDeny, guard_of, principal_of
@@ -121,6 +122,61 @@ def test_head_and_preflights_are_answered_as_in_wsgi() -> None:
     preflight = ask(app, "OPTIONS", "/orders", asking)
     assert (preflight.status, preflight.headers["allow"]) == (200, "PUT")
     assert got(app, "/orders", method="OPTIONS").status == 401
+
+
+class Override:
+    """Middleware that puts another method into the request."""
+
+    async def process_request(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        req.method = req.get_header("X-HTTP-Method-Override") or req.method
+
+
+@for_each("default_deny", [False, True])
+def test_a_method_that_middleware_puts_in_is_no_preflight(default_deny: bool) -> None:
+    house, reached = AsgiHouse(), []
+
+    class Orders:
+        @falcon.before(guard_of(house.accounts))
+        async def on_delete(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+            reached.append(principal_of(req))
+
+    middleware: list[Any] = [Override(), *([DefaultDeny(house.accounts)] if default_deny else [])]
+    app: Any = falcon.asgi.App(middleware=middleware)
+    app.add_route("/orders", Orders())
+    asking = [("origin", "https://app.example"), ("access-control-request-method", "PUT")]
+    override = [*asking, ("x-http-method-override", "DELETE")]
+    for method in ("OPTIONS", "POST", "DELETE"):
+        assert ask(app, method, "/orders", override).status == 401, method
+    assert reached == []
+    assert ask(app, "OPTIONS", "/orders", asking).status == 200
+
+
+@for_each("default_deny", [False, True])
+def test_an_app_can_be_tested_with_falcons_own_client(default_deny: bool) -> None:
+    """It hands over headers that can be read only once."""
+    house = AsgiHouse()
+    client = TestClient(app_of(house, default_deny=default_deny))
+    credentials = {"phone": PHONE, "password": PASSWORD}
+    assert client.simulate_post(REGISTER, json=credentials).status_code == 200
+    token = client.simulate_post(LOGIN, json=credentials).json["token"]
+    assert client.simulate_get(USER_INFO, headers={"token": token}).json["data"]["phone"] == PHONE
+    assert client.simulate_get("/orders", headers={"token": token}).json == {"orders_of": PHONE}
+    assert client.simulate_get("/orders", headers=[("token", token), ("token", token)]).status_code == 401
+    asking = {"Origin": "https://app.example", "Access-Control-Request-Method": "GET"}
+    assert client.simulate_options("/orders", headers=asking).headers["allow"] == "GET"
+
+
+class Nobody:
+    """Middleware that says beforehand that nobody was let in."""
+
+    async def process_request(self, req: falcon.asgi.Request, resp: falcon.asgi.Response) -> None:
+        req.context.principal = None
+
+
+def test_where_nobody_was_let_in_the_route_is_still_guarded() -> None:
+    app: Any = falcon.asgi.App(middleware=[Nobody(), DefaultDeny(AsgiHouse().accounts, ["/{page}"])])
+    app.add_route("/news", News())
+    assert got(app, "/news").status == 401
 
 
 def test_background_tasks_run_and_answers_stream() -> None:

@@ -143,9 +143,26 @@ def test_a_guard_of_another_app_lets_nobody_in() -> None:
     async def orders(principal: Annotated[Principal, Depends(guard)]) -> None:
         reached.append(phone_of(principal))
 
-    with pytest.raises(Exception, match="token_missing"):
-        got(other, "/orders")
+    assert is_refusal(got(other, "/orders"), house.http.user_info())
     assert reached == []
+
+
+def test_a_guard_stands_before_the_routes_of_an_app_that_is_mounted_in_its_own() -> None:
+    house, app, below = AsgiHouse(), FastAPI(), FastAPI()
+    guard = Guard(app, house.accounts)
+
+    @below.get("/orders")
+    async def orders(principal: Annotated[Principal, Depends(guard)]) -> dict[str, str]:
+        return {"orders_of": phone_of(principal)}
+
+    @below.websocket("/ws")
+    async def socket(websocket: WebSocket, principal: Annotated[Principal, Depends(guard)]) -> None:
+        await websocket.accept()
+
+    app.mount("/below", below)
+    check_refusals(house, app, "/below/orders")
+    closed = ask(app, "GET", "/below/ws", kind="websocket")
+    assert closed.sent == [{"type": "websocket.close", "code": 4401, "reason": "token_missing"}]
 
 
 def test_a_strict_guard_reads_each_time() -> None:

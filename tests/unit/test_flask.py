@@ -308,6 +308,30 @@ def test_everything_that_is_not_exempt_is_refused() -> None:
     assert place.ask("/nothing", token=token).status_code == 404
 
 
+@for_each("exempt", ["/news", "admin|/news", "<shop>|/news"])
+def test_an_exempt_rule_is_that_of_one_subdomain(exempt: str) -> None:
+    accounts = Place(mounts=False).accounts
+    app = Flask("a_shop", static_folder=None, subdomain_matching=True)
+    app.config["SERVER_NAME"] = "shop.example"
+    default_deny(app, accounts, exempt=[exempt])
+    for subdomain in (None, "admin", "<shop>"):
+        app.add_url_rule("/news", f"news of {subdomain}", lambda shop="": {}, subdomain=subdomain)
+    hosts = {"/news": "shop.example", "admin|/news": "admin.shop.example", "<shop>|/news": "tea.shop.example"}
+    client = app.test_client()
+    opened = [rule for rule, host in hosts.items() if client.get("/news", base_url=f"http://{host}").status_code == 200]
+    assert opened == [exempt]
+
+
+def test_an_exempt_rule_is_that_of_one_host() -> None:
+    app = Flask("a_shop", static_folder=None, host_matching=True)
+    default_deny(app, Place(mounts=False).accounts, exempt=["a.example|/news", "/news"])
+    for host in ("a.example", "b.example"):
+        app.add_url_rule("/news", host, dict, host=host)
+    client = app.test_client()
+    assert client.get("/news", base_url="http://a.example").status_code == 200
+    assert client.get("/news", base_url="http://b.example").status_code == 401
+
+
 def test_static_files_are_guarded_too() -> None:
     http = serve()
     app = Flask("a_shop", static_folder="static")

@@ -14,6 +14,7 @@ from menshen.adapters.remembering.judgements import Patience
 from menshen.domain.ports.reading import WouldWait
 from menshen.entrypoints import front as fronts
 from menshen.entrypoints.front import Front
+from menshen.entrypoints.http.environs import environ_of
 from menshen.entrypoints.http.messages import Response, Scope
 
 from .cases import for_each
@@ -154,3 +155,10 @@ def test_what_is_at_hand_is_answered_at_once_and_what_would_wait_by_a_thread(is_
     at_once, by_a_thread = (True, True), (False, False)
     assert Counter(asked) == ({at_once: REQUESTS} if is_at_hand else {at_once: REQUESTS, by_a_thread: REQUESTS})
     assert not patience.is_lost
+
+
+def test_a_server_may_leave_out_the_scheme() -> None:
+    scope = a_scope("/x")
+    assert environ_of({**scope, "scheme": "https"})["wsgi.url_scheme"] == "https"
+    del scope["scheme"]
+    assert environ_of(scope)["wsgi.url_scheme"] == "http"

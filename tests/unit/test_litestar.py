@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from litestar import Litestar, Request, Response, WebSocket, asgi, get, websocket
+from litestar import Litestar, Request, Response, WebSocket, asgi, delete, get, websocket
 from litestar.background_tasks import BackgroundTask
 from litestar.exceptions import ImproperlyConfiguredException
 from litestar.params import FromPath
@@ -117,6 +117,39 @@ def test_of_routes_that_look_alike_only_the_exempt_one_is_open(exempt: str) -> N
         app = Litestar([both], plugins=[GuardPlugin(AsgiHouse().accounts, [exempt])])
         opened = [template for template, path in paths.items() if got(app, path).status == 200]
         assert opened == [exempt]
+
+
+@for_each("template", ["/news/{news_id:int}", "/news/{number:str}", "/news/{news_id:str}"])
+def test_of_routes_that_differ_in_their_parameters_only_the_exempt_one_is_open(template: str) -> None:
+    """Litestar keeps them in one place, with the template of the one that was added last."""
+
+    @delete(template, status_code=200)
+    async def remove(request: Request[Any, Any, Any]) -> str:
+        return "removed"
+
+    for handlers in ([one, remove], [remove, one]):
+        app = Litestar(handlers, plugins=[GuardPlugin(AsgiHouse().accounts, ["/news/{number:int}"])])
+        assert (got(app, "/news/5").status, got(app, "/news/5", method="DELETE").status) == (200, 401)
+        app = Litestar(handlers, plugins=[GuardPlugin(AsgiHouse().accounts, [template])])
+        assert (got(app, "/news/5").status, got(app, "/news/5", method="DELETE").status) == (401, 200)
+
+
+def test_one_handler_is_open_where_two_of_its_routes_are_one_only_if_both_are_exempt() -> None:
+    templates = ["/a/{x:int}", "/a/{y:int}"]
+
+    @get(templates)
+    async def both() -> str:
+        return "reached"
+
+    for exempt, status in ((templates[:1], 401), (templates[1:], 401), (templates, 200)):
+        app = Litestar([both], plugins=[GuardPlugin(AsgiHouse().accounts, exempt)])
+        assert got(app, "/a/1").status == status
+
+
+def test_an_exempt_template_may_have_spaces_where_litestar_lets_it() -> None:
+    for exempt in ("/news/{ number : int }", "/news/{number:int}"):
+        app = Litestar([one], plugins=[GuardPlugin(AsgiHouse().accounts, [exempt])])
+        assert got(app, "/news/5").status == 200
 
 
 def test_background_tasks_run_and_answers_stream() -> None:
