@@ -1,6 +1,7 @@
 """Accounts in an ASGI app of Falcon."""
 
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any, TypeAlias
 
 import falcon.asgi
@@ -32,13 +33,24 @@ def guard_of(accounts: Accounts | Guard) -> Hook:
     """
     judge = judge_of(accounts)
 
-    # A function, as Falcon does not see that an object has to be awaited.
     async def guard(req: Request, resp: Any, resource: Any, params: dict[str, Any]) -> None:
         # The app's own responder for OPTIONS, as in WSGI.
         if _preflight_allows(req) is None:
             await _check(judge, req, resp)
 
-    return guard
+    return _Awaited(guard)
+
+
+class _Awaited(partial[Awaitable[None]]):
+    """A hook that Falcon's ASGI awaits, and that raises GuardMissing in a WSGI app, where nobody would await it.
+
+    It is a ``partial``, as Falcon does not see of other objects that they have to be awaited.
+    """
+
+    def __call__(self, /, req: Any, *args: Any, **kwargs: Any) -> Awaitable[None]:
+        if not isinstance(req, Request):
+            raise GuardMissing("guard_of is for falcon.asgi.App; in a WSGI app it is accounts.guard")
+        return super().__call__(req, *args, **kwargs)
 
 
 def principal_of(req: Request) -> Principal:

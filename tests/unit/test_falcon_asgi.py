@@ -7,6 +7,7 @@ from typing import Any
 import falcon
 import falcon.asgi
 import pytest
+from falcon import testing
 from falcon.testing import TestClient
 
 from menshen.entrypoints.accounts import GuardMissing
@@ -212,3 +213,16 @@ def test_a_responder_that_asks_who_it_is_without_a_guard_serves_nobody() -> None
     assert got(app, "/orders", AsgiHouse().http.registered()).status == 500
     with pytest.raises(GuardMissing):
         principal_of(SimpleNamespace(context=SimpleNamespace()))  # type: ignore[arg-type]
+
+
+def test_a_guard_of_asgi_in_a_wsgi_app_is_an_error_and_lets_nobody_in() -> None:
+    class Sync:
+        @falcon.before(guard_of(AsgiHouse().accounts))
+        def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
+            resp.media = "open"
+
+    app: falcon.App[Any, Any] = falcon.App()
+    app.add_route("/orders", Sync())
+    assert testing.simulate_get(app, "/orders").status_code == 500
+    with pytest.raises(GuardMissing, match=r"accounts\.guard"):
+        guard_of(AsgiHouse().accounts)(falcon.Request(testing.create_environ()), None, None, {})  # type: ignore[arg-type]
