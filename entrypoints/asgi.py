@@ -80,7 +80,8 @@ async def let_through(app: AsgiApp, judge: AsyncJudge, scope: Scope, receive: Re
     if allowed is not None:
         await send_response(send, "GET", (200, [(b"allow", allowed.encode()), (b"content-length", b"0")], b""))
         return
-    found = await judge(*credentials_of(scope))
+    credentials = credentials_of(scope)
+    found = judge.at_once(*credentials) or await judge.by_reading(*credentials)
     if isinstance(found, Refused):
         await refuse(found, scope, receive, send)
     else:

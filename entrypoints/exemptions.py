@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from falcon.routing import BaseConverter, CompiledRouter
@@ -13,6 +14,9 @@ _CONVERTED: dict[str, tuple[type[Any], re.Pattern[str]]] = {
     "float": (FloatConverter, re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)),
     "uuid": (UUIDConverter, re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", re.ASCII)),
 }
+
+_USUAL_LENGTH = 128
+"""Longer paths are not remembered, which whoever asks for many could fill the memory with."""
 
 # An app, or what is behind it, may read such a path as another one.
 _SECOND_SPELLING = re.compile(r"//|/\.{1,2}(/|$)|[\\;\x00]")
@@ -36,8 +40,13 @@ class Exemptions:
         # Compiled now, not at the first request: an error in a template shows at the start.
         for router in (self._plain, self._slashed):
             router.find("/")
+        # Most requests are for few paths.
+        self._is_exempt_as_before = lru_cache(maxsize=1024)(self._is_exempt)
 
     def __contains__(self, path: str) -> bool:
+        return self._is_exempt_as_before(path) if len(path) <= _USUAL_LENGTH else self._is_exempt(path)
+
+    def _is_exempt(self, path: str) -> bool:
         return self._router_for(path).find(path) is not None and _SECOND_SPELLING.search(path) is None
 
     def _router_for(self, path: str) -> CompiledRouter:

@@ -94,12 +94,25 @@ class AsyncJudge:
     async def __call__(
         self, token: str | None, authorization: str | None, accept_language: str | None
     ) -> Principal | Refused:
-        if self.without_waiting is not None:
-            try:
-                with self.without_waiting():
-                    return self.judge(token, authorization, accept_language)
-            except WouldWait:
-                pass
+        found = self.at_once(token, authorization, accept_language)
+        return found or await self.by_reading(token, authorization, accept_language)
+
+    def at_once(
+        self, token: str | None, authorization: str | None, accept_language: str | None
+    ) -> Principal | Refused | None:
+        """The same without a coroutine; None where something has to be read."""
+        if self.without_waiting is None:
+            return None
+        try:
+            with self.without_waiting():
+                return self.judge(token, authorization, accept_language)
+        except WouldWait:
+            return None
+
+    async def by_reading(
+        self, token: str | None, authorization: str | None, accept_language: str | None
+    ) -> Principal | Refused:
+        """The same in a thread."""
         try:
             return await self.threads.run(self.judge, token, authorization, accept_language)
         except StoreUnavailable as refusal:

@@ -1,12 +1,12 @@
 """Who was let in, as long as that is known to be unchanged."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from hashlib import blake2b
 from secrets import token_bytes
 from threading import local
-from typing import Any
+from typing import Any, Self
 
 from attrs import define, field, frozen
 
@@ -44,14 +44,15 @@ class Patience(local):
 
     is_lost = False
 
-    @contextmanager
-    def without(self) -> Iterator[None]:
-        """Nobody waits for the store meanwhile: what is not remembered raises WouldWait."""
+    def without(self) -> Self:
+        """``with patience.without():`` nobody waits for the store: what is not remembered raises WouldWait."""
+        return self
+
+    def __enter__(self) -> None:
         self.is_lost = True
-        try:
-            yield
-        finally:
-            self.is_lost = False
+
+    def __exit__(self, *_: object) -> None:
+        self.is_lost = False
 
 
 @define(eq=False)
