@@ -56,8 +56,8 @@ class Accounts:
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:  # noqa: TID251 - the one place, for embedders
         """Open the accounts that the ``MENSHEN_`` variables name. What does not exist yet is made.
 
-        The threads of this process take turns from now on (SCHED_BATCH), unless it has a policy other than the usual one;
-        a guarded route answers a third more requests. Raises SettingInvalid, StoreUnavailable.
+        The threads of this process take turns from now on (SCHED_BATCH), unless it has a policy other than the usual one.
+        Raises SettingInvalid, StoreUnavailable.
         """
         take_turns()
         settings = read_settings(environ, say=print)
