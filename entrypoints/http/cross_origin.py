@@ -3,6 +3,8 @@
 import falcon
 from attrs import frozen
 
+from .preflights import allowed_by_preflight
+
 _PREFLIGHT_SECONDS = 600
 
 
@@ -37,7 +39,4 @@ class CrossOrigin:
 
 def is_preflight(req: falcon.Request) -> bool:
     """Whether it is a browser's preflight request, which never carries a token, whatever the page wants to send."""
-    if req.env["REQUEST_METHOD"] != "OPTIONS":
-        return False
-    wanted = req.get_header("Access-Control-Request-Method")
-    return wanted is not None and req.get_header("Origin") is not None
+    return allowed_by_preflight(req.env) is not None

@@ -12,6 +12,7 @@ from ..guarding.envelopes import Refused
 from ..guarding.guard import Guard
 from .cross_origin import is_preflight
 from .head_as_get import HeadAsGet
+from .preflights import allowed_by_preflight
 from .routes import Routes
 
 
@@ -118,10 +119,13 @@ class DefaultDeny(GuardedRoutes):
         super().process_request(req, resp)
         if self._is_open(req.path) or req.path in self._exempt:
             return
-        if is_preflight(req):
-            _answer_preflight(req, resp)
-        else:
+        allowed = allowed_by_preflight(req.env)
+        if allowed is None:
             self._guard.check(req, resp)
+        else:
+            # For the app's CORS middleware to pass on.
+            resp.set_header("Allow", allowed)
+            resp.complete = True
 
     def process_resource(
         self, req: falcon.Request, resp: falcon.Response, resource: object, params: dict[str, Any]
@@ -129,10 +133,3 @@ class DefaultDeny(GuardedRoutes):
         """Guard by the route: its path may match an exempt template, or be an open path, by chance."""
         if req.uri_template not in self._templates and principal_if_any(req) is None:
             super().process_resource(req, resp, resource, params)
-
-
-def _answer_preflight(req: falcon.Request, resp: falcon.Response) -> None:
-    """Say that the method may be tried, for the app's CORS middleware to pass on; the request itself is guarded."""
-    method = req.get_header("Access-Control-Request-Method")
-    resp.set_header("Allow", method if method in falcon.HTTP_METHODS else "GET")
-    resp.complete = True
