@@ -132,7 +132,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_one_that_never_was(
     with adopter(tutorial, batch=5) as killed_after:
         # Where a change of the schema cannot be undone, each run goes on from the one before. Elsewhere a run has to get
         # further than the one before, or it ends in the same transaction. One transaction has two such statements at most.
-        for statements in count(3, 0) if product == "mariadb" else count(2):
+        for statements in count(3, 0) if product == "mariadb" else count(2, 3):
             if not killed_after(statements):
                 break
             kills += 1

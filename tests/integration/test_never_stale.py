@@ -141,7 +141,7 @@ def test_a_process_that_is_killed_between_its_commit_and_its_word_leaves_nobody_
 ) -> None:
     token = workers[0].register(phone).token
     took = []
-    for command, reason in [("freeze", "user_not_active"), ("unfreeze", None)] * 3:
+    for command, reason in [("freeze", "user_not_active"), ("unfreeze", None)] * 2:
         look(workers, token)
         why = ("--reason", "a test") if command == "freeze" else ()
         killed = subprocess.run(
