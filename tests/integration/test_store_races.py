@@ -211,10 +211,10 @@ class Races:
         with ThreadPoolExecutor(1) as pool:
             # Each thread logs in three times: those who wait for the store when the freeze comes are served before it.
             racing = pool.submit(racers.race, [Attempt(phone_of(user))] * 3 * RACERS)
-            while len(service.sessions_of(user.id)) < let_in_before and not racing.done():
+            while len(patiently(lambda: service.sessions_of(user.id))) < let_in_before and not racing.done():
                 time.sleep(0.0005)
             patiently(lambda: service.operate.freeze(user.id, reason="a race", until=None, actor=OPERATOR))
-            assert service.sessions_of(user.id) == []
+            assert patiently(lambda: service.sessions_of(user.id)) == []
             outcomes = racing.result(60)
         assert service.sessions_of(user.id) == []
         self._assert_none_comes_back(service, user, outcomes)
