@@ -3,10 +3,11 @@
 
 # Races, and others that take their time and cover nothing that the rest does not: without what counts the lines. Those
 # that take longest come first, so that no process is left with one of them in the end.
-UNCOUNTED := $(patsubst %,tests/integration/test_%.py,differential store_races adopting_interrupted serve migrating pgbouncer \
+UNCOUNTED := $(patsubst %,tests/integration/test_%.py,never_stale guards differential store_races adopting_interrupted serve migrating pgbouncer \
 	slow_callers forks races own_store query_plans limits lost_connections weak_hashes pinned_install adopting_columns \
 	adopting_tables cli_hostile raw_http sessions_over_http durable_settings gevent from_the_tutorial javascript_clients \
-	rows_of_others schemas time_zones)
+	rows_of_others schemas time_zones never_stale_elsewhere backing_up installed readme turns \
+	browser_apps forward_browser)
 # How long answers take is measured where nothing else runs.
 ALONE := tests/integration/test_timing.py
 
