@@ -5,7 +5,11 @@ Processes that it starts are not covered; for those, CI runs all tests with no n
 
 import socket
 import sys
+import threading
+import time
+from collections.abc import Callable
 from ipaddress import ip_address, ip_network
+from typing import Any
 
 import hypothesis
 import pytest
@@ -13,6 +17,26 @@ import pytest
 # How long an example takes depends on the load of the machine.
 hypothesis.settings.register_profile("menshen", deadline=None)
 hypothesis.settings.load_profile("menshen")
+
+
+class _PatientSys:
+    """``sys`` as ``threading`` sees it. Where lines are counted, each new thread installs a trace function, and CPython 3.11
+    refuses that to one of two that do so at the same moment: that thread would end before it began."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys, name)
+
+    def settrace(self, function: Callable[..., Any] | None) -> None:
+        for _ in range(10_000):
+            try:
+                return sys.settrace(function)
+            except RuntimeError:
+                time.sleep(0.0001)
+        return sys.settrace(function)
+
+
+if sys.version_info < (3, 12):
+    threading._sys = _PatientSys()  # type: ignore[attr-defined]
 
 OUR_OWN = [
     ip_network("127.0.0.0/8"),
