@@ -29,14 +29,16 @@ class _PatientSys:
     def settrace(self, function: Callable[..., Any] | None) -> None:
         for _ in range(10_000):
             try:
-                return sys.settrace(function)
+                sys.settrace(function)
             except RuntimeError:
                 time.sleep(0.0001)
-        return sys.settrace(function)
+            else:
+                return
+        raise RuntimeError("no trace function could be installed")
 
 
 if sys.version_info < (3, 12):
-    threading._sys = _PatientSys()  # type: ignore[attr-defined]
+    vars(threading)["_sys"] = _PatientSys()
 
 OUR_OWN = [
     ip_network("127.0.0.0/8"),

@@ -130,21 +130,22 @@ def _runs(pid: int) -> bool:
         return False
 
 
-class TestSigterm:
-    # A server that would give its workers a minute before it kills them: one that ends sooner has not had to wait for it,
-    # however slow the machine is.
-    PATIENT = (
-        sys.executable,
-        "-c",
-        """
+# A server that would give its workers a minute before it kills them: one that ends sooner has not had to wait for it,
+# however slow the machine is.
+PATIENT = (
+    sys.executable,
+    "-c",
+    """
 from menshen.entrypoints import server
 server.DRAIN_SECONDS = 60
 from menshen.entrypoints.cli.main import entry_point
 entry_point()
 """,
-    )
-    SOON = 30
+)
+SOON = 30
 
+
+class TestSigterm:
     # Hashes that take a second, so that there is time to stop in the middle of one.
     SLOW = (
         sys.executable,
@@ -186,14 +187,14 @@ entry_point()
             assert "Traceback" not in server.log
 
     def test_idle_connections_do_not_hold_it_up(self, folder: Path) -> None:
-        with serving(folder, self.PATIENT, WORKERS="2") as server:
+        with serving(folder, PATIENT, WORKERS="2") as server:
             clients = [server.client() for _ in range(20)]
             for client in clients:
                 assert client.request("GET", "/healthz").status == 200
             begin = time.monotonic()
             server.terminate()
             assert server.wait(90) == 0
-            assert time.monotonic() - begin < self.SOON
+            assert time.monotonic() - begin < SOON
             for client in clients:
                 client.close()
 
@@ -203,7 +204,7 @@ entry_point()
         self, folder: Path, stop: signal.Signals, *, is_for_all: bool
     ) -> None:
         for moment in range(5):
-            server = Server(folder, {"MENSHEN_WORKERS": "3"}, self.PATIENT, port=free_port())
+            server = Server(folder, {"MENSHEN_WORKERS": "3"}, PATIENT, port=free_port())
             server.spawn()
             try:
                 while not server.workers:
@@ -213,7 +214,7 @@ entry_point()
                 begin = time.monotonic()
                 (os.killpg if is_for_all else os.kill)(server.pid, stop)
                 assert server.wait(90) == 0, server.log
-                assert time.monotonic() - begin < self.SOON
+                assert time.monotonic() - begin < SOON
             finally:
                 server.kill()
 
@@ -422,11 +423,11 @@ SystemClock.now = lambda clock: datetime.now(UTC) + timedelta(days=365)
             server.stop()
 
     def test_it_does_not_hold_up_the_end_of_the_service(self, folder: Path) -> None:
-        with serving(folder, TestSigterm.PATIENT, WORKERS="2") as server:
+        with serving(folder, PATIENT, WORKERS="2") as server:
             begin = time.monotonic()
             server.terminate()
             assert server.wait(90) == 0
-            assert time.monotonic() - begin < TestSigterm.SOON
+            assert time.monotonic() - begin < SOON
 
 
 class TestRefusingToStart:
